@@ -1,0 +1,44 @@
+# The two commands a newcomer needs: `make demo` and `make test`. Each sets up what it needs.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+# One thread a test process: two processes of two threads each fight for two cores.
+TEST_THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+
+.PHONY: demo test lint types soak setup format clean
+
+setup: $(READY)
+
+$(READY): pyproject.toml src/betanas/_version.py
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	touch $(READY)
+
+# A search for a digit classifier: about three minutes on two cores.
+demo: $(READY)
+	rm -rf runs/demo
+	$(BIN)/betanas search --data digits --space betanet3 --study runs/demo --resolution 16 --budget 6s --trials 18
+
+test: $(READY) lint types
+	$(TEST_THREADS) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not soak"
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+# Long tests: kills at random moments, thousands of trials.
+soak: $(READY)
+	$(TEST_THREADS) $(BIN)/python -m pytest -n 1 -m soak
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
