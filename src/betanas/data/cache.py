@@ -1,0 +1,155 @@
+"""Decoded images kept on disk and mapped into memory, so that ten workers start at once and share the pages.
+
+An entry is a folder with the arrays as .npy files and a description. It appears under its name complete or not at all,
+and is checked when it is opened. Nothing here may fail a search: a folder that is full, read-only or damaged costs
+the time to decode again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+
+from betanas.data.decoded import Decoded
+from betanas.data.places import cache_place
+
+_ARRAYS = ("images", "labels", "positions")
+_DESCRIPTION = "description.json"
+
+# A checksum of all bytes would read the whole file, which mapping avoids. Windows of a page each, evenly spaced, catch
+# what a power failure leaves behind (zeroed or missing blocks) in milliseconds.
+_WINDOWS, _WINDOW_BYTES = 256, 4096
+
+# An entry must leave most of the disk to others.
+_LARGEST_SHARE_OF_FREE = 0.5
+
+_ABANDONED_SECONDS = 24 * 3600
+_LONGEST_WAIT_SECONDS = 3600
+_TEMPORARY = ".writing-"
+
+_Value = TypeVar("_Value")
+
+
+def cached(key: Mapping[str, object], make: Callable[[], Decoded]) -> Decoded:
+    """Decoded images from the cache, or made and put there.
+
+    Where several processes want the same images at once, one decodes and the others wait for it.
+
+    Args:
+        key: everything the images depend on, as plain JSON values.
+        make: decodes them.
+    """
+    entry = cache_place() / "decoded" / _digest(key)
+    found = _read(entry)
+    if found is not None:
+        return found
+    with _alone(entry):
+        found = _read(entry)
+        if found is not None:
+            return found
+        made = make()
+        # What was written is mapped: then its pages are shared with other processes and can be given back.
+        return (_read(entry) if _write(entry, made, key) else None) or made
+
+
+def remembered(key: Mapping[str, object], make: Callable[[], _Value]) -> _Value:
+    """A small plain JSON value from the cache, or made and put there."""
+    path = cache_place() / "facts" / f"{_digest(key)}.json"
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        value: _Value = json.loads(path.read_text(encoding="utf-8"))["value"]
+        return value
+    made = make()
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=_TEMPORARY)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump({"key": key, "value": made}, file)
+        Path(temporary).replace(path)
+    return made
+
+
+def _digest(key: Mapping[str, object]) -> str:
+    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
+
+
+@contextmanager
+def _alone(entry: Path) -> Iterator[None]:
+    """Keep other processes from making the same entry; where the folder allows no lock, do without."""
+    lock = FileLock(entry.with_suffix(".lock"))
+    with suppress(OSError, NotImplementedError, Timeout):
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=_LONGEST_WAIT_SECONDS)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _read(entry: Path) -> Decoded | None:
+    try:
+        description = json.loads((entry / _DESCRIPTION).read_text(encoding="utf-8"))
+        # Mode "c": torch wants arrays it could write to; what is written stays in this process.
+        arrays = {name: np.load(entry / f"{name}.npy", mmap_mode="c", allow_pickle=False) for name in _ARRAYS}
+        if any(_checksum(array) != description["checksums"][name] for name, array in arrays.items()):
+            return None
+        return Decoded(**arrays, broken=tuple(description["broken"]))
+    except (OSError, ValueError, KeyError, TypeError):  # absent, cut short, or something else altogether
+        return None
+
+
+def _write(entry: Path, decoded: Decoded, key: Mapping[str, object]) -> bool:
+    """Whether the entry stands now."""
+    arrays = {name: getattr(decoded, name) for name in _ARRAYS}
+    size = sum(array.nbytes for array in arrays.values())
+    temporary = None
+    try:
+        _sweep(entry.parent)
+        if size > _LARGEST_SHARE_OF_FREE * shutil.disk_usage(entry.parent).free:
+            return False
+        temporary = Path(tempfile.mkdtemp(dir=entry.parent, prefix=_TEMPORARY))
+        for name, array in arrays.items():
+            np.save(temporary / f"{name}.npy", array, allow_pickle=False)
+        description: dict[str, Any] = {
+            "key": key,
+            "broken": decoded.broken,
+            "checksums": {name: _checksum(array) for name, array in arrays.items()},
+        }
+        (temporary / _DESCRIPTION).write_text(json.dumps(description, indent=1), encoding="utf-8")
+        shutil.rmtree(entry, ignore_errors=True)  # a damaged one
+        temporary.rename(entry)
+    except OSError:
+        return False
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+    return True
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what processes that were killed left half-written."""
+    for path in folder.glob(f"{_TEMPORARY}*"):
+        if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _checksum(array: NDArray[Any]) -> str:
+    """Of the shape, the type and evenly spaced windows of the bytes."""
+    octets = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    check = zlib.crc32(f"{array.shape} {array.dtype}".encode())
+    last = max(len(octets) - _WINDOW_BYTES, 0)
+    for start in np.linspace(0, last, _WINDOWS, dtype=np.int64) if last else (0,):
+        check = zlib.crc32(octets[start : start + _WINDOW_BYTES].data, check)
+    return f"{check:08x}"

@@ -1,0 +1,30 @@
+"""What images take in memory, and what may be taken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from betanas import host_memory
+from betanas.data.source import DataSource, Part
+
+# Decoded images are copied when they are divided, so for a moment they are there twice.
+_COPIES = 2
+
+# The rest is for the network, its gradients, and whatever else runs.
+_SHARE_OF_FREE = 0.5
+
+
+def memory_needed(source: DataSource, parts: Sequence[Part], resolution: int) -> int:
+    """Bytes that parts of a source take while they are loaded for training at a resolution."""
+    images = sum(source.size(part) for part in parts)
+    return _COPIES * images * source.in_channels * source.stored_side(resolution) ** 2
+
+
+def memory_budget() -> int:
+    """Bytes that images may take: half of the memory that is free."""
+    return int(_SHARE_OF_FREE * host_memory.available())
+
+
+def fits(source: DataSource, parts: Sequence[Part], resolution: int, budget: int) -> bool:
+    """Whether parts of a source can be loaded within a budget of bytes."""
+    return memory_needed(source, parts, resolution) <= budget
