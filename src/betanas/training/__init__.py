@@ -1,0 +1,1 @@
+"""Training: recipes, the budget clock, the loop. A trial goes in, a `TrialResult` comes out."""

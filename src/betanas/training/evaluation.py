@@ -1,0 +1,99 @@
+"""How well a network does on images it was not trained on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from betanas.data.images import ImageSet
+from betanas.training.augmentation import Standardise
+from betanas.training.batches import ALONE, Share
+from betanas.training.resample import resize
+
+# Images times pixels of an evaluation batch: large enough to keep a device busy, 8 MB of bytes for colour
+# images.
+_PIXELS = 256 * 96 * 96
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """An evaluation.
+
+    Attributes:
+        top1: share of images whose class is the network's first choice.
+        top5: whose class is among its first five; None with fewer than six classes.
+        loss: mean cross-entropy, without label smoothing.
+        images: how many were judged.
+    """
+
+    top1: float
+    top5: float | None
+    loss: float
+    images: int
+
+
+def evaluate(
+    network: nn.Module,
+    images: ImageSet,
+    *,
+    standardise: Standardise,
+    resolution: int,
+    channels_last: bool = False,
+    autocast: torch.dtype | None = None,
+    flip: bool = False,
+    share: Share = ALONE,
+) -> Tensor:
+    """Judge a network; `score_of` turns the sums into a `Score`.
+
+    Args:
+        network: in evaluation mode.
+        images: what it is judged on.
+        standardise: as in training.
+        resolution: side of the network's input, in pixels.
+        channels_last: memory layout of the batches.
+        autocast: type to compute in, None for the weights' own.
+        flip: whether to average the logits over each image and its mirror image.
+        share: this process's part of the images: every n-th.
+
+    Returns:
+        Float64, shape [4]: correct first choices, correct among five, summed loss, images. Sums of several
+        processes add up.
+    """
+    device = images.images.device
+    memory_format = torch.channels_last if channels_last else torch.contiguous_format
+    own = torch.arange(share.rank, len(images), share.size, device=device)
+    batch_size = max(16, min(256, _PIXELS // resolution**2))
+    # MPS has no float64.
+    exact = torch.float32 if device.type == "mps" else torch.float64
+    sums = torch.zeros(4, dtype=exact, device=device)
+    with torch.inference_mode(), torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
+        for indices in torch.split(own, batch_size):
+            batch = images.subset(indices)
+            inputs = standardise(resize(batch.images.float(), resolution)).contiguous(memory_format=memory_format)
+            logits = network(inputs).float()
+            if flip:
+                logits = (logits + network(inputs.flip(3)).float()) / 2
+            sums += _counts(logits, batch.labels).to(exact)
+    return sums
+
+
+def score_of(sums: Tensor, *, num_classes: int) -> Score:
+    """The score that sums of `evaluate` stand for."""
+    first, five, loss, images = sums.tolist()
+    count = max(1.0, images)
+    return Score(
+        top1=first / count,
+        top5=five / count if num_classes > 5 else None,
+        loss=loss / count,
+        images=int(images),
+    )
+
+
+def _counts(logits: Tensor, labels: Tensor) -> Tensor:
+    ranked = logits.topk(min(5, logits.shape[1]), dim=1).indices == labels[:, None]
+    loss = functional.cross_entropy(logits, labels, reduction="sum")
+    images = torch.tensor(float(len(labels)), device=logits.device)
+    return torch.stack([ranked[:, 0].sum().float(), ranked.any(dim=1).sum().float(), loss, images])

@@ -1,0 +1,276 @@
+"""Training to convergence: checkpoints, exact resume, early stopping, and the test set judged once, at the end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from betanas.data.images import ImageSet
+from betanas.errors import RecipeError
+from betanas.training.budget import Budget
+from betanas.training.checkpoint import load_checkpoint, random_state, save_checkpoint, set_random_state
+from betanas.training.device import describe_device, peak_memory, reset_peak_memory
+from betanas.training.engine import TrialEngine
+from betanas.training.evaluation import Score
+from betanas.training.failure import NonFiniteLossError
+from betanas.training.files import read_json, read_tensors, write_json, write_tensors
+from betanas.training.result import CurvePoint
+from betanas.training.run import TrainingRun
+from betanas.training.tracking import NoTracker, Tracker
+
+_PLAN = "plan.json"
+_RESULT = "result.json"
+NETWORK = "network.safetensors"
+SIDECAR = "network.json"
+
+
+class DivergedError(RecipeError):
+    """A training whose loss did not stay finite."""
+
+
+@dataclass(frozen=True)
+class LongPlan:
+    """What a long training is: equal plans give equal numbers, and a folder holds one plan.
+
+    Attributes:
+        architecture: what is trained, as plain data: a blueprint's `to_dict()`, or a benchmark network's name.
+        data: what it is trained on, as plain data.
+        resolution: side of the network's input, in pixels.
+        recipe: the recipe's every setting.
+        budget: at most so long, as typed.
+        seed: of weights, order and augmentation.
+        patience: evaluations without a better validation top-1 after which training ends; 0 never ends it early.
+    """
+
+    architecture: Mapping[str, Any]
+    data: Mapping[str, Any]
+    resolution: int
+    recipe: Mapping[str, Any]
+    budget: str
+    seed: int = 0
+    patience: int = 0
+
+
+@dataclass(frozen=True)
+class LongResult:
+    """What a long training ended in.
+
+    Attributes:
+        ending: `budget` (used up) or `patience` (no progress).
+        top1, top5: the best evaluation's, on validation images.
+        test_top1, test_top5: of the best evaluation's weights on the test set; None where there is none.
+        best_step: optimiser steps at the best evaluation.
+        steps, epochs, training_seconds: in all.
+        images_per_second: training images a training second.
+        peak_memory: bytes, as in `TrialResult`.
+        device: what it trained on, in words.
+        curve: the learning curve.
+    """
+
+    ending: str
+    top1: float
+    top5: float | None
+    test_top1: float | None
+    test_top5: float | None
+    best_step: int
+    steps: int
+    epochs: float
+    training_seconds: float
+    images_per_second: float
+    peak_memory: int | None
+    device: str
+    curve: tuple[CurvePoint, ...]
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> LongResult:
+        """Read what `dataclasses.asdict` wrote."""
+        return cls(**{**data, "curve": tuple(CurvePoint(**point) for point in data["curve"])})
+
+
+class LongTraining:
+    """Trains one network in a folder, from wherever that folder's last checkpoint left it.
+
+    A checkpoint is written after every evaluation. Killed at any moment and started again with the same plan, the
+    training ends with the numbers it would have ended with uninterrupted (bit for bit on a CPU, where the budget is
+    not in seconds).
+
+    Args:
+        folder: of this training alone.
+        plan: what is trained.
+        engine: holds the images; its recipe, resolution and device count.
+        build: gives the network, drawing its weights from torch's global generator.
+        tracker: told of every evaluation.
+
+    Raises:
+        RecipeError: the folder holds a training with another plan.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        plan: LongPlan,
+        *,
+        engine: TrialEngine,
+        build: Callable[[], nn.Module],
+        tracker: Tracker | None = None,
+    ) -> None:
+        self._folder = folder
+        self._plan = plan
+        self._engine = engine
+        self._build = build
+        self._tracker = tracker or NoTracker()
+        document = json.loads(json.dumps(asdict(plan)))
+        if (folder / _PLAN).exists():
+            stored = read_json(folder / _PLAN)
+            differing = [name for name in document if stored.get(name) != document[name]]
+            if differing:
+                raise RecipeError(
+                    f"The folder {folder} holds a training with another {' and '.join(differing)}.",
+                    hint="Type the same command as before to go on with it, or give another folder.",
+                )
+        else:
+            write_json(folder / _PLAN, document)
+
+    def run(self, *, test: ImageSet | None, on_point: Callable[[CurvePoint], None] | None = None) -> LongResult:
+        """Train to the end, or go on doing so; a training that has ended gives its stored result.
+
+        Args:
+            test: images for the one final judgement; None leaves it out.
+            on_point: shown every new evaluation.
+
+        Raises:
+            DivergedError: the loss became infinite or not a number.
+        """
+        if (self._folder / _RESULT).exists():
+            return LongResult.from_dict(read_json(self._folder / _RESULT))
+        device = self._engine.device
+        reset_peak_memory(device)
+        cuda = [device] if device.type == "cuda" else []
+        with torch.random.fork_rng(devices=cuda), torch.backends.cudnn.flags(benchmark=True, allow_tf32=True):
+            torch.manual_seed(self._plan.seed)
+            run = TrainingRun(
+                self._build().to(device),
+                self._engine.material,
+                # The best weights are chosen among evaluations, so all of them look at all images.
+                self._engine.recipe.with_settings(interim_images=0),
+                Budget.parse(self._plan.budget),
+                seed=self._plan.seed,
+            )
+            progress = self._restore(run)
+            try:
+                ending = self._train(run, progress, on_point)
+            except NonFiniteLossError as error:
+                raise DivergedError(
+                    "The training loss must stay finite.",
+                    value=f"a loss that is not after {run.clock.steps} steps",
+                    hint="Lower the recipe's learning_rate, or set clip_norm = 1.0.",
+                ) from error
+            result = self._conclude(run, progress, ending, test)
+        self._tracker.close()
+        return result
+
+    def _train(self, run: TrainingRun, progress: _Progress, on_point: Callable[[CurvePoint], None] | None) -> str:
+        if self._out_of_patience(progress):
+            return "patience"
+        for point in run.train():
+            progress.add(point, run.latest)
+            if progress.best_step == point.step:
+                progress.best_file = self._keep(run, point.step)
+            self._save(run, progress)
+            self._tracker.log(
+                {"loss": point.loss, "top1": point.accuracy, "epoch": point.epoch, "seconds": point.seconds},
+                step=point.step,
+            )
+            if on_point is not None:
+                on_point(point)
+            if self._out_of_patience(progress):
+                return "patience"
+        return "budget"
+
+    def _out_of_patience(self, progress: _Progress) -> bool:
+        return 0 < self._plan.patience <= progress.since_best
+
+    def _keep(self, run: TrainingRun, step: int) -> str:
+        name = f"best-{step:09d}.safetensors"
+        write_tensors(self._folder / name, run.evaluated_network.state_dict())
+        return name
+
+    def _save(self, run: TrainingRun, progress: _Progress) -> None:
+        state = {"run": run.state_dict(), "random": random_state(self._engine.device)}
+        save_checkpoint(self._folder, state, step=run.clock.steps, notes=asdict(progress))
+        for old in self._folder.glob("best-*.safetensors"):
+            if old.name != progress.best_file:
+                old.unlink(missing_ok=True)
+
+    def _restore(self, run: TrainingRun) -> _Progress:
+        found = load_checkpoint(self._folder)
+        if found is None:
+            return _Progress()
+        state, notes = found
+        run.load_state_dict(state["run"])
+        set_random_state(state["random"], self._engine.device)
+        return _Progress(**{**notes, "curve": [CurvePoint(**point) for point in notes["curve"]]})
+
+    def _conclude(self, run: TrainingRun, progress: _Progress, ending: str, test: ImageSet | None) -> LongResult:
+        tensors = read_tensors(self._folder / progress.best_file, self._engine.device)
+        run.evaluated_network.load_state_dict(tensors)
+        score = run.score(test.to(self._engine.device)) if test is not None else None
+        last = progress.curve[-1]
+        result = LongResult(
+            ending=ending,
+            top1=progress.top1,
+            top5=progress.top5,
+            test_top1=score.top1 if score else None,
+            test_top5=score.top5 if score else None,
+            best_step=progress.best_step,
+            steps=last.step,
+            epochs=last.epoch,
+            training_seconds=last.seconds,
+            images_per_second=last.step * run.images_per_step / last.seconds if last.seconds > 0 else 0.0,
+            peak_memory=peak_memory(self._engine.device),
+            device=describe_device(self._engine.device),
+            curve=tuple(progress.curve),
+        )
+        standardise = self._engine.material.standardise
+        write_tensors(self._folder / NETWORK, tensors)
+        write_json(
+            self._folder / SIDECAR,
+            {
+                "format": 1,
+                **json.loads(json.dumps(asdict(self._plan))),
+                "scale": standardise.scale.tolist(),
+                "offset": standardise.offset.tolist(),
+                "top1": result.top1,
+                "test_top1": result.test_top1,
+            },
+        )
+        write_json(self._folder / _RESULT, asdict(result))
+        for leftover in (*self._folder.glob("checkpoint*"), *self._folder.glob("best-*.safetensors")):
+            leftover.unlink(missing_ok=True)
+        return result
+
+
+@dataclass
+class _Progress:
+    """What a checkpoint remembers beside the run itself."""
+
+    top1: float = -1.0
+    top5: float | None = None
+    best_step: int = 0
+    best_file: str = ""
+    since_best: int = 0
+    curve: list[CurvePoint] = field(default_factory=list)
+
+    def add(self, point: CurvePoint, score: Score | None) -> None:
+        """Take an evaluation into account."""
+        self.curve.append(point)
+        self.since_best += 1
+        if point.accuracy > self.top1:
+            self.top1, self.top5 = point.accuracy, score.top5 if score else None
+            self.best_step, self.since_best = point.step, 0

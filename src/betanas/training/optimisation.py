@@ -1,0 +1,130 @@
+"""Optimiser, learning-rate schedule and weight average, as a recipe asks for them."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from betanas.training.recipe import Recipe
+
+# Updates of the weight average are this many steps apart: the average reaches back over hundreds of steps, so
+# it loses nothing, and its cost falls to a fifth.
+AVERAGE_EVERY = 5
+
+
+def build_optimizer(network: nn.Module, recipe: Recipe, device: torch.device) -> torch.optim.Optimizer:
+    """The recipe's optimiser, in torch's fused form where the device has one."""
+    groups = _parameter_groups(network, recipe)
+    fused = device.type in ("cpu", "cuda")
+    betas = (recipe.momentum, recipe.second_momentum)
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(
+            groups,
+            lr=recipe.learning_rate,
+            momentum=recipe.momentum,
+            nesterov=recipe.momentum > 0,
+            fused=fused,
+        )
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=betas, fused=fused)
+    return torch.optim.Adam(groups, lr=recipe.learning_rate, betas=betas, fused=fused)
+
+
+def rate_at(recipe: Recipe, fraction: float) -> float:
+    """The learning rate, as a share of the recipe's, at a fraction of the budget in (0, 1]."""
+    if fraction < recipe.warmup:
+        return fraction / recipe.warmup
+    if recipe.schedule not in ("linear", "cosine"):
+        return 1.0
+    progress = (fraction - recipe.warmup) / max(1 - recipe.warmup, 1e-9)
+    shape = 1 - progress if recipe.schedule == "linear" else (1 + math.cos(math.pi * progress)) / 2
+    return recipe.final_rate + (1 - recipe.final_rate) * shape
+
+
+class Rate:
+    """Sets the learning rate from the fraction of the budget used and from plateaus of the loss."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, recipe: Recipe) -> None:
+        self._optimizer = optimizer
+        self._recipe = recipe
+        self._plateau = (
+            ReduceLROnPlateau(optimizer, factor=recipe.plateau_factor, patience=recipe.plateau_patience)
+            if recipe.schedule == "plateau"
+            else None
+        )
+        self._reduced = 1.0
+
+    def set(self, fraction: float) -> None:
+        """Set the rate for the next step."""
+        rate = self._recipe.learning_rate * self._reduced * rate_at(self._recipe, fraction)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+
+    def judge(self, loss: float) -> None:
+        """Take a validation loss into account: without progress, a plateau schedule lowers the rate."""
+        if self._plateau is None:
+            return
+        before = self._optimizer.param_groups[0]["lr"]
+        self._plateau.step(loss)
+        self._reduced *= self._optimizer.param_groups[0]["lr"] / before
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint needs."""
+        plateau = self._plateau.state_dict() if self._plateau else {}
+        return {"reduced": self._reduced, "plateau": plateau}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self._reduced = float(state["reduced"])
+        if self._plateau is not None:
+            self._plateau.load_state_dict(state["plateau"])
+
+
+class WeightAverage:
+    """An exponential average of a network's weights and norm statistics over the last share of a run.
+
+    Args:
+        network: what is averaged.
+        span: fraction of the budget it reaches back over.
+    """
+
+    def __init__(self, network: nn.Module, span: float) -> None:
+        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        self._span = span
+        self._own = _floating(self.network)
+        self._source = _floating(network)
+
+    def update(self, step: int, expected_steps: int) -> None:
+        """Take the weights after a step into account, where it is due.
+
+        Args:
+            step: steps so far.
+            expected_steps: steps of the whole run, as far as is known.
+        """
+        if step % AVERAGE_EVERY and step != expected_steps:
+            return
+        reach = max(1.0, self._span * expected_steps / AVERAGE_EVERY)
+        # Early on the average reaches back no further than a tenth of the run so far: it forgets the random
+        # start.
+        reach = min(reach, 1.0 + 0.1 * step / AVERAGE_EVERY)
+        with torch.no_grad():
+            torch._foreach_lerp_(self._own, self._source, 1.0 / reach)
+
+
+def _floating(network: nn.Module) -> list[Tensor]:
+    """Weights and running statistics; counters of batches, being integers, have no average."""
+    tensors: Iterable[Tensor] = (*network.parameters(), *network.buffers())
+    return [t.detach() for t in tensors if t.is_floating_point()]
+
+
+def _parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
+    decayed = [p for p in network.parameters() if p.ndim > 1 or recipe.decay_norms_and_biases]
+    spared = [p for p in network.parameters() if p.ndim <= 1 and not recipe.decay_norms_and_biases]
+    groups: list[dict[str, Any]] = [{"params": decayed, "weight_decay": recipe.weight_decay}]
+    return groups + ([{"params": spared, "weight_decay": 0.0}] if spared else [])

@@ -1,0 +1,239 @@
+"""Training recipes as data: everything that decides how a network is trained, in one flat table of settings.
+
+The built-in recipes are the TOML files in `betanas/training/recipes`. A user's recipe is a TOML file too; it
+names the recipe it starts from and what it changes:
+
+    extends = "fast"
+    learning_rate = 2e-3
+    flip = 0.0
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from betanas.errors import RecipeError
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+NonNegative = Annotated[float, Field(ge=0.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+
+_FOLDER = resources.files("betanas.training") / "recipes"
+
+
+class Recipe(BaseModel):
+    """How a network is trained (section 8 of `betanet.md` for the report's own).
+
+    "Fraction of the budget" below is of training seconds, steps or epochs, whichever the budget counts.
+
+    Attributes:
+        name: what the recipe is called in records.
+        optimizer: `adam`, `adamw` or `sgd` (with Nesterov momentum).
+        learning_rate: the highest the schedule reaches.
+        momentum: of SGD; beta 1 of Adam.
+        second_momentum: beta 2 of Adam.
+        weight_decay: decoupled in `adamw`, added to the gradient in `adam` and `sgd`.
+        decay_norms_and_biases: whether parameters with one axis are decayed too.
+        clip_norm: the gradient's largest norm; 0 leaves it alone.
+        batch_size: images per optimiser step, in each process.
+        label_smoothing: share of the target spread over all classes.
+        schedule: of the learning rate: `constant`, `plateau` (of the validation loss), `linear` or `cosine`
+            (to `final_rate` at the end of the budget).
+        warmup: fraction of the budget in which the rate rises linearly from zero.
+        final_rate: what `linear` and `cosine` end at, as a share of the learning rate.
+        plateau_patience: evaluations (one an epoch) without improvement before the rate falls.
+        plateau_factor: what it is multiplied by then.
+        average_span: fraction of the budget that the exponential average of the weights reaches back over;
+            the average is what is evaluated. 0 evaluates the weights themselves.
+        policy: `none` or `autoaugment-cifar10`: colour and geometry at the stored resolution, before the
+            crop.
+        crop: `none` (the whole image), `shift` (the image moved by up to `crop_shift`, reflected at its
+            border) or `resized` (a box of random area and ratio).
+        crop_shift: share of the side.
+        crop_scale: least and greatest area of the box, as a share of the image.
+        crop_ratio: least and greatest width over height of the box.
+        flip: probability of a left-right flip.
+        rotate: largest angle, in degrees, either way.
+        shear: largest horizontal or vertical shear, in degrees, either way.
+        brightness, contrast, saturation: largest change of the factor from 1, either way.
+        erase: side of the square that is blanked, as a share of the image's; 0 for none.
+        mean, std: what images scaled to [0, 1] are standardised with, one value a channel; None takes the
+            training images' own. Images with another number of channels are standardised with the means of
+            these.
+        stochastic_depth: what a blueprint's drop probabilities are multiplied by.
+        progressive_start: training resolution at the start, as a share of the full one; 1 for none.
+        progressive_until: fraction of the budget at which the full resolution is reached.
+        dtype: `float32`, `bfloat16` (autocast) or `auto`: bfloat16 where the device computes it in hardware.
+        channels_last: whether images lie in memory with their channels innermost.
+        compile: whether the network is compiled; that time is outside the budget.
+        until: `budget`: stop when it is used up; `epoch_end`: finish the epoch in which that happens.
+        evaluations: how many, evenly over the budget, the final one included; `epoch`: after every epoch.
+        interim_images: validation images that evaluations before the final one look at, the same for every trial; 0 for
+            all. Few make a search quicker, since evaluations are outside the budget but not outside the night; the
+            result is the final evaluation's then, since the others are not comparable with it.
+        test_flip: whether an evaluation averages over an image and its mirror image.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    name: str
+    optimizer: Literal["adam", "adamw", "sgd"]
+    learning_rate: Positive
+    momentum: Annotated[float, Field(ge=0.0, lt=1.0)]
+    second_momentum: Annotated[float, Field(ge=0.0, lt=1.0)]
+    weight_decay: NonNegative
+    decay_norms_and_biases: bool
+    clip_norm: NonNegative
+    batch_size: Annotated[int, Field(ge=1)]
+    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)]
+    schedule: Literal["constant", "plateau", "linear", "cosine"]
+    warmup: Fraction
+    final_rate: Fraction
+    plateau_patience: Annotated[int, Field(ge=0)]
+    plateau_factor: Annotated[float, Field(gt=0.0, lt=1.0)]
+    average_span: Fraction
+    policy: Literal["none", "autoaugment-cifar10"]
+    crop: Literal["none", "shift", "resized"]
+    crop_shift: Annotated[float, Field(ge=0.0, le=0.5)]
+    crop_scale: tuple[Positive, Fraction]
+    crop_ratio: tuple[Positive, Positive]
+    flip: Fraction
+    rotate: Annotated[float, Field(ge=0.0, le=180.0)]
+    shear: Annotated[float, Field(ge=0.0, le=60.0)]
+    brightness: Fraction
+    contrast: Fraction
+    saturation: Fraction
+    erase: Annotated[float, Field(ge=0.0, lt=1.0)]
+    mean: tuple[float, ...] | None = None
+    std: tuple[Positive, ...] | None = None
+    stochastic_depth: Fraction
+    progressive_start: Annotated[float, Field(gt=0.0, le=1.0)]
+    progressive_until: Fraction
+    dtype: Literal["float32", "bfloat16", "auto"]
+    channels_last: bool
+    compile: bool
+    until: Literal["budget", "epoch_end"]
+    evaluations: Annotated[int, Field(ge=1)] | Literal["epoch"]
+    interim_images: Annotated[int, Field(ge=0)]
+    test_flip: bool
+
+    @model_validator(mode="after")
+    def _settings_fit_each_other(self) -> Self:
+        if self.schedule == "plateau" and self.evaluations != "epoch":
+            raise ValueError('schedule = "plateau" counts epochs: it needs evaluations = "epoch"')
+        if (self.mean is None) != (self.std is None) or (
+            self.mean is not None and self.std is not None and len(self.mean) != len(self.std)
+        ):
+            raise ValueError("mean and std must be given together, one value for each channel")
+        for name in ("crop_scale", "crop_ratio"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise ValueError(f"{name} must be a least and a greatest value, in this order")
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """The recipe as plain data, ready for JSON."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Recipe:
+        """Read what `to_dict` wrote.
+
+        Raises:
+            RecipeError: a setting is unknown, missing or has an impossible value.
+        """
+        _refuse_unknown(data, allowed=tuple(cls.model_fields), where="The recipe")
+        try:
+            return cls.model_validate(dict(data))
+        except ValidationError as error:
+            raise _explained(error, where=f"The recipe {data.get('name', '')!r}") from error
+
+    def with_settings(self, **settings: Any) -> Recipe:
+        """The same recipe with some settings changed.
+
+        Raises:
+            RecipeError: a setting is unknown or has an impossible value.
+        """
+        return self.from_dict({**self.to_dict(), **settings})
+
+
+def builtin_recipes() -> tuple[str, ...]:
+    """Names of the recipes that come with the package."""
+    files = (entry.name for entry in _FOLDER.iterdir() if entry.name.endswith(".toml"))
+    return tuple(sorted(name.removesuffix(".toml") for name in files))
+
+
+def load_recipe(name_or_path: str | Path) -> Recipe:
+    """The recipe of a name, or the one in a TOML file.
+
+    Args:
+        name_or_path: `paper`, `fast`, or the path of a TOML file whose `extends` names another recipe (a
+            built-in one, or a file beside it).
+
+    Raises:
+        RecipeError: there is no such recipe, or it cannot be read; an unknown setting names the nearest known
+            one.
+    """
+    text = str(name_or_path)
+    return Recipe.from_dict(_settings(text, seen=()))
+
+
+def _settings(name: str, *, seen: tuple[str, ...], beside: Path | None = None) -> dict[str, Any]:
+    if name in seen:
+        raise RecipeError("Recipes must not extend each other in a circle.", value=" -> ".join((*seen, name)))
+    if name in builtin_recipes():
+        table = tomllib.loads((_FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
+        return {"name": name, **table}
+    path = (beside / name) if beside else Path(name)
+    table = _read_toml(path, name)
+    parent = table.pop("extends", None)
+    if not isinstance(parent, str):
+        raise RecipeError(
+            f"The recipe {path.name} must say which recipe it changes.",
+            hint='Write, as its first line, extends = "fast".',
+        )
+    _refuse_unknown(table, allowed=(*Recipe.model_fields, "extends"), where=f"The recipe {path.name}")
+    inherited = _settings(parent, seen=(*seen, name), beside=path.parent)
+    return {**inherited, "name": path.stem, **table}
+
+
+def _read_toml(path: Path, name: str) -> dict[str, Any]:
+    if not path.is_file():
+        near = difflib.get_close_matches(name, builtin_recipes(), n=1)
+        raise RecipeError(
+            "A recipe must be a built-in name or the path of a TOML file.",
+            value=name,
+            hint=f"Did you mean {near[0]}?" if near else f"The built-in ones are: {', '.join(builtin_recipes())}.",
+        )
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise RecipeError(f"The recipe {path.name} must be readable TOML.", hint=f"{error}.") from error
+
+
+def _refuse_unknown(table: Mapping[str, Any], *, allowed: tuple[str, ...], where: str) -> None:
+    for key in table:
+        if key not in allowed:
+            near = difflib.get_close_matches(key, allowed, n=1, cutoff=0.5)
+            raise RecipeError(
+                f"{where} has a setting that does not exist.",
+                value=key,
+                hint=f"Did you mean {near[0]}?" if near else f"The settings are: {', '.join(allowed)}.",
+            )
+
+
+def _explained(error: ValidationError, *, where: str) -> RecipeError:
+    first = error.errors()[0]
+    setting = str(first["loc"][0]) if first["loc"] else ""
+    if first["type"] == "missing":
+        return RecipeError(f"{where} lacks the setting {setting}.", hint='Start from another one: extends = "fast".')
+    message = first["msg"].removeprefix("Value error, ")
+    rule = f"{where}: {setting}: {message}." if setting else f"{where}: {message}."
+    return RecipeError(rule, value=first["input"]) if setting else RecipeError(rule)

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from betanas.cli.bench import bench
+from betanas.cli.compare import compare
+from betanas.cli.networks import find_network
+from betanas.cli.train import train
+from betanas.data import open_source
+from betanas.errors import BetanasError, BlueprintError, QuantityError, RecipeError
+from betanas.spaces import get_space, published
+
+
+@pytest.fixture(scope="module")
+def app() -> typer.Typer:
+    app = typer.Typer()
+    app.command()(train)
+    app.command()(compare)
+    app.add_typer(bench, name="bench")
+    return app
+
+
+@pytest.fixture
+def run(app):
+    def run(*arguments: object) -> str:
+        result = CliRunner().invoke(app, [str(each) for each in arguments], env={"COLUMNS": "160"})
+        if isinstance(result.exception, BetanasError):
+            raise result.exception
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    return run
+
+
+COMMON = ("--data", "digits", "--resolution", "16", "--device", "cpu")
+
+
+def test_train_ends_with_a_network_and_goes_on_from_its_folder(run, tmp_path):
+    arguments = ("train", "betanet3", "--folder", tmp_path / "run", "--budget", "20steps", *COMMON)
+    text = run(*arguments)
+    assert "validation top-1" in text
+    again = json.loads(run(*arguments, "--json"))
+    assert again["steps"] == 20
+    assert (tmp_path / "run" / "network.safetensors").exists()
+    with pytest.raises(RecipeError, match="another budget"):
+        run("train", "betanet3", "--folder", tmp_path / "run", "--budget", "30steps", *COMMON)
+
+
+def test_compare_prints_one_table_and_one_document(run, tmp_path):
+    blueprint = get_space("betanet3").blueprint(published("betanet3"), resolution=16, num_classes=10, in_channels=1)
+    file = tmp_path / "mine.json"
+    file.write_text(blueprint.to_json(), encoding="utf-8")
+    arguments = ("compare", file, "mobilenet_v2", "--folder", tmp_path / "c", "--budget", "4steps", "--seeds", "1")
+    assert "Test top-1" in run(*arguments, *COMMON)
+    table = json.loads(run(*arguments, *COMMON, "--json"))["table"]
+    assert {row["name"] for row in table} == {"mine", "mobilenet_v2"}
+    assert all(row["training_seconds"]["n"] == 1 for row in table)
+
+
+def test_a_benchmark_networks_cost_is_counted_without_building_it():
+    found = find_network("mobilenet_v2", source=open_source("digits"), resolution=224)
+    assert found.params == sum(p.numel() for p in found.build().parameters())
+    # The paper's 300 million multiply-accumulates, less the classifier's and two channels of the stem.
+    assert found.macs == pytest.approx(300e6, rel=0.05)
+
+
+def test_names_that_are_no_network_are_refused(tmp_path):
+    source = open_source("digits")
+    with pytest.raises(BlueprintError, match="betanet3"):
+        find_network("nonsense", source=source, resolution=16)
+    file = tmp_path / "other.json"
+    blueprint = get_space("betanet3").blueprint(published("betanet3"), resolution=32, num_classes=7, in_channels=3)
+    file.write_text(blueprint.to_json(), encoding="utf-8")
+    with pytest.raises(BlueprintError, match="--resolution 32"):
+        find_network(str(file), source=source, resolution=16)
+
+
+def test_bench_refuses_what_it_cannot_measure(run):
+    with pytest.raises(QuantityError, match="Type 1,2,4"):
+        run("bench", "ddp", "--processes", "one")
+    with pytest.raises(RecipeError, match="none, fp16, bf16, powersgd"):
+        run("bench", "ddp", "--compression", "zip")
+
+
+def test_bench_draws_epoch_time_against_processes(run):
+    text = run("bench", "ddp", "--processes", "1", "--steps", "4", *COMMON)
+    assert "Seconds an epoch" in text
+    assert "█" in text
