@@ -1,0 +1,213 @@
+"""The contract every executor keeps: jobs go in, events come out, and nothing a trial does reaches the search."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from betanas.blueprint import Blueprint
+from betanas.training.result import CurvePoint, TrialResult
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSetup:
+    """What a worker needs to know once, before its first trial. Plain values: it crosses a process boundary as JSON.
+
+    Attributes:
+        data: the data source's name or path.
+        data_root: where downloaded data sets lie; None for the default places.
+        data_fingerprint: what the source held when the study began; a worker that finds something else refuses.
+        resolution: side of the training images, in pixels.
+        validation_share: part of the training images kept for validation.
+        split_seed: decides which.
+        recipe: every setting of the training recipe.
+        batch_size: images per optimiser step.
+        stoppable: whether the search wants to judge each curve point before training goes on.
+        plugins: Python files of the user's to run first: they register data sources, blocks, whatever a trial needs.
+    """
+
+    data: str
+    data_root: str | None
+    data_fingerprint: str
+    resolution: int
+    validation_share: float
+    split_seed: int
+    recipe: Mapping[str, Any]
+    batch_size: int
+    stoppable: bool = False
+    plugins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TrialJob:
+    """One trial to train.
+
+    Attributes:
+        index: the trial's index.
+        attempt: 1 at the first try.
+        blueprint: the network.
+        budget: training budget, as typed.
+        seed: of initialisation and data order.
+    """
+
+    index: int
+    attempt: int
+    blueprint: Blueprint
+    budget: str
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrialStarted:
+    """A worker began to train a trial."""
+
+    index: int
+    attempt: int
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrialPoint:
+    """A running trial's learning curve has a new point."""
+
+    index: int
+    attempt: int
+    point: CurvePoint
+
+
+@dataclass(frozen=True, slots=True)
+class TrialEnded:
+    """A trial has its result, good or bad."""
+
+    index: int
+    attempt: int
+    result: TrialResult
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReady:
+    """A worker has loaded its libraries and data and waits for its first trial."""
+
+    device: str
+
+
+ExecutorEvent = WorkerReady | TrialStarted | TrialPoint | TrialEnded
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a trial may take, beside its training.
+
+    Attributes:
+        grace: seconds a trial with a budget in seconds may outlive it by (evaluation, start-up); it is then killed.
+        silence: seconds a trial with a budget in steps or epochs may go without a new curve point.
+        start: seconds a worker may take to load its libraries and data.
+    """
+
+    grace: float = 60.0
+    silence: float = 1800.0
+    start: float = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorSettings:
+    """Which devices an executor uses, and how.
+
+    Attributes:
+        devices: `auto`, or device names (`cpu`, `cuda:0`, ...).
+        workers: trials at the same time; None for one a device (one in all on a CPU).
+        per_trial_devices: devices that one trial trains on together.
+        log_folder: where the trials' logs go; None for nowhere.
+        log_bytes: the most that is kept of what one trial prints.
+        patience: how long a trial may take.
+        extra: an executor's own settings (Ray's address and resources).
+    """
+
+    devices: tuple[str, ...] = ("auto",)
+    workers: int | None = None
+    per_trial_devices: int = 1
+    log_folder: Path | None = None
+    log_bytes: int = 1_000_000
+    patience: Patience = Patience()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Executor(ABC):
+    """Trains trials somewhere else.
+
+    Whatever happens to a trial (it raises, hangs, runs out of memory, its process is killed) comes back as one
+    `TrialEnded`, exactly once for every job that was submitted and not cancelled. Used as a context manager; leaving
+    it ends every worker and frees its devices.
+
+    Attributes:
+        name: what the command line calls it.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, setup: WorkerSetup, settings: ExecutorSettings) -> None:
+        self.setup = setup
+        self.settings = settings
+
+    @abstractmethod
+    def start(self) -> None:
+        """Begin to bring the workers up; returns before they are ready.
+
+        Raises:
+            DeviceError: a device that was asked for is not there.
+        """
+
+    @property
+    @abstractmethod
+    def capacity(self) -> int:
+        """Trials that can run at the same time."""
+
+    @property
+    @abstractmethod
+    def idle(self) -> int:
+        """Trials that could be submitted now and would begin at once."""
+
+    @abstractmethod
+    def submit(self, job: TrialJob) -> None:
+        """Hand over a trial; only while `idle` is positive."""
+
+    @abstractmethod
+    def poll(self, timeout: float) -> list[ExecutorEvent]:
+        """What happened since the last call, waiting up to `timeout` seconds for something to happen.
+
+        Raises:
+            UserError: the workers cannot start at all (the data are gone, the device refuses): no trial's fault.
+        """
+
+    @abstractmethod
+    def answer(self, index: int, *, go_on: bool) -> None:
+        """After a `TrialPoint` of a stoppable set-up: let the trial go on, or end it there (outcome `stopped`)."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End every worker now, whatever it does."""
+
+    @property
+    def proposes_ahead(self) -> bool:
+        """Whether the next suggestion may be computed while trials run, because they train on other hardware."""
+        return False
+
+    @contextmanager
+    def proposing(self) -> Iterator[int]:
+        """Held while a suggestion is computed; gives the number of threads that may be used for it.
+
+        An executor whose trials train on this machine's processor keeps the computation off the cores of running
+        trials, since it would steal from their training budget.
+        """
+        yield 1
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

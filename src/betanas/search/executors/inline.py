@@ -1,0 +1,74 @@
+"""The in-process executor: trials train in the search's own process. For debugging: a crash takes the search along."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import ClassVar
+
+from betanas.search.executors.base import (
+    Executor,
+    ExecutorEvent,
+    ExecutorSettings,
+    TrialEnded,
+    TrialJob,
+    TrialPoint,
+    TrialStarted,
+    WorkerSetup,
+)
+from betanas.search.executors.runner import TrialRunner
+from betanas.training.result import CurvePoint
+
+
+class InlineExecutor(Executor):
+    """Trains one trial at a time, inside `poll`; breakpoints and tracebacks work as usual.
+
+    Its points arrive together with the trial's end, so nothing can be stopped early here.
+    """
+
+    name: ClassVar[str] = "inline"
+
+    def __init__(self, setup: WorkerSetup, settings: ExecutorSettings) -> None:
+        super().__init__(setup, settings)
+        self._runner: TrialRunner | None = None
+        self._jobs: deque[TrialJob] = deque()
+
+    def start(self) -> None:
+        """See `Executor.start`."""
+        device = self.settings.devices[0] if self.settings.devices else "auto"
+        self._runner = TrialRunner(self.setup, device=device, threads=None)
+
+    @property
+    def capacity(self) -> int:
+        """See `Executor.capacity`."""
+        return 1
+
+    @property
+    def idle(self) -> int:
+        """See `Executor.idle`."""
+        return 0 if self._jobs else 1
+
+    def submit(self, job: TrialJob) -> None:
+        """See `Executor.submit`."""
+        self._jobs.append(job)
+
+    def poll(self, timeout: float) -> list[ExecutorEvent]:
+        """See `Executor.poll`: trains the submitted trial to its end, whatever the timeout."""
+        if not self._jobs or self._runner is None:
+            return []
+        job = self._jobs.popleft()
+        events: list[ExecutorEvent] = [TrialStarted(job.index, job.attempt, self._runner.device)]
+
+        def on_point(point: CurvePoint) -> bool:
+            events.append(TrialPoint(job.index, job.attempt, point))
+            return True
+
+        events.append(TrialEnded(job.index, job.attempt, self._runner.run(job, on_point)))
+        return events
+
+    def answer(self, index: int, *, go_on: bool) -> None:
+        """See `Executor.answer`: by the time it is asked the trial has ended, so nothing is stopped early here."""
+
+    def close(self) -> None:
+        """See `Executor.close`."""
+        self._runner = None
+        self._jobs.clear()

@@ -1,0 +1,25 @@
+"""Executors by name."""
+
+from __future__ import annotations
+
+from betanas.errors import DeviceError
+from betanas.search.executors.base import Executor, ExecutorSettings, WorkerSetup
+
+AVAILABLE = ("local", "inline")
+
+
+def make_executor(name: str, setup: WorkerSetup, settings: ExecutorSettings) -> Executor:
+    """An executor by name; it is started when it is entered.
+
+    Raises:
+        DeviceError: there is no such executor, or its devices are not there.
+    """
+    if name == "local":
+        from betanas.search.executors.local import LocalExecutor
+
+        return LocalExecutor(setup, settings)
+    if name == "inline":
+        from betanas.search.executors.inline import InlineExecutor
+
+        return InlineExecutor(setup, settings)
+    raise DeviceError(f"The executors are {', '.join(AVAILABLE)}.", value=name)

@@ -1,0 +1,370 @@
+"""The search loop: ask the strategy, hand trials to the executor, write down what comes back."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import numpy as np
+
+from betanas.blueprint import Blueprint
+from betanas.errors import BetanasError
+from betanas.search.executors.base import (
+    Executor,
+    ExecutorEvent,
+    TrialEnded,
+    TrialJob,
+    TrialPoint,
+    WorkerReady,
+)
+from betanas.search.failures import failing_steadily, worth_another_attempt
+from betanas.search.feasibility import Problem
+from betanas.search.progress import SearchListener
+from betanas.search.records import Limits, StudyPlan, TrialRecord
+from betanas.search.stopping import StoppingRule, Verdict
+from betanas.search.store.store import Store
+from betanas.search.strategies.base import Observation, Strategy, Suggestion
+from betanas.training.result import CurvePoint, TrialResult
+
+Objective = Callable[[TrialRecord, Blueprint], float | None]
+StrategyFactory = Callable[[Problem], Strategy]
+
+_POLL_SECONDS = 1.0
+_SIGN_OF_LIFE_SECONDS = 15.0
+
+# How often a search learns what others in the same database have done, apart from before each suggestion.
+_SYNCHRONISE_SECONDS = 5.0
+
+# A real out-of-memory error at a predicted size says that the limit lies below it.
+_MEMORY_CORRECTION = 0.98
+
+
+class SearchFailedError(BetanasError):
+    """The search cannot go on: its trials all fail."""
+
+
+@dataclass(frozen=True, eq=False)
+class SearchParts:
+    """What a search is made of.
+
+    Attributes:
+        store: where everything is written, before anything else happens.
+        plan: the study's plan.
+        problem: the plan's space, images and limits.
+        make_strategy: a fresh strategy for a problem.
+        objective: what is maximised, from a finished trial and its network; None where it has no value.
+        executor: who trains.
+        listener: who is told.
+        session: the number of this search session.
+        stopping: when a trial has no chance any more; None trains every trial to its end.
+    """
+
+    store: Store
+    plan: StudyPlan
+    problem: Problem
+    make_strategy: StrategyFactory
+    objective: Objective
+    executor: Executor
+    listener: SearchListener
+    session: int
+    stopping: StoppingRule | None = None
+
+
+class SearchLoop:
+    """Runs a study from wherever it stands to its planned end.
+
+    The store is written before the world moves on: a trial is in it before it is handed out and its result before the
+    next suggestion, so a search killed at any moment loses at most the training seconds of the trials in progress.
+    """
+
+    def __init__(self, parts: SearchParts) -> None:
+        self._parts = parts
+        self._records: dict[int, TrialRecord] = {}
+        self._blueprints: dict[int, Blueprint] = {}
+        self._by_key: dict[str, int] = {}
+        self._retries: deque[TrialRecord] = deque()
+        self._cut_off: deque[TrialRecord] = deque()
+        self._running: dict[int, list[CurvePoint]] = {}
+        self._verdicts: dict[int, Verdict] = {}
+        self._ahead: deque[Suggestion] = deque()
+        self._strategy = self._fresh_strategy()
+        self._seen_alive = 0.0
+        self._synchronised = 0.0
+        self._synchronise()
+
+    @property
+    def records(self) -> tuple[TrialRecord, ...]:
+        """The trials so far, in the order of their index."""
+        return tuple(self._records[index] for index in sorted(self._records))
+
+    def run(self) -> str:
+        """Search to the end.
+
+        Returns:
+            How it ended: `finished`, or `paused` where a person asked for it.
+
+        Raises:
+            SearchFailedError: trial after trial fails.
+            LimitError: the strategy finds no feasible candidate.
+        """
+        executor = self._parts.executor
+        while True:
+            request = self._parts.store.request()
+            if request == "stop":
+                return "paused"
+            wanted = self._wanted() if request == "run" else 0
+            if wanted == 0 and not self._running and (request != "run" or not self._others_run()):
+                return "finished" if request == "run" else "paused"
+            for _ in range(min(wanted, executor.idle)):
+                self._begin_next()
+            if executor.proposes_ahead and not self._parts.store.shared and not self._ahead and self._wanted() > 0:
+                self._ahead.extend(self._suggest(1))
+            for event in executor.poll(_POLL_SECONDS):
+                self._handle(event)
+            self._give_sign_of_life()
+            if self._parts.store.shared and time.monotonic() - self._synchronised > _SYNCHRONISE_SECONDS:
+                self._synchronise()
+
+    def export_surrogate(self) -> None:
+        """Keep the strategy's model as plain data beside the trials, for analyses that have neither torch nor Ax."""
+        with self._parts.executor.proposing() as threads:
+            self._strategy.threads = threads
+            document = self._strategy.export_surrogate()
+        if document is not None:
+            self._parts.store.attach("surrogate", self._parts.plan.strategy, document)
+
+    # Starting trials -------------------------------------------------------------------------------------------------
+
+    def _wanted(self) -> int:
+        """How many trials are to be started, new ones and such as are started again."""
+        return self._strategy.remaining(self._parts.store.plan().trials) + len(self._cut_off) + len(self._retries)
+
+    def _begin_next(self) -> None:
+        store = self._parts.store
+        with store.turn():
+            if store.shared:
+                self._synchronise()
+            if self._cut_off or self._retries:
+                self._restart((self._cut_off or self._retries).popleft())
+            elif self._wanted() > 0:
+                self._begin(self._ahead.popleft() if self._ahead else self._suggest(1)[0])
+
+    def _synchronise(self) -> None:
+        """Learn what other searches of the study have done, and which trials a dead one has left behind."""
+        self._synchronised = time.monotonic()
+        for record in self._parts.store.trials(curves=self._parts.stopping is not None):
+            if record.index not in self._running and self._records.get(record.index) != record:
+                self._note(record)
+                self._remember_network(record)
+        living = {self._parts.session, *self._parts.store.living_sessions()}
+        self._cut_off = deque(
+            record for record in self.records if record.state == "running" and record.session not in living
+        )
+
+    def _others_run(self) -> bool:
+        """Whether trials are in progress elsewhere: should their machine die, they are to be started again here."""
+        return self._parts.store.shared and any(record.state == "running" for record in self.records)
+
+    def _suggest(self, count: int) -> list[Suggestion]:
+        self._parts.listener.on_suggesting()
+        with self._parts.executor.proposing() as threads:
+            self._strategy.threads = threads
+            return self._strategy.ask(count)
+
+    def _begin(self, suggestion: Suggestion) -> None:
+        parts = self._parts
+        row = parts.problem.space.to_array([suggestion.vector])
+        blueprint, costs = parts.problem.blueprint(row[0]), parts.problem.price(row)
+        index = max(self._records, default=-1) + 1
+        record = TrialRecord(
+            index=index,
+            vector=dict(suggestion.vector),
+            blueprint_key=blueprint.key,
+            origin=suggestion.origin,
+            state="running",
+            seed=trial_seed(parts.plan.seed, index),
+            session=parts.session,
+            params=int(costs.params[0]),
+            macs=int(costs.macs[0]),
+            memory=int(costs.memory[0]),
+            started=_now(),
+        )
+        broken = [rule for rule, excluded in parts.problem.excluded(row).items() if excluded[0]]
+        twin = self._by_key.get(blueprint.key)
+        if broken:
+            record = replace(
+                record,
+                state="infeasible",
+                cause="limit",
+                reason=f"Exceeds {' and '.join(broken)}.",
+                ended=_now(),
+            )
+        elif twin is not None:
+            record = _repeat(record, self._records[twin])
+        parts.store.add_trial(record, blueprint)
+        self._note(record)
+        if record.state == "running":
+            self._blueprints[index] = blueprint
+            self._hand_over(record, blueprint)
+        else:
+            parts.listener.on_trial_ended(record)
+
+    def _restart(self, record: TrialRecord) -> None:
+        attempt = self._parts.store.restart_trial(record.index, self._parts.session)
+        record = replace(record, attempts=attempt, session=self._parts.session, started=_now(), state="running")
+        self._note(record)
+        if record.index not in self._blueprints:
+            self._blueprints[record.index] = self._parts.store.blueprint(record.index)
+        self._hand_over(record, self._blueprints[record.index])
+
+    def _hand_over(self, record: TrialRecord, blueprint: Blueprint) -> None:
+        self._running[record.index] = []
+        self._parts.executor.submit(
+            TrialJob(record.index, record.attempts, blueprint, self._parts.plan.budget, record.seed)
+        )
+        self._parts.listener.on_trial_started(record)
+
+    # What comes back -------------------------------------------------------------------------------------------------
+
+    def _handle(self, event: ExecutorEvent) -> None:
+        parts = self._parts
+        if isinstance(event, WorkerReady):
+            parts.listener.on_workers_ready(event.device)
+        elif isinstance(event, TrialPoint):
+            parts.store.add_point(event.index, event.attempt, event.point)
+            parts.listener.on_point(self._records[event.index], event.point)
+            if parts.stopping is not None:
+                self._judge(event, parts.stopping)
+        elif isinstance(event, TrialEnded):
+            self._running.pop(event.index, None)
+            self._end(event)
+
+    def _judge(self, event: TrialPoint, rule: StoppingRule) -> None:
+        """Let a running trial go on, or end it where it has no chance any more."""
+        curve = self._running[event.index]
+        curve.append(event.point)
+        history = [record.curve for record in self.records if record.state == "completed" and record.curve]
+        verdict = rule.decide(curve, history, index=event.index)
+        if verdict.stop:
+            self._verdicts[event.index] = verdict
+        self._parts.executor.answer(event.index, go_on=not verdict.stop)
+
+    def _end(self, event: TrialEnded) -> None:
+        parts, record, result = self._parts, self._records[event.index], event.result
+        if result.outcome == "failed":
+            earlier = [(past["cause"], past["reason"]) for past in parts.store.attempts(event.index) if past["cause"]]
+            if worth_another_attempt(result, earlier):
+                parts.store.end_attempt(event.index, event.attempt, result)
+                parts.listener.on_trial_retried(record, result)
+                self._retries.append(record)
+                return
+        ended = finished_record(record, result)
+        objective = self._value(ended)
+        ended = replace(ended, objective=objective)
+        if not parts.store.end_trial(event.index, event.attempt, result, objective=objective):
+            return
+        self._blueprints.pop(event.index, None)
+        self._note(ended)
+        self._remember_network(ended)
+        parts.listener.on_trial_ended(ended)
+        if result.cause == "out_of_memory":
+            self._strategy = self._fresh_strategy()
+            self._ahead.clear()
+            parts.listener.on_note(
+                f"Trial {record.index} ran out of memory although {record.memory:,} bytes were predicted: "
+                "the memory limit is lowered below that."
+            )
+        if trouble := failing_steadily(self.records):
+            raise SearchFailedError(trouble, hint="Mend the cause, then go on with: betanas resume.")
+
+    def _value(self, ended: TrialRecord) -> float | None:
+        """The objective; of a trial that was stopped early, at the accuracy that it was expected to end with."""
+        verdict = self._verdicts.pop(ended.index, None)
+        if ended.state == "stopped" and verdict is not None:
+            ended = replace(ended, top1=verdict.predicted)
+        return None if ended.top1 is None else self._parts.objective(ended, self._blueprints[ended.index])
+
+    # -----------------------------------------------------------------------------------------------------------------
+
+    def _fresh_strategy(self) -> Strategy:
+        limits = corrected_limits(self._parts.problem.limits, self.records)
+        strategy = self._parts.make_strategy(replace(self._parts.problem, limits=limits))
+        for record in self.records:
+            strategy.tell(observation(record))
+        return strategy
+
+    def _note(self, record: TrialRecord) -> None:
+        self._records[record.index] = record
+        self._strategy.tell(observation(record))
+
+    def _remember_network(self, record: TrialRecord) -> None:
+        if record.state == "completed" and record.repeat_of is None:
+            self._by_key.setdefault(record.blueprint_key, record.index)
+
+    def _give_sign_of_life(self) -> None:
+        now = time.monotonic()
+        if now - self._seen_alive > _SIGN_OF_LIFE_SECONDS:
+            self._seen_alive = now
+            self._parts.store.touch_session(self._parts.session)
+
+
+def observation(record: TrialRecord) -> Observation:
+    """What a strategy is told of a trial."""
+    return Observation(record.index, record.vector, record.origin, record.state, record.objective)
+
+
+def trial_seed(study_seed: int, index: int) -> int:
+    """The seed of a trial's initialisation and data order, decided by the study's seed and the trial's index alone."""
+    return int(np.random.SeedSequence([study_seed, index]).generate_state(1)[0])
+
+
+def corrected_limits(limits: Limits, records: Sequence[TrialRecord]) -> Limits:
+    """The limits, with the memory limit below whatever has really run out of memory."""
+    burst = [record.memory for record in records if record.cause == "out_of_memory" and record.memory > 0]
+    if not burst:
+        return limits
+    largest = int(min(burst) * _MEMORY_CORRECTION)
+    return replace(limits, memory=min(limits.memory or largest, largest))
+
+
+def finished_record(record: TrialRecord, result: TrialResult) -> TrialRecord:
+    """A running trial's record once its result is known (the objective is still to come)."""
+    return replace(
+        record,
+        state=result.outcome,
+        cause=result.cause,
+        reason=result.reason,
+        top1=result.top1,
+        top5=result.top5,
+        training_seconds=result.training_seconds,
+        wall_seconds=result.wall_seconds,
+        peak_memory=result.peak_memory,
+        images_per_second=result.images_per_second,
+        device=result.device,
+        ended=_now(),
+        curve=result.curve,
+    )
+
+
+def _repeat(record: TrialRecord, twin: TrialRecord) -> TrialRecord:
+    """The record of a network that another trial has trained: the same result, no second training."""
+    return replace(
+        record,
+        state="completed",
+        repeat_of=twin.index,
+        reason=f"The same network as trial {twin.index}, which was trained already.",
+        top1=twin.top1,
+        top5=twin.top5,
+        objective=twin.objective,
+        training_seconds=0.0,
+        wall_seconds=0.0,
+        device=twin.device,
+        ended=_now(),
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,48 @@
+"""A user's own Python files: a search space, data sources, objectives. Run when a person says so alone."""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Sequence
+from pathlib import Path
+
+from betanas.errors import StudyError
+from betanas.search.records import StudyPlan
+
+
+def run_plugins(files: Sequence[str]) -> None:
+    """Run Python files for what they register.
+
+    Raises:
+        StudyError: a file is missing, or raises something.
+    """
+    for file in files:
+        if not Path(file).is_file():
+            raise StudyError("A plugin must be a Python file.", value=file)
+        try:
+            runpy.run_path(file)
+        except Exception as error:
+            raise StudyError(
+                "A plugin must run without errors.", value=file, hint=f"{type(error).__name__}: {error}"
+            ) from error
+
+
+def own_code(plan: StudyPlan) -> tuple[str, ...]:
+    """The Python files that going on with a study would run: its space's, its data source's, its plugins."""
+    named = [plan.space, plan.data, plan.objective, *plan.options.get("plugins", ())]
+    return tuple(name for name in named if name.endswith(".py"))
+
+
+def check_trust(plan: StudyPlan, *, trusted: bool) -> None:
+    """Refuse to run the files a study names unless a person says so: the study may be a stranger's.
+
+    Raises:
+        StudyError: it names files, and nobody has said so.
+    """
+    files = own_code(plan)
+    if files and not trusted:
+        raise StudyError(
+            "This study runs Python files of its author's, which needs your word.",
+            value=", ".join(files),
+            hint="Read them; if they are yours or you trust them, add --trust-files.",
+        )

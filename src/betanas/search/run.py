@@ -1,0 +1,188 @@
+"""Starting a search, and going on with one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+from typing import Any
+
+from betanas.environment import hardware, versions
+from betanas.errors import BetanasError, StoreError, StudyError
+from betanas.search.executors.registry import make_executor
+from betanas.search.loop import SearchLoop, SearchParts
+from betanas.search.objectives import get_objective
+from betanas.search.planning import (
+    executor_settings,
+    make_strategy,
+    plan_search,
+    problem_of,
+    resumed_options,
+    stopping_rule,
+    worker_setup,
+)
+from betanas.search.plugins import check_trust, run_plugins
+from betanas.search.progress import SearchListener
+from betanas.search.records import StudyPlan
+from betanas.search.settings import ResumeSettings, SearchSettings, make_settings
+from betanas.search.store.location import StudyLocation
+from betanas.search.store.lock import StudyLock
+from betanas.search.store.store import Store
+from betanas.search.study import Study
+
+
+def search(settings: SearchSettings | None = None, *, listener: SearchListener | None = None, **given: Any) -> Study:
+    """Search for a network, and give the study back when it has run its trials.
+
+    Args:
+        settings: what to search; or its fields by name: `search(data="digits", study="runs/digits", budget="10s")`.
+        listener: who is told what happens.
+        given: fields of `SearchSettings`.
+
+    Raises:
+        UserError: something about the search cannot work; nothing was written.
+        SearchFailedError: trial after trial failed.
+        KeyboardInterrupt: it was interrupted; the study is safe and `resume` goes on.
+    """
+    listener = listener or SearchListener()
+    planned = plan_search(settings if settings is not None else make_settings(given), listener)
+    with _new_place(planned.location), lock_of(planned.location):
+        store = Store.create(planned.location, planned.plan)
+    return _run(store, planned.plan, dict(planned.plan.options), listener)
+
+
+def resume(
+    study: str | Path,
+    changes: ResumeSettings | None = None,
+    *,
+    listener: SearchListener | None = None,
+) -> Study:
+    """Go on with a search that was interrupted, killed or finished with fewer trials than are wanted now.
+
+    Trials that were cut off are started again; completed ones are never repeated.
+
+    Args:
+        study: its directory or PostgreSQL URL.
+        changes: what is to be different.
+        listener: who is told what happens.
+
+    Raises:
+        StudyError: there is no study, or another process searches it.
+    """
+    changes = changes or ResumeSettings()
+    store = Store.open(StudyLocation.parse(study))
+    if changes.trials is not None:
+        if changes.trials < 1:
+            raise StudyError("A search must run at least one trial.", value=changes.trials)
+        store.set_trials_planned(changes.trials)
+    plan = store.plan()
+    check_trust(plan, trusted=changes.trust_files)
+    run_plugins(plan.options.get("plugins", ()))
+    return _run(store, plan, resumed_options(plan, changes), listener or SearchListener())
+
+
+def _run(store: Store, plan: StudyPlan, options: dict[str, Any], listener: SearchListener) -> Study:
+    location = store.location
+    with lock_of(location):
+        executor = make_executor(options["executor"], worker_setup(plan, options), executor_settings(options, location))
+        with store.turn():
+            session = store.begin_session(
+                host=socket.gethostname(),
+                pid=os.getpid(),
+                command=" ".join(["betanas", *sys.argv[1:]]),
+                versions=versions(),
+                hardware=hardware(),
+            )
+        ending, reason = "failed", ""
+        try:
+            with _interruptible(), executor:
+                problem = problem_of(plan)
+                parts = SearchParts(
+                    store=store,
+                    plan=plan,
+                    problem=problem,
+                    make_strategy=lambda problem: make_strategy(plan, problem),
+                    objective=get_objective(plan.objective, problem),
+                    executor=executor,
+                    listener=listener,
+                    session=session,
+                    stopping=stopping_rule(plan),
+                )
+                loop = SearchLoop(parts)
+                listener.on_begin(plan, loop.records, location=location.text, capacity=executor.capacity)
+                ending = loop.run()
+                loop.export_surrogate()
+        except KeyboardInterrupt:
+            ending = "interrupted"
+            raise
+        except BetanasError as error:
+            reason = str(error)
+            raise
+        finally:
+            _end_session(store, session, ending)
+            listener.on_end(ending, reason)
+    return Study(store)
+
+
+def _end_session(store: Store, session: int, ending: str) -> None:
+    try:
+        store.end_session(session, ending)
+    except StoreError:
+        return  # a full disk has ended the search already; that error is the one to show
+
+
+def lock_of(location: StudyLocation) -> StudyLock | nullcontext[None]:
+    """What keeps a second process off a study in a directory; a database has sessions for that."""
+    return StudyLock(location.directory) if location.directory is not None else nullcontext()
+
+
+@contextmanager
+def _new_place(location: StudyLocation) -> Iterator[None]:
+    """Make the study's directory; where creating the study in it fails, leave no trace of either."""
+    directory = location.directory
+    if directory is None:
+        yield
+        return
+    missing = [folder for folder in (directory, *directory.parents) if not folder.exists()]
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"The study's directory cannot be made: {error.strerror or error}.",
+            value=str(directory),
+            hint="Choose another with --study.",
+        ) from error
+    try:
+        yield
+    except BaseException:
+        if directory in missing:
+            shutil.rmtree(missing[-1], ignore_errors=True)
+        raise
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let a search that is told to end do so in order: workers freed, study closed.
+
+    SIGINT is among the signals since a shell starts background jobs with it ignored, and Python then leaves it so.
+    """
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before: Mapping[int, Any] = {}
+    with suppress(ValueError):  # outside the main thread (a notebook's executor) signals are not ours to handle
+        before = {number: signal.signal(number, interrupt) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))

@@ -1,0 +1,181 @@
+"""Runs a strategy on a surrogate with a simulated clock."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from betanas.blueprint import FloatArray
+from betanas.search.feasibility import Problem, SpaceExhausted
+from betanas.search.records import TrialState
+from betanas.search.simulation.recording import as_curve
+from betanas.search.simulation.surrogate import ReplaySurrogate
+from betanas.search.stopping import Curve, StoppingRule
+from betanas.search.strategies import Observation, Suggestion, get_strategy
+from betanas.search.strategies.gpei.climb import ranked
+from betanas.search.strategies.screened import FeasibleStream, sobol_draw
+
+# What a candidate costs that turns out to be infeasible when it is built or first trained, where a strategy does not
+# know beforehand. Nothing: the comparison is to err on the side of the strategy that suggests them.
+INFEASIBLE_SECONDS = 0.0
+
+OPTIMUM_POOL = 16384
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedTrial:
+    """A trial of a simulated search.
+
+    Attributes:
+        index: in the order of suggestion.
+        vector: the parameter vector.
+        origin: what suggested it.
+        state: `completed`, `stopped` or `infeasible`.
+        observed: the accuracy the search was told; None for an infeasible one.
+        expected: the surrogate's accuracy without noise; None for an infeasible one.
+        training_seconds: simulated.
+        ended: simulated wall-clock seconds from the search's start to this trial's end.
+        asking_seconds: real seconds that the suggestion took; not part of the simulated clock.
+    """
+
+    index: int
+    vector: Mapping[str, float]
+    origin: str
+    state: TrialState
+    observed: float | None
+    expected: float | None
+    training_seconds: float
+    ended: float
+    asking_seconds: float
+
+
+def simulate(
+    strategy: str,
+    problem: Problem,
+    surrogate: ReplaySurrogate,
+    trials: int,
+    seed: int,
+    *,
+    options: Mapping[str, Any] | None = None,
+    workers: int = 1,
+    usable: int | None = None,
+    stopping: StoppingRule | None = None,
+) -> list[SimulatedTrial]:
+    """Search without training.
+
+    Args:
+        strategy: its name.
+        problem: what is searched; its space has the surrogate's parameters, in any ranges.
+        surrogate: stands for training.
+        trials: suggestions at most.
+        seed: of the strategy and of the trainings' noise.
+        options: of the strategy.
+        workers: trials that train at the same time.
+        usable: end as soon as so many trials have a result.
+        stopping: rule for early stopping; its budget is the surrogate's.
+
+    Returns:
+        The trials in the order in which they ended. Fewer than asked for where the space is exhausted.
+    """
+    asked = get_strategy(strategy)(problem, seed=seed, options=options)
+    queue: list[tuple[float, int, SimulatedTrial]] = []
+    ended: list[SimulatedTrial] = []
+    history: list[Curve] = []
+    clock, index, exhausted = 0.0, 0, False
+    while True:
+        enough = usable is not None and sum(each.observed is not None for each in ended) >= usable
+        while len(queue) < workers and index < trials and not exhausted and not enough:
+            start = time.perf_counter()
+            try:
+                (suggestion,) = asked.ask()
+            except SpaceExhausted:
+                exhausted = True
+                break
+            took = time.perf_counter() - start
+            trial = _train(problem, surrogate, suggestion, index, clock, took, seed, history, stopping)
+            asked.tell(Observation(index, suggestion.vector, suggestion.origin, "running"))
+            heapq.heappush(queue, (trial.ended, index, trial))
+            index += 1
+        if not queue:
+            return ended
+        clock, _, trial = heapq.heappop(queue)
+        ended.append(trial)
+        asked.tell(Observation(trial.index, trial.vector, trial.origin, trial.state, trial.observed))
+        if trial.state == "completed" and stopping is not None and trial.observed is not None:
+            history.append(_curve(problem, surrogate, trial.vector, trial.observed))
+
+
+def _train(
+    problem: Problem,
+    surrogate: ReplaySurrogate,
+    suggestion: Suggestion,
+    index: int,
+    clock: float,
+    took: float,
+    seed: int,
+    history: Sequence[Curve],
+    stopping: StoppingRule | None,
+) -> SimulatedTrial:
+    row = problem.space.to_array([suggestion.vector])
+    if not problem.feasible(row)[0]:
+        return SimulatedTrial(
+            index,
+            suggestion.vector,
+            suggestion.origin,
+            "infeasible",
+            None,
+            None,
+            0.0,
+            clock + INFEASIBLE_SECONDS,
+            took,
+        )
+    expected = float(surrogate.accuracies(row)[0])
+    noise = surrogate.noise * float(np.random.default_rng((seed, index)).standard_normal())
+    observed, seconds, state = max(expected + noise, 0.0), surrogate.budget, "completed"
+    if stopping is not None:
+        curve = _curve(problem, surrogate, suggestion.vector, observed)
+        for length in range(1, len(curve)):
+            verdict = stopping.decide(curve[:length], history, index=index)
+            if verdict.stop and verdict.predicted is not None:
+                observed, seconds, state = verdict.predicted, verdict.seconds, "stopped"
+                break
+    ended = clock + seconds + surrogate.overhead
+    outcome: TrialState = "stopped" if state == "stopped" else "completed"
+    return SimulatedTrial(
+        index, suggestion.vector, suggestion.origin, outcome, observed, expected, seconds, ended, took
+    )
+
+
+def _curve(problem: Problem, surrogate: ReplaySurrogate, vector: Mapping[str, float], final: float) -> Curve:
+    return as_curve(surrogate.curve(problem.space.to_array([vector])[0], final))
+
+
+def incumbents(history: Sequence[SimulatedTrial]) -> FloatArray:
+    """After each trial, the expected accuracy of the completed candidate that had the best observed one. Shape [n].
+
+    What a user would have got: the search believes its noisy results, the network keeps its expected accuracy. Zero
+    before the first result.
+    """
+    best, held, found = -np.inf, 0.0, []
+    for trial in history:
+        if trial.state == "completed" and trial.observed is not None and trial.observed > best:
+            best, held = trial.observed, trial.expected or 0.0
+        found.append(held)
+    return np.array(found)
+
+
+def optimum(problem: Problem, surrogate: ReplaySurrogate, *, seed: int = 0) -> float:
+    """The largest expected accuracy of a feasible candidate, by a climb over a large pool: what regret is against."""
+    space = problem.space
+    pool = space.to_unit(FeasibleStream(problem, sobol_draw(len(space.free), (seed, 7))).first(OPTIMUM_POOL))
+
+    def score(points: FloatArray) -> FloatArray:
+        return surrogate.accuracies(space.from_unit(points))
+
+    ranking = ranked(score, pool, lambda points: problem.feasible(space.from_unit(points)), np.random.default_rng(seed))
+    return float(score(ranking[:1])[0])

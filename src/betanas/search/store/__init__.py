@@ -1,0 +1,1 @@
+"""The store: the database that is the truth about a study."""

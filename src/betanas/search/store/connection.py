@@ -1,0 +1,103 @@
+"""Opening a store's database so that it survives what happens to machines."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from errno import EACCES, EROFS
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, NoSuchModuleError
+from sqlalchemy.pool import NullPool
+
+from betanas.errors import MissingExtraError, StoreError, StudyError
+from betanas.search.store.location import StudyLocation
+
+# How long a writer waits for another process's transaction; ours last milliseconds.
+_BUSY_SECONDS = 30.0
+
+_READ_ONLY = "its directory is read-only or missing"
+
+
+def connect(location: StudyLocation, *, read_only: bool = False) -> Engine:
+    """An engine for a store's database.
+
+    SQLite runs with a write-ahead log, so that readers (status, dashboard) never block the search, and with full
+    synchronisation, so that a finished trial is on the disk before the search goes on.
+
+    Args:
+        location: the study's place.
+        read_only: open an existing SQLite file without writing a byte; works in a read-only directory.
+    """
+    if location.database is None:
+        try:
+            return create_engine(location.url, pool_pre_ping=True)
+        except (ModuleNotFoundError, NoSuchModuleError) as error:
+            raise MissingExtraError("psycopg", extra="postgresql", purpose="A study in PostgreSQL") from error
+    path = location.database.resolve()
+    if read_only:
+        return create_engine("sqlite://", creator=lambda: _connect_read_only(path), poolclass=NullPool)
+    engine = create_engine(location.url, connect_args={"timeout": _BUSY_SECONDS})
+    event.listen(engine, "connect", _harden)
+    return engine
+
+
+def _harden(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _connect_read_only(path: Path) -> sqlite3.Connection:
+    """Read a file that may be written by a search, or lie in a directory where nobody may write."""
+    uri = path.as_uri()
+    connection = sqlite3.connect(f"{uri}?mode=ro", uri=True, timeout=_BUSY_SECONDS, check_same_thread=False)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        # A write-ahead log needs a shared-memory file, which a read-only directory refuses. Nobody can write there,
+        # so the file does not change under us either.
+        connection.close()
+        connection = sqlite3.connect(f"{uri}?immutable=1", uri=True, check_same_thread=False)
+    return connection
+
+
+@contextmanager
+def explained(location: StudyLocation) -> Iterator[None]:
+    """Turn a database's complaint into a sentence that says what to do.
+
+    Raises:
+        StoreError: the disk is full, the place is read-only, or the database cannot be reached.
+        StudyError: the file is no database.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"The study cannot be written: {_READ_ONLY if error.errno in (EROFS, EACCES) else error.strerror}.",
+            value=location.text,
+            hint="Allow writing there, or choose another directory with --study.",
+        ) from error
+    except DBAPIError as error:
+        complaint = str(error.orig).splitlines()[0]
+        where = location.text
+        if "full" in complaint or "No space left" in complaint:
+            raise StoreError(
+                "The study cannot be written: the disk is full.",
+                value=where,
+                hint="Free some space, then type: betanas resume. Every completed trial is kept.",
+            ) from error
+        if "readonly" in complaint or "read-only" in complaint or "unable to open" in complaint:
+            raise StoreError(
+                f"The study cannot be written: {_READ_ONLY}.",
+                value=where,
+                hint="Allow writing there, or choose another directory with --study.",
+            ) from error
+        if "not a database" in complaint or "malformed" in complaint:
+            raise StudyError("The study's database file is damaged or is something else.", value=where) from error
+        raise StoreError(f"The study's database cannot be used: {complaint}.", value=where) from error

@@ -1,0 +1,65 @@
+"""One search at a time on a study in a directory: a lock that the system frees however its holder dies."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Self
+
+from filelock import FileLock, Timeout
+
+from betanas.errors import StoreError, StudyError
+
+LOCK_FILE = "search.lock"
+
+# A `status` call takes the lock for an instant to see whether anybody holds it; a starting search outlasts that.
+_PATIENCE_SECONDS = 1.0
+
+
+class StudyLock:
+    """Held by the search that runs a study; used as a context manager."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / LOCK_FILE
+        self._lock = FileLock(self._path)
+
+    def __enter__(self) -> Self:
+        try:
+            self._lock.acquire(timeout=_PATIENCE_SECONDS)
+        except Timeout as error:
+            raise StudyError(
+                "A study can be searched by one process at a time.",
+                value=f"{self._path.parent} (in use by process {self._holder()})",
+                hint="Wait for that search or stop it with Ctrl-C, or choose another directory with --study.",
+            ) from error
+        except OSError as error:
+            raise StoreError(
+                f"The study cannot be written: {error.strerror or error}.", value=str(self._path.parent)
+            ) from error
+        self._path.write_text(str(os.getpid()), encoding="utf-8")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def _holder(self) -> str:
+        try:
+            return self._path.read_text(encoding="utf-8").strip() or "unknown"
+        except OSError:
+            return "unknown"
+
+
+def is_locked(directory: Path) -> bool:
+    """Whether a search holds the study now."""
+    path = directory / LOCK_FILE
+    if not path.exists():
+        return False
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    except OSError:
+        return False  # a read-only copy: nobody searches there
+    lock.release()
+    return False

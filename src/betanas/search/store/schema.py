@@ -1,0 +1,145 @@
+"""The tables of a store (SQLite or PostgreSQL). Changing them means a new `SCHEMA_VERSION` and a migration."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+SCHEMA_VERSION = 1
+
+metadata = MetaData()
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC. SQLite keeps no time zone, so it is put back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """Store in UTC."""
+        return value.astimezone(UTC) if value is not None else None
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """Read back as UTC."""
+        if not isinstance(value, datetime):
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+schema_info = Table("schema_info", metadata, Column("version", Integer, nullable=False))
+
+studies = Table(
+    "studies",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(200), nullable=False, unique=True),
+    Column("plan", JSON, nullable=False),
+    Column("trials_planned", Integer, nullable=False),
+    Column("request", String(10), nullable=False),  # what a person asks of the search: run, pause or stop
+    Column("created", UtcDateTime, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("study_id", ForeignKey("studies.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("started", UtcDateTime, nullable=False),
+    Column("seen", UtcDateTime, nullable=False),
+    Column("ended", UtcDateTime),
+    Column("ending", String(20), nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("command", Text, nullable=False),
+    Column("versions", JSON, nullable=False),
+    Column("hardware", JSON, nullable=False),
+    UniqueConstraint("study_id", "number"),
+)
+
+trials = Table(
+    "trials",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("study_id", ForeignKey("studies.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("vector", JSON, nullable=False),
+    Column("blueprint", Text, nullable=False),
+    Column("blueprint_key", String(64), nullable=False, index=True),
+    Column("origin", String(50), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("cause", String(20), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("seed", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("repeat_of", Integer),
+    Column("session", Integer, nullable=False),
+    Column("top1", Float),
+    Column("top5", Float),
+    Column("objective", Float),
+    Column("training_seconds", Float),
+    Column("wall_seconds", Float),
+    Column("peak_memory", BigInteger),
+    Column("params", BigInteger, nullable=False),
+    Column("macs", BigInteger, nullable=False),
+    Column("memory", BigInteger, nullable=False),
+    Column("images_per_second", Float),
+    Column("device", String(200), nullable=False),
+    Column("started", UtcDateTime),
+    Column("ended", UtcDateTime),
+    UniqueConstraint("study_id", "number"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("trial_id", ForeignKey("trials.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("session", Integer, nullable=False),
+    Column("started", UtcDateTime, nullable=False),
+    Column("ended", UtcDateTime),
+    Column("cause", String(20), nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+curve_points = Table(
+    "curve_points",
+    metadata,
+    Column("trial_id", ForeignKey("trials.id"), primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("step", Integer, primary_key=True),
+    Column("epoch", Float, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("loss", Float, nullable=False),
+    Column("accuracy", Float, nullable=False),
+)
+
+attachments = Table(
+    "attachments",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("study_id", ForeignKey("studies.id"), nullable=False),
+    Column("kind", String(50), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+    Column("document", JSON, nullable=False),
+    UniqueConstraint("study_id", "kind", "name"),
+)

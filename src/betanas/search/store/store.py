@@ -1,0 +1,533 @@
+"""Reading and writing a study's records. Each method is one transaction: it happened, or it did not."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, fields, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, get_args
+
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, update
+
+from betanas.blueprint import Blueprint, Layer
+from betanas.errors import StudyError
+from betanas.search.records import Attachment, SessionRecord, StudyPlan, TrialRecord
+from betanas.search.store.connection import connect, explained
+from betanas.search.store.location import StudyLocation
+from betanas.search.store.migrations import migrate, schema_version
+from betanas.search.store.schema import (
+    SCHEMA_VERSION,
+    attachments,
+    attempts,
+    curve_points,
+    metadata,
+    schema_info,
+    sessions,
+    studies,
+    trials,
+)
+from betanas.training.result import CurvePoint, TrialResult
+
+Request = Literal["run", "pause", "stop"]
+
+# A search in a shared study is taken for dead after so many seconds without a sign of life (it gives one every 15).
+SILENCE_SECONDS = 60.0
+
+# The first half of the advisory locks' keys in PostgreSQL; the second is the study's number.
+_LOCK_SPACE = 0x6265_7461
+
+_PLAN = TypeAdapter(StudyPlan)
+_RECORD_COLUMNS = [column for column in trials.c if column.name not in ("id", "study_id", "blueprint", "number")]
+
+
+class Store:
+    """A study's records in its database.
+
+    Made by `Store.create` or `Store.open`. Only the process that holds the study's lock writes trials; any process may
+    read, or leave a request.
+    """
+
+    def __init__(self, engine: Engine, location: StudyLocation, study_id: int) -> None:
+        self._engine = engine
+        self._study_id = study_id
+        self.location = location
+
+    @classmethod
+    def create(cls, location: StudyLocation, plan: StudyPlan) -> Store:
+        """Start a new study.
+
+        Raises:
+            StudyError: there is one already.
+            StoreError: the place cannot be written.
+        """
+        if location.database is None:
+            return cls._create_on_server(location, plan)
+        if location.database.exists():
+            raise _taken(location)
+        # Made beside its place and moved there whole: a reader, or a restart after a crash, finds it complete or not.
+        unfinished = location.database.with_suffix(".unfinished")
+        with explained(location):
+            unfinished.unlink(missing_ok=True)
+            engine = connect(replace(location, url=location.url.set(database=str(unfinished))))
+            with engine.begin() as connection:
+                _create_tables(connection)
+                _insert_study(connection, location.name, plan)
+            engine.dispose()
+            unfinished.rename(location.database)
+        return cls.open(location)
+
+    @classmethod
+    def _create_on_server(cls, location: StudyLocation, plan: StudyPlan) -> Store:
+        engine = connect(location)
+        with explained(location):
+            if schema_version(engine) == 0:
+                with engine.begin() as connection:
+                    _create_tables(connection)
+            migrate(engine)
+            with engine.begin() as connection:
+                if _study_id(connection, location.name) is not None:
+                    raise _taken(location)
+                study_id = _insert_study(connection, location.name, plan)
+        return cls(engine, location, study_id)
+
+    @classmethod
+    def open(cls, location: StudyLocation, *, read_only: bool = False) -> Store:
+        """Open an existing study; an older one is brought to today's schema first (unless it is only read).
+
+        Raises:
+            StudyError: there is no study, or it is of a newer version.
+        """
+        hint = "Start one with betanas search, or list the folder to see what is there."
+        if location.database is not None and not location.database.is_file():
+            raise StudyError("The study must exist.", value=location.text, hint=hint)
+        engine = connect(location, read_only=read_only)
+        with explained(location):
+            version = schema_version(engine)
+            if version == 0:
+                raise StudyError("The database must hold a BetaNAS study.", value=location.text, hint=hint)
+            if read_only and version < SCHEMA_VERSION:
+                engine = connect(location)
+            migrate(engine)
+            with engine.connect() as connection:
+                study_id = _study_id(connection, location.name)
+                if study_id is None and location.directory is not None:
+                    # The folder was renamed or copied: a directory holds one study, whatever it is called.
+                    study_id = connection.execute(select(studies.c.id)).scalar()
+        if study_id is None:
+            raise StudyError("The database has no study of that name.", value=location.name, hint=hint)
+        return cls(engine, location, study_id)
+
+    @property
+    def shared(self) -> bool:
+        """Whether several searches may work on the study at once: in a database server, not in a file."""
+        return self.location.directory is None
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Held by one search of a shared study at a time, while it chooses what to train next.
+
+        The database frees the turn when its holder's connection ends, however that happens.
+        """
+        if not self.shared:
+            yield
+            return
+        with explained(self.location), self._engine.begin() as connection:
+            connection.execute(select(func.pg_advisory_xact_lock(_LOCK_SPACE, self._study_id)))
+            yield
+
+    def close(self) -> None:
+        """Let go of the database; its write-ahead log is folded in."""
+        self._engine.dispose()
+
+    # The study ----------------------------------------------------------------------------------------------
+
+    def plan(self) -> StudyPlan:
+        """The plan, with the number of trials as it stands now.
+
+        Raises:
+            StudyError: the plan in the database is damaged.
+        """
+        with self._reading() as connection:
+            row = connection.execute(
+                select(studies.c.plan, studies.c.trials_planned).where(studies.c.id == self._study_id)
+            ).one()
+        try:
+            plan = _PLAN.validate_python(row.plan)
+        except ValidationError as error:
+            raise StudyError("The study's plan is damaged.", value=self.location.text, hint=str(error)) from error
+        return replace(plan, trials=row.trials_planned)
+
+    def created(self) -> datetime:
+        """When the study was started."""
+        query = select(studies.c.created).where(studies.c.id == self._study_id)
+        with self._reading() as connection:
+            created: datetime = connection.execute(query).scalar_one()
+        return created
+
+    def set_trials_planned(self, trials_planned: int) -> None:
+        """Change how many trials the search is to run."""
+        with self._writing() as connection:
+            connection.execute(
+                update(studies).where(studies.c.id == self._study_id).values(trials_planned=trials_planned)
+            )
+
+    def request(self) -> Request:
+        """What a person asks of the search: `run`, `pause` (end after the current trials) or `stop` (end now)."""
+        with self._reading() as connection:
+            asked = connection.execute(select(studies.c.request).where(studies.c.id == self._study_id)).scalar_one()
+        return asked if asked in get_args(Request) else "run"
+
+    def set_request(self, request: Request) -> None:
+        """Ask something of the search."""
+        with self._writing() as connection:
+            connection.execute(update(studies).where(studies.c.id == self._study_id).values(request=request))
+
+    # Sessions -----------------------------------------------------------------------------------------------
+
+    def begin_session(
+        self, *, host: str, pid: int, command: str, versions: Mapping[str, str], hardware: Mapping[str, str]
+    ) -> int:
+        """Note that a process starts to search; returns the session's number."""
+        with self._writing() as connection:
+            number = connection.execute(
+                select(func.coalesce(func.max(sessions.c.number) + 1, 0)).where(sessions.c.study_id == self._study_id)
+            ).scalar_one()
+            connection.execute(
+                insert(sessions).values(
+                    study_id=self._study_id,
+                    number=number,
+                    started=self._clock(),
+                    seen=self._clock(),
+                    ending="",
+                    host=host,
+                    pid=pid,
+                    command=command,
+                    versions=dict(versions),
+                    hardware=dict(hardware),
+                )
+            )
+            connection.execute(update(studies).where(studies.c.id == self._study_id).values(request="run"))
+        return int(number)
+
+    def touch_session(self, number: int) -> None:
+        """Note a sign of life."""
+        self._update_session(number, seen=self._clock())
+
+    def end_session(self, number: int, ending: str) -> None:
+        """Note how a search ended."""
+        self._update_session(number, seen=self._clock(), ended=self._clock(), ending=ending)
+
+    def living_sessions(self) -> tuple[int, ...]:
+        """Numbers of the sessions of a shared study that have given a sign of life lately, by the server's clock.
+
+        A study in a directory has none but its caller's own: the lock sees to that.
+        """
+        if not self.shared:
+            return ()
+        query = select(sessions.c.number).where(
+            sessions.c.study_id == self._study_id,
+            sessions.c.ended.is_(None),
+            sessions.c.seen > func.now() - timedelta(seconds=SILENCE_SECONDS),
+        )
+        with self._reading() as connection:
+            return tuple(connection.execute(query).scalars())
+
+    def sessions(self) -> tuple[SessionRecord, ...]:
+        """Every process that searched, in order."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                select(sessions).where(sessions.c.study_id == self._study_id).order_by(sessions.c.number)
+            ).all()
+        return tuple(
+            SessionRecord(
+                index=row.number,
+                started=row.started,
+                seen=row.seen,
+                ended=row.ended,
+                ending=row.ending,
+                host=row.host,
+                pid=row.pid,
+                command=row.command,
+                versions=row.versions,
+                hardware=row.hardware,
+            )
+            for row in rows
+        )
+
+    # Trials -------------------------------------------------------------------------------------------------
+
+    def add_trial(self, record: TrialRecord, blueprint: Blueprint) -> None:
+        """Note a new trial, in whatever state it begins."""
+        values = asdict(record)
+        del values["curve"]
+        values["number"] = values.pop("index")
+        with self._writing() as connection:
+            made = connection.execute(
+                insert(trials).values(
+                    study_id=self._study_id,
+                    blueprint=json.dumps(_compact(blueprint)),
+                    **{**values, "vector": dict(record.vector)},
+                )
+            )
+            if record.state == "running" and made.inserted_primary_key:
+                _begin_attempt(connection, made.inserted_primary_key[0], record.attempts, record.session)
+
+    def restart_trial(self, index: int, session: int) -> int:
+        """Begin another attempt at a trial that was cut off; returns the attempt's number."""
+        with self._writing() as connection:
+            row = self._trial_row(connection, index)
+            attempt = int(row.attempts) + 1
+            connection.execute(
+                update(trials)
+                .where(trials.c.id == row.id)
+                .values(
+                    state="running",
+                    attempts=attempt,
+                    session=session,
+                    started=_now(),
+                    ended=None,
+                    cause="",
+                    reason="",
+                )
+            )
+            _begin_attempt(connection, row.id, attempt, session)
+        return attempt
+
+    def end_attempt(self, index: int, attempt: int, result: TrialResult) -> None:
+        """Note that an attempt failed in a way that is worth another try; the trial itself goes on."""
+        with self._writing() as connection:
+            row = self._trial_row(connection, index)
+            _end_attempt(connection, row.id, attempt, result)
+
+    def add_point(self, index: int, attempt: int, point: CurvePoint) -> None:
+        """Add a point to a running trial's curve."""
+        with self._writing() as connection:
+            row = self._trial_row(connection, index)
+            known = select(curve_points.c.step).where(
+                curve_points.c.trial_id == row.id,
+                curve_points.c.attempt == attempt,
+                curve_points.c.step == point.step,
+            )
+            if connection.execute(known).first() is None:
+                connection.execute(insert(curve_points).values(trial_id=row.id, attempt=attempt, **asdict(point)))
+
+    def end_trial(self, index: int, attempt: int, result: TrialResult, *, objective: float | None) -> bool:
+        """Note a trial's end, once: a second word about the same trial, or about an older attempt, changes nothing.
+
+        Returns:
+            Whether this was the word that counted.
+        """
+        with self._writing() as connection:
+            row = self._trial_row(connection, index)
+            changed = connection.execute(
+                update(trials)
+                .where(trials.c.id == row.id, trials.c.state == "running", trials.c.attempts == attempt)
+                .values(
+                    state=result.outcome,
+                    cause=result.cause,
+                    reason=result.reason,
+                    top1=result.top1,
+                    top5=result.top5,
+                    objective=objective,
+                    training_seconds=result.training_seconds,
+                    wall_seconds=result.wall_seconds,
+                    peak_memory=result.peak_memory,
+                    images_per_second=result.images_per_second,
+                    device=result.device,
+                    ended=_now(),
+                )
+            )
+            if changed.rowcount != 1:
+                return False
+            _end_attempt(connection, row.id, attempt, result)
+            connection.execute(
+                delete(curve_points).where(curve_points.c.trial_id == row.id, curve_points.c.attempt == attempt)
+            )
+            if result.curve:
+                connection.execute(
+                    insert(curve_points),
+                    [{"trial_id": row.id, "attempt": attempt, **asdict(point)} for point in result.curve],
+                )
+        return True
+
+    def trials(self, *, curves: bool = False) -> tuple[TrialRecord, ...]:
+        """Every trial in the order of its index; with `curves`, each with its last attempt's learning curve."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                select(trials.c.id, trials.c.number, *_RECORD_COLUMNS)
+                .where(trials.c.study_id == self._study_id)
+                .order_by(trials.c.number)
+            ).all()
+            points = self._curves(connection, rows) if curves else {}
+        return tuple(_record(row, points.get(row.id, ())) for row in rows)
+
+    def trial(self, index: int) -> TrialRecord:
+        """One trial with its learning curve.
+
+        Raises:
+            StudyError: there is no such trial.
+        """
+        with self._reading() as connection:
+            row = self._trial_row(connection, index)
+            return _record(row, self._curves(connection, [row]).get(row.id, ()))
+
+    def blueprint(self, index: int) -> Blueprint:
+        """The network of a trial.
+
+        Raises:
+            StudyError: there is no such trial.
+            BlueprintError: its stored blueprint is damaged.
+        """
+        with self._reading() as connection:
+            return _expand(json.loads(self._trial_row(connection, index).blueprint))
+
+    def attempts(self, index: int) -> tuple[Mapping[str, Any], ...]:
+        """What happened to each attempt at a trial: number, session, started, ended, cause, reason."""
+        with self._reading() as connection:
+            row = self._trial_row(connection, index)
+            found = connection.execute(
+                select(attempts).where(attempts.c.trial_id == row.id).order_by(attempts.c.number)
+            ).mappings()
+            return tuple({name: value for name, value in one.items() if name != "trial_id"} for one in found)
+
+    # Attachments --------------------------------------------------------------------------------------------
+
+    def attach(self, kind: str, name: str, document: Mapping[str, Any]) -> None:
+        """Keep a document; it takes the place of an older one of the same kind and name."""
+        with self._writing() as connection:
+            connection.execute(
+                delete(attachments).where(
+                    attachments.c.study_id == self._study_id,
+                    attachments.c.kind == kind,
+                    attachments.c.name == name,
+                )
+            )
+            connection.execute(
+                insert(attachments).values(
+                    study_id=self._study_id, kind=kind, name=name, created=_now(), document=dict(document)
+                )
+            )
+
+    def attachments(self, kind: str | None = None) -> tuple[Attachment, ...]:
+        """Documents in the order of their making, of one kind or of all."""
+        query = select(attachments).where(attachments.c.study_id == self._study_id).order_by(attachments.c.id)
+        if kind is not None:
+            query = query.where(attachments.c.kind == kind)
+        with self._reading() as connection:
+            rows = connection.execute(query).all()
+        return tuple(Attachment(row.kind, row.name, row.created, row.document) for row in rows)
+
+    # --------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with explained(self.location), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with explained(self.location), self._engine.begin() as connection:
+            yield connection
+
+    def _clock(self) -> Any:
+        """Now: by the server's clock where machines share a study, since theirs may differ."""
+        return func.now() if self.shared else _now()
+
+    def _update_session(self, number: int, **values: Any) -> None:
+        with self._writing() as connection:
+            connection.execute(
+                update(sessions)
+                .where(sessions.c.study_id == self._study_id, sessions.c.number == number)
+                .values(**values)
+            )
+
+    def _trial_row(self, connection: Connection, index: int) -> Row[Any]:
+        row = connection.execute(
+            select(trials).where(trials.c.study_id == self._study_id, trials.c.number == index)
+        ).first()
+        if row is None:
+            raise StudyError("The study must have that trial.", value=index)
+        return row
+
+    def _curves(self, connection: Connection, rows: Iterable[Row[Any]]) -> dict[int, tuple[CurvePoint, ...]]:
+        """Learning curves by trial id: the points of each trial's last attempt, in order of steps."""
+        wanted = {row.id: row.attempts for row in rows}
+        query = select(curve_points).order_by(curve_points.c.trial_id, curve_points.c.step)
+        if len(wanted) == 1:
+            query = query.where(curve_points.c.trial_id == next(iter(wanted)))
+        found: defaultdict[int, list[CurvePoint]] = defaultdict(list)
+        for row in connection.execute(query):
+            if wanted.get(row.trial_id) == row.attempt:
+                found[row.trial_id].append(CurvePoint(row.seconds, row.step, row.epoch, row.loss, row.accuracy))
+        return {trial_id: tuple(points) for trial_id, points in found.items()}
+
+
+def _create_tables(connection: Connection) -> None:
+    metadata.create_all(connection)
+    connection.execute(insert(schema_info).values(version=SCHEMA_VERSION))
+
+
+def _insert_study(connection: Connection, name: str, plan: StudyPlan) -> int:
+    made = connection.execute(
+        insert(studies).values(
+            name=name,
+            plan=_PLAN.dump_python(plan, mode="json"),
+            trials_planned=plan.trials,
+            request="run",
+            created=_now(),
+        )
+    )
+    return int(made.inserted_primary_key[0]) if made.inserted_primary_key else 0
+
+
+def _taken(location: StudyLocation) -> StudyError:
+    return StudyError(
+        "A new study needs a place of its own.",
+        value=location.text,
+        hint="Go on with it by typing betanas resume, or choose another place with --study.",
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _study_id(connection: Connection, name: str) -> int | None:
+    return connection.execute(select(studies.c.id).where(studies.c.name == name)).scalar()
+
+
+def _begin_attempt(connection: Connection, trial_id: int, number: int, session: int) -> None:
+    connection.execute(
+        insert(attempts).values(trial_id=trial_id, number=number, session=session, started=_now(), cause="", reason="")
+    )
+
+
+def _end_attempt(connection: Connection, trial_id: int, number: int, result: TrialResult) -> None:
+    connection.execute(
+        update(attempts)
+        .where(attempts.c.trial_id == trial_id, attempts.c.number == number)
+        .values(ended=_now(), cause=result.cause, reason=result.reason)
+    )
+
+
+def _record(row: Row[Any], curve: tuple[CurvePoint, ...]) -> TrialRecord:
+    values = {column.name: getattr(row, column.name) for column in _RECORD_COLUMNS}
+    return TrialRecord(index=row.number, curve=curve, **values)
+
+
+# A blueprint is stored as its rows of numbers, a fifth of the size of its JSON with every field named.
+_LAYER_FIELDS = tuple(spec.name for spec in fields(Layer))
+
+
+def _compact(blueprint: Blueprint) -> dict[str, Any]:
+    data = blueprint.to_dict()
+    return {**data, "layers": [[layer[name] for name in _LAYER_FIELDS] for layer in data["layers"]]}
+
+
+def _expand(data: dict[str, Any]) -> Blueprint:
+    layers = [dict(zip(_LAYER_FIELDS, row, strict=True)) for row in data["layers"]]
+    return Blueprint.from_dict({**data, "layers": layers})

@@ -1,0 +1,14 @@
+"""Search strategies behind one ask/tell contract."""
+
+from betanas.search.strategies.base import Observation, Prediction, Strategy, Suggestion
+from betanas.search.strategies.registry import available_strategies, get_strategy, register_strategy
+
+__all__ = [
+    "Observation",
+    "Prediction",
+    "Strategy",
+    "Suggestion",
+    "available_strategies",
+    "get_strategy",
+    "register_strategy",
+]

@@ -1,0 +1,105 @@
+"""The ask/tell contract that every search strategy keeps."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from betanas.search.feasibility import Problem
+from betanas.search.records import TrialState
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a strategy is told of a trial: once when it starts (`running`) and once when it ends.
+
+    Attributes:
+        index: the trial's index.
+        vector: its parameter vector.
+        origin: what suggested it.
+        state: `running` is a pending trial: its point is taken, its value unknown.
+        objective: to be maximised; None unless the trial completed (or stopped early with a usable value).
+    """
+
+    index: int
+    vector: Mapping[str, float]
+    origin: str
+    state: TrialState
+    objective: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A candidate to train next, and what suggested it (`sobol`, `gpei`, ...)."""
+
+    vector: Mapping[str, float]
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """A strategy's own idea of the best vector: the maximum of its model's mean, in general never trained.
+
+    Attributes:
+        vector: the parameter vector.
+        mean: predicted objective there.
+        deviation: the prediction's standard deviation.
+    """
+
+    vector: Mapping[str, float]
+    mean: float
+    deviation: float
+
+
+class Strategy(ABC):
+    """Suggests candidates from what it was told.
+
+    A strategy is a pure function of its problem, its seed, its options and the observations told so far (the newest of
+    an index stands; their order does not matter): a fresh instance told the same suggests the same. That is what makes
+    a resumed search go on as if it had never stopped. Only feasible candidates are suggested, unless the strategy's
+    whole point is otherwise (`report`).
+
+    Attributes:
+        name: what the command line calls it.
+        threads: processor threads a suggestion may use now; the search sets it, since trials may be running.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, problem: Problem, *, seed: int, options: Mapping[str, Any] | None = None) -> None:
+        self.problem = problem
+        self.seed = seed
+        self.options = dict(options or {})
+        self.threads = 1
+        self._observations: dict[int, Observation] = {}
+
+    @property
+    def observations(self) -> tuple[Observation, ...]:
+        """What was told, in the order of trial indices."""
+        return tuple(self._observations[index] for index in sorted(self._observations))
+
+    def tell(self, observation: Observation) -> None:
+        """Take note of a trial that started or ended."""
+        self._observations[observation.index] = observation
+
+    @abstractmethod
+    def ask(self, count: int = 1) -> list[Suggestion]:
+        """Suggest `count` candidates for the next trials.
+
+        Raises:
+            LimitError: no feasible candidate can be found.
+        """
+
+    def remaining(self, planned: int) -> int:
+        """How many trials are still to be started, of so many planned ones. Infeasible ones do not count."""
+        return max(planned - sum(seen.state != "infeasible" for seen in self._observations.values()), 0)
+
+    def predict_best(self) -> Prediction | None:
+        """The maximum of the strategy's model over the feasible space; None without a model, or too little data."""
+        return None
+
+    def export_surrogate(self) -> Mapping[str, Any] | None:
+        """The strategy's model as plain data for an analysis that has neither torch nor Ax; None without a model."""
+        return None

@@ -1,0 +1,156 @@
+"""The default strategy: a screened Sobol sequence, then Gaussian-process expected improvement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from betanas.blueprint import BoolArray, FloatArray
+from betanas.errors import StrategyError
+from betanas.search.feasibility import Problem
+from betanas.search.strategies.base import Observation, Prediction, Suggestion
+from betanas.search.strategies.gpei.loading import model_class
+from betanas.search.strategies.options import read_options, require_at_least
+from betanas.search.strategies.screened import FeasibleStream, ScreenedStrategy, pending, sobol_draw, usable
+
+if TYPE_CHECKING:
+    from betanas.search.strategies.gpei.model import Model
+
+# The sequence's points cover d directions no sooner than there are d + 1 of them, as many as a plane needs. More only
+# delays the model: its priors hold the lengthscales until there is evidence (Hvarfner et al. 2024), and small initial
+# designs won where they were compared (Bossek et al. 2020). On a smooth 15-parameter objective with noise the median
+# regret after 32 trials was 4.9 points with 16 initial ones and 10.3 with 32, after 60 trials 1.7 and 1.9 (3 seeds).
+SOBOL_BEYOND_PARAMETERS = 1
+
+# Costs that a front can be against: fields of `Costs` and of `Limits`.
+_COSTS = ("params", "macs", "memory")
+
+_TELLS_APART = 2  # results, below which there is nothing to model
+
+
+@dataclass(frozen=True)
+class GpeiOptions:
+    """Options of `gpei`.
+
+    Attributes:
+        initial: usable results that the Sobol stage gathers before the model takes over; 0 stands for
+            d + 1 with d free parameters.
+        pool: feasible points of a Sobol sequence among which the acquisition function looks first.
+        threads: most threads of torch while a suggestion is worked out.
+        against: a cost, `params`, `macs` or `memory`: the search is then for the Pareto front of the objective against
+            that cost's logarithm, by expected hypervolume improvement. Empty for the best objective alone.
+    """
+
+    initial: int = 0
+    pool: int = 8192
+    threads: int = 2
+    against: str = ""
+
+    def __post_init__(self) -> None:
+        require_at_least("initial", self.initial, 0)
+        require_at_least("pool", self.pool, 16)
+        require_at_least("threads", self.threads, 1)
+        if self.against not in ("", *_COSTS):
+            raise StrategyError(f"The option against must be one of {', '.join(_COSTS)}.", value=self.against)
+
+
+class Gpei(ScreenedStrategy):
+    """Sobol up to a minimum density, then expected improvement of a Gaussian process, all among feasible candidates.
+
+    The density is counted in usable results, not in suggestions: failed trials do not inform the model, so the
+    sequence goes on in their place. No result is made up: infeasible candidates are never suggested and failed ones
+    are only not suggested again. Options: `GpeiOptions`.
+    """
+
+    name: ClassVar[str] = "gpei"
+
+    def __init__(self, problem: Problem, *, seed: int, options: Mapping[str, Any] | None = None) -> None:
+        self.settings = read_options(self.name, GpeiOptions, options)
+        super().__init__(problem, seed=seed, options=options)
+        dimensions = len(problem.space.free)
+        self._sobol = FeasibleStream(problem, sobol_draw(dimensions, seed))
+        # Another scrambling than the Sobol stage's, whose points are trained already.
+        self._pool = FeasibleStream(problem, sobol_draw(dimensions, (seed, 1)))
+        self._model: Model | None = None
+
+    @property
+    def initial(self) -> int:
+        """Usable results before the model takes over."""
+        return self.settings.initial or len(self.problem.space.free) + SOBOL_BEYOND_PARAMETERS
+
+    def propose(self, observations: Sequence[Observation], known: frozenset[bytes]) -> Suggestion:
+        """See `ScreenedStrategy.propose`."""
+        seen = usable(observations)
+        if len(seen) < max(self.initial, _TELLS_APART):
+            return self.suggest(self.first_new(self._sobol, known), "sobol")
+        waiting = self._unit(pending(observations))
+
+        def new(ranking: FloatArray) -> FloatArray:
+            row = self.first_new(self.problem.space.from_unit(ranking), known)
+            unit: FloatArray = self.problem.space.to_unit(row[None])[0]
+            return unit
+
+        point = self._models().propose(
+            self._unit(seen),
+            _values(seen),
+            waiting,
+            new=new,
+            seed=(self.seed, len(observations)),
+            price=self._price(),
+        )
+        return self.suggest(self.problem.space.from_unit(point[None])[0], self.name)
+
+    def predict_best(self) -> Prediction | None:
+        """See `Strategy.predict_best`."""
+        seen = usable(self.observations)
+        if len(seen) < _TELLS_APART:
+            return None
+        point, mean, deviation = self._models().best(self._unit(seen), _values(seen), seed=(self.seed, len(seen)))
+        return Prediction(self.problem.space.to_vector(self.problem.space.from_unit(point[None])[0]), mean, deviation)
+
+    def export_surrogate(self) -> Mapping[str, Any] | None:
+        """See `Strategy.export_surrogate`; the document is `surrogate_document.SurrogateDocument`."""
+        seen = usable(self.observations)
+        if len(seen) < _TELLS_APART:
+            return None
+        document = self._models().export(
+            self._unit(seen),
+            _values(seen),
+            trials=[observation.index for observation in seen],
+            space=self.problem.space,
+            seed=(self.seed, len(seen)),
+        )
+        return document.to_dict()
+
+    def screen(self, points: FloatArray) -> BoolArray:
+        """Which points of the unit cube are feasible."""
+        return self.problem.feasible(self.problem.space.from_unit(points))
+
+    def _price(self) -> tuple[Callable[[FloatArray], FloatArray], float | None] | None:
+        """The logarithm of the cost that the front is against, and of its limit."""
+        against = self.settings.against
+        if not against:
+            return None
+        most = getattr(self.problem.limits, against)
+
+        def price(points: FloatArray) -> FloatArray:
+            costs = self.problem.price(self.problem.space.from_unit(points))
+            return np.asarray(np.log(getattr(costs, against)), dtype=np.float64)
+
+        return price, None if most is None else float(np.log(most))
+
+    def _models(self) -> Model:
+        if self._model is None:
+            pool = self.problem.space.to_unit(self._pool.first(self.settings.pool))
+            self._model = model_class()(self.problem.space.free, pool, self.screen, threads=self.settings.threads)
+        return self._model
+
+    def _unit(self, observations: Sequence[Observation]) -> FloatArray:
+        return self.problem.space.to_unit(self.problem.space.to_array(seen.vector for seen in observations))
+
+
+def _values(observations: Sequence[Observation]) -> FloatArray:
+    return np.array([seen.objective for seen in observations], dtype=np.float64)

@@ -1,0 +1,293 @@
+"""A study as a person opens it: its plan, its trials, its best network. Reading it loads neither torch nor Ax."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from betanas.blueprint import Blueprint
+from betanas.errors import StudyError
+from betanas.intervals import MeanInterval
+from betanas.search.confirmed import KIND, confirmations
+from betanas.search.records import Attachment, SessionRecord, StudyPlan, StudyState, TrialRecord
+from betanas.search.store.location import StudyLocation
+from betanas.search.store.lock import is_locked
+from betanas.search.store.store import Request, Store
+
+BestBy = Literal["confirmed", "observed", "model"]
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """A study's best network.
+
+    Attributes:
+        by: `confirmed`: the best mean of fresh trainings (`betanas confirm`); `observed`: the trial with the best
+            objective; `model`: the maximum of the strategy's model over the feasible space, in general never trained.
+        trial: the trial's index; None for the model's maximum.
+        vector: its parameter vector.
+        blueprint: its network.
+        objective: the trial's, or the model's mean there.
+        accuracy: validation top-1 in [0, 1], the mean where it is confirmed; None for the model's.
+        deviation: standard deviation of the model's prediction; None for a trial.
+        interval: the confirmed mean with its 95% interval.
+    """
+
+    by: BestBy
+    trial: int | None
+    vector: Mapping[str, float]
+    blueprint: Blueprint
+    objective: float | None
+    accuracy: float | None
+    deviation: float | None = None
+    interval: MeanInterval | None = None
+
+
+class Study:
+    """A search and everything it found, kept in a directory or a PostgreSQL database.
+
+    Opened with `Study.open`; started with `betanas.search`. Usable as a context manager.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._plan = store.plan()
+
+    @classmethod
+    def open(cls, location: str | Path, *, read_only: bool = True) -> Self:
+        """Open an existing study.
+
+        Args:
+            location: its directory, or `postgresql://user@host/database?study=NAME`.
+            read_only: without writing a byte; False for one whose requests or plan are to be changed.
+
+        Raises:
+            StudyError: there is no study, it is damaged, or it was written by a newer version.
+        """
+        return cls(Store.open(StudyLocation.parse(location), read_only=read_only))
+
+    @property
+    def name(self) -> str:
+        """The study's name: its directory's, or the one in the database."""
+        return self._store.location.name
+
+    @property
+    def location(self) -> str:
+        """Where it lives, as typed."""
+        return self._store.location.text
+
+    @property
+    def directory(self) -> Path | None:
+        """Its directory; None where the store is PostgreSQL."""
+        return self._store.location.directory
+
+    @property
+    def plan(self) -> StudyPlan:
+        """What decides the search, with the number of trials as it stands now."""
+        self._plan = self._store.plan()
+        return self._plan
+
+    @property
+    def created(self) -> datetime:
+        """When it was started."""
+        return self._store.created()
+
+    @property
+    def state(self) -> StudyState:
+        """Whether it is being searched now, and otherwise how the last search ended."""
+        sessions = self.sessions()
+        if not sessions:
+            return "new"
+        last = sessions[-1]
+        if self._is_searched_now():
+            return "paused" if self._store.request() == "pause" else "running"
+        if last.ending == "finished":
+            return "finished" if self._usable() >= self.plan.trials else "interrupted"
+        return last.ending if last.ending in ("paused", "failed") else "interrupted"  # type: ignore[return-value]
+
+    def trials(self, *, curves: bool = False) -> tuple[TrialRecord, ...]:
+        """Every trial in order; with `curves`, each with its learning curve."""
+        return self._store.trials(curves=curves)
+
+    def trial(self, index: int) -> TrialRecord:
+        """One trial with its learning curve.
+
+        Raises:
+            StudyError: there is no such trial.
+        """
+        return self._store.trial(index)
+
+    def blueprint(self, index: int) -> Blueprint:
+        """The network of a trial.
+
+        Raises:
+            StudyError: there is no such trial.
+        """
+        return self._store.blueprint(index)
+
+    def attempts(self, index: int) -> tuple[Mapping[str, Any], ...]:
+        """What happened to each attempt at a trial."""
+        return self._store.attempts(index)
+
+    def log(self, index: int) -> str:
+        """What a trial printed; empty where nothing was kept."""
+        logs = self._store.location.logs
+        path = logs / f"trial-{index:05d}.log" if logs else None
+        try:
+            return path.read_text(encoding="utf-8", errors="replace") if path else ""
+        except OSError:
+            return ""
+
+    def sessions(self) -> tuple[SessionRecord, ...]:
+        """Every process that searched, in order."""
+        return self._store.sessions()
+
+    def attachments(self, kind: str | None = None) -> tuple[Attachment, ...]:
+        """Documents kept beside the trials: exported surrogates, comparisons, confirmations."""
+        return self._store.attachments(kind)
+
+    def best(self, by: BestBy | None = None, *, trust_files: bool = False) -> Best:
+        """The best network: the best confirmed one, the best trial, or the maximum of the strategy's model.
+
+        Args:
+            by: which of them; None takes the confirmed one where there is one, and else the best trial.
+            trust_files: whether the Python files that the study names may be run (the model's maximum needs its space).
+
+        Raises:
+            StudyError: no trial has completed, the strategy has no model (yet), or it would run a file untrusted.
+        """
+        if by == "model":
+            return self._best_by_model(trust_files)
+        confirmed = [one for one in confirmations(self.attachments(KIND)) if one.interval] if by != "observed" else []
+        if confirmed:
+            found = confirmed[0]
+            mean = found.interval.mean if found.interval else None
+            return Best("confirmed", found.trial, found.vector, found.blueprint, mean, mean, interval=found.interval)
+        if by == "confirmed":
+            raise StudyError(
+                "The confirmed best needs a confirmation.",
+                value=self.location,
+                hint=f"Type betanas confirm {self.location}.",
+            )
+        judged = [record for record in self.trials() if record.state == "completed" and record.objective is not None]
+        if not judged:
+            raise StudyError(
+                "A study's best network needs a completed trial.",
+                value=self.location,
+                hint="Let the search go on.",
+            )
+        best = max(judged, key=lambda record: (record.objective or 0.0, -record.index))
+        return Best("observed", best.index, dict(best.vector), self.blueprint(best.index), best.objective, best.top1)
+
+    def status(self) -> dict[str, Any]:
+        """How the study stands, as plain JSON values (`interface.md`, `status --json`)."""
+        records, plan, state = self.trials(), self.plan, self.state
+        counts = Counter(record.state for record in records)
+        running = counts["running"] if state in ("running", "paused") else 0
+        best = self.best("observed") if any(record.objective is not None for record in records) else None
+        return {
+            "study": self.location,
+            "state": state,
+            "space": plan.space,
+            "data": plan.data,
+            "resolution": plan.resolution,
+            "budget": plan.budget,
+            "strategy": plan.strategy,
+            "trials": {
+                "completed": counts["completed"],
+                "stopped": counts["stopped"],
+                "infeasible": counts["infeasible"],
+                "failed": counts["failed"],
+                "running": running,
+                "cut_off": counts["running"] - running,
+                "planned": plan.trials,
+            },
+            "best": best
+            and {
+                "trial": best.trial,
+                "accuracy": best.accuracy,
+                "objective": best.objective,
+                "params": best.blueprint.num_params,
+                "macs": best.blueprint.macs,
+                "vector": dict(best.vector),
+            },
+            "sessions": len(self.sessions()),
+            "wall_seconds": round(sum(self._seconds(session) for session in self.sessions()), 3),
+            "training_seconds": round(sum(record.training_seconds or 0.0 for record in records), 3),
+        }
+
+    # Asking something of a search that runs -----------------------------------------------------------------
+
+    def request(self, request: Request) -> None:
+        """Ask the search to `run`, to `pause` (end after the current trials) or to `stop` (end now)."""
+        self._store.set_request(request)
+
+    def set_trials_planned(self, trials: int) -> None:
+        """Change how many trials the search is to run.
+
+        Raises:
+            StudyError: the number is not positive.
+        """
+        if trials < 1:
+            raise StudyError("A study must plan at least one trial.", value=trials)
+        self._store.set_trials_planned(trials)
+
+    def attach(self, kind: str, name: str, document: Mapping[str, Any]) -> None:
+        """Keep a document beside the trials; it takes the place of an older one of the same kind and name."""
+        self._store.attach(kind, name, document)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Study({self.location!r}, {self.state}, {len(self.trials())} trials)"
+
+    # --------------------------------------------------------------------------------------------------------
+
+    def _usable(self) -> int:
+        return sum(record.state not in ("infeasible", "running") for record in self.trials())
+
+    def _is_searched_now(self) -> bool:
+        if self.directory is not None:
+            return is_locked(self.directory)
+        return bool(self._store.living_sessions())
+
+    @staticmethod
+    def _seconds(session: SessionRecord) -> float:
+        return max((session.ended or session.seen).timestamp() - session.started.timestamp(), 0.0)
+
+    def _best_by_model(self, trust_files: bool) -> Best:
+        from betanas.search.planning import strategy_of
+        from betanas.search.plugins import check_trust, run_plugins
+
+        check_trust(self.plan, trusted=trust_files)
+        run_plugins(self.plan.options.get("plugins", ()))
+        strategy = strategy_of(self.plan, self.trials())
+        prediction = strategy.predict_best()
+        if prediction is None:
+            raise StudyError(
+                f"The model's best needs a strategy with a model and enough trials; this one is {self.plan.strategy}.",
+                value=f"{self._usable()} trials",
+                hint="Type --by observed, or let the search go on.",
+            )
+        row = strategy.problem.space.to_array([prediction.vector])
+        return Best(
+            by="model",
+            trial=None,
+            vector=dict(prediction.vector),
+            blueprint=strategy.problem.blueprint(row[0]),
+            objective=prediction.mean,
+            accuracy=None,
+            deviation=prediction.deviation,
+        )

@@ -1,0 +1,105 @@
+"""What the search tests share: a small study on digits, real blueprints, records, a store in a temporary directory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import betanas as bn
+from betanas.search.executors.base import WorkerSetup
+from betanas.search.records import Limits, StudyPlan, TrialRecord
+from betanas.search.store.location import StudyLocation
+from betanas.search.store.store import Store
+
+MISBEHAVIOUR = Path(__file__).parent / "misbehaviour.py"
+
+
+@pytest.fixture(scope="session")
+def digits_fingerprint() -> str:
+    return bn.open_source("digits").fingerprint
+
+
+@pytest.fixture(scope="session")
+def digits_setup(digits_fingerprint: str) -> WorkerSetup:
+    return WorkerSetup(
+        data="digits",
+        data_root=None,
+        data_fingerprint=digits_fingerprint,
+        resolution=16,
+        validation_share=0.2,
+        split_seed=0,
+        recipe=bn.load_recipe("fast").to_dict(),
+        batch_size=64,
+        plugins=(str(MISBEHAVIOUR),),
+    )
+
+
+@pytest.fixture(scope="session")
+def digits_blueprint() -> bn.Blueprint:
+    vector = bn.published("betanet3") | {"G0": 1.0, "G1": 1.0}
+    return bn.get_space("betanet3").blueprint(vector, resolution=16, num_classes=10, in_channels=1)
+
+
+@pytest.fixture
+def plan(digits_fingerprint: str) -> StudyPlan:
+    space = bn.get_space("betanet3")
+    recipe = bn.load_recipe("fast")
+    return StudyPlan(
+        space="betanet3",
+        preset="default",
+        ranges={name: (searched.low, searched.high) for name, searched in space.parameters.items()},
+        data="digits",
+        data_fingerprint=digits_fingerprint,
+        classes=tuple("0123456789"),
+        in_channels=1,
+        resolution=16,
+        budget="2steps",
+        recipe=recipe.name,
+        recipe_settings=recipe.to_dict(),
+        batch_size=64,
+        strategy="sobol",
+        objective="accuracy",
+        seed=0,
+        trials=4,
+        limits=Limits(params=2_000_000, memory=2**30),
+        options={
+            "data": "digits",
+            "data_root": None,
+            "executor": "inline",
+            "devices": ["cpu"],
+            "workers": None,
+            "per_trial_devices": 1,
+            "grace": 60.0,
+            "validation_share": 0.2,
+            "stop_early": False,
+            "plugins": [],
+            "strategy": {},
+        },
+    )
+
+
+@pytest.fixture
+def store(tmp_path: Path, plan: StudyPlan) -> Iterator[Store]:
+    (tmp_path / "study").mkdir()
+    made = Store.create(StudyLocation.parse(tmp_path / "study"), plan)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def make_record(digits_blueprint: bn.Blueprint) -> Callable[..., TrialRecord]:
+    def make(index: int, **values: object) -> TrialRecord:
+        record = TrialRecord(
+            index=index,
+            vector=bn.published("betanet3"),
+            blueprint_key=digits_blueprint.key,
+            origin="sobol",
+            state="running",
+            params=digits_blueprint.num_params,
+        )
+        return replace(record, **values)  # type: ignore[arg-type]
+
+    return make

@@ -1,0 +1,232 @@
+"""What every executor must do, and what those with processes of their own must survive: real crashes, real floods."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+from misbehaviour import LATENT
+
+from betanas import host_memory
+from betanas.blueprint import Blueprint
+from betanas.errors import DataError, DeviceError
+from betanas.search.executors.base import (
+    Executor,
+    ExecutorEvent,
+    ExecutorSettings,
+    Patience,
+    TrialEnded,
+    TrialJob,
+    TrialPoint,
+    TrialStarted,
+    WorkerSetup,
+)
+from betanas.search.executors.local import LocalExecutor, plan_slots
+from betanas.search.executors.registry import make_executor
+from betanas.training.result import TrialResult
+
+IN_THIS_PROCESS = ("inline",)
+IN_PROCESSES = ("local",)
+
+
+def settings(tmp_path: Path, **values: object) -> ExecutorSettings:
+    return replace(ExecutorSettings(devices=("cpu",), log_folder=tmp_path / "logs"), **values)  # type: ignore[arg-type]
+
+
+def job(blueprint: Blueprint, index: int = 0, *, kind: str | None = None, budget: str = "2steps") -> TrialJob:
+    network = replace(blueprint, latent=LATENT[kind]) if kind else blueprint
+    return TrialJob(index=index, attempt=1, blueprint=network, budget=budget, seed=index)
+
+
+def submit_when_idle(executor: Executor, wanted: TrialJob) -> None:
+    deadline = time.monotonic() + 120
+    while not executor.idle:
+        executor.poll(0.5)
+        assert time.monotonic() < deadline, "no worker became idle"
+    executor.submit(wanted)
+
+
+def until_ended(executor: Executor, index: int, seconds: float = 120.0) -> list[ExecutorEvent]:
+    events: list[ExecutorEvent] = []
+    deadline = time.monotonic() + seconds
+    while not any(isinstance(event, TrialEnded) and event.index == index for event in events):
+        events += executor.poll(0.5)
+        assert time.monotonic() < deadline, "the trial did not end"
+    return events
+
+
+def start_and_poll(executor: Executor) -> None:
+    deadline = time.monotonic() + 60
+    with executor:
+        while time.monotonic() < deadline:
+            executor.poll(0.5)
+
+
+def train(executor: Executor, wanted: TrialJob) -> TrialResult:
+    submit_when_idle(executor, wanted)
+    ended = [event for event in until_ended(executor, wanted.index) if isinstance(event, TrialEnded)]
+    assert len(ended) == 1
+    return ended[0].result
+
+
+@pytest.fixture(scope="module", params=[*IN_THIS_PROCESS, *IN_PROCESSES])
+def executor(
+    request: pytest.FixtureRequest, digits_setup: WorkerSetup, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Executor]:
+    made = make_executor(request.param, digits_setup, settings(tmp_path_factory.mktemp("executor")))
+    with made:
+        yield made
+
+
+class TestEveryExecutor:
+    def test_trains_a_trial_and_says_so_in_order(self, executor: Executor, digits_blueprint: Blueprint) -> None:
+        wanted = job(digits_blueprint, 3, budget="4steps")
+        submit_when_idle(executor, wanted)
+        events = [event for event in until_ended(executor, 3) if getattr(event, "index", None) == 3]
+        assert isinstance(events[0], TrialStarted)
+        assert "cpu" in events[0].device
+        assert isinstance(events[-1], TrialEnded)
+        points = [event.point for event in events if isinstance(event, TrialPoint)]
+        result = events[-1].result
+        assert points == list(result.curve)
+        assert result.outcome == "completed"
+        assert result.steps == 4
+        assert result.top1 is not None
+        assert executor.idle == executor.capacity
+
+    def test_the_same_seed_gives_the_same_result(self, executor: Executor, digits_blueprint: Blueprint) -> None:
+        first, second = (train(executor, job(digits_blueprint, 5)) for _ in range(2))
+        assert (first.top1, [point.loss for point in first.curve]) == (second.top1, [p.loss for p in second.curve])
+
+    @pytest.mark.parametrize(
+        ("kind", "outcome", "cause"),
+        [
+            ("raise", "failed", "exception"),
+            ("nan", "failed", "non_finite"),
+            ("out_of_memory", "infeasible", "out_of_memory"),
+        ],
+    )
+    def test_a_trial_that_goes_wrong_is_a_result(
+        self, executor: Executor, digits_blueprint: Blueprint, kind: str, outcome: str, cause: str
+    ) -> None:
+        result = train(executor, job(digits_blueprint, 7, kind=kind))
+        assert (result.outcome, result.cause) == (outcome, cause)
+        assert result.reason
+        if kind == "raise":
+            assert "broken on purpose" in result.reason
+        assert train(executor, job(digits_blueprint, 8)).outcome == "completed", "the next trial is none the worse"
+
+    def test_data_that_changed_are_refused(self, executor: Executor, digits_setup: WorkerSetup, tmp_path: Path) -> None:
+        changed = replace(digits_setup, data_fingerprint="something else")
+        with pytest.raises(DataError, match="same as when the study began"):
+            start_and_poll(make_executor(executor.name, changed, settings(tmp_path)))
+
+
+@pytest.fixture(scope="module")
+def local(digits_setup: WorkerSetup, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalExecutor]:
+    place = tmp_path_factory.mktemp("local")
+    with LocalExecutor(digits_setup, settings(place, patience=Patience(grace=6.0), log_bytes=200_000)) as made:
+        yield made
+
+
+class TestExecutorsWithProcesses:
+    def test_a_process_that_dies_is_recorded_and_replaced(
+        self, local: LocalExecutor, digits_blueprint: Blueprint
+    ) -> None:
+        for index, (kind, words) in enumerate({"segfault": "SIGSEGV", "exit": "exit code 3"}.items()):
+            result = train(local, job(digits_blueprint, index, kind=kind))
+            assert (result.outcome, result.cause) == ("failed", "worker_lost")
+            assert words in result.reason
+        assert train(local, job(digits_blueprint, 9)).outcome == "completed"
+
+    def test_a_trial_that_hangs_is_ended_with_everything_it_started(
+        self, local: LocalExecutor, digits_blueprint: Blueprint
+    ) -> None:
+        submit_when_idle(local, job(digits_blueprint, 0, kind="hang", budget="1s"))
+        worker = local._seats[0].process
+        assert worker is not None
+        began = time.monotonic()
+        ended = [event for event in until_ended(local, 0) if isinstance(event, TrialEnded)]
+        assert ended[0].result.cause == "timeout"
+        assert "outlived its budget of 1s" in ended[0].result.reason
+        assert 7.0 <= time.monotonic() - began <= 12.0, "budget and grace, within 5 seconds"
+        assert not psutil.pid_exists(worker.pid)
+
+    def test_a_trial_that_eats_the_memory_is_ended(
+        self, local: LocalExecutor, digits_blueprint: Blueprint, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        submit_when_idle(local, job(digits_blueprint, 0, kind="allocate", budget="60s"))
+        # The machine is shared: pretend that it is nearly full, so that the trial is stopped a gigabyte from here.
+        ceiling = host_memory.available() - 2**30
+        monkeypatch.setattr(host_memory, "reserve", lambda: ceiling)
+        ended = [event for event in until_ended(local, 0) if isinstance(event, TrialEnded)]
+        assert ended[0].result.cause == "host_memory"
+        assert "ran out of memory" in ended[0].result.reason
+
+    def test_a_flood_of_output_is_cut(self, local: LocalExecutor, digits_blueprint: Blueprint) -> None:
+        result = train(local, job(digits_blueprint, 4, kind="flood", budget="1steps"))
+        assert result.outcome == "completed"
+        assert local.settings.log_folder is not None
+        log = local.settings.log_folder / "trial-00004.log"
+        assert 200_000 <= log.stat().st_size <= 201_000
+        assert b"left out" in log.read_bytes()[-60:]
+
+    def test_workers_die_with_the_search_however_it_dies(self, tmp_path: Path) -> None:
+        script = Path(__file__).with_name("executor_that_waits.py")
+        search = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+        assert search.stdout is not None
+        worker = int(search.stdout.readline())
+        assert psutil.pid_exists(worker)
+        search.send_signal(signal.SIGKILL)
+        search.wait()
+        deadline = time.monotonic() + 10
+        while psutil.pid_exists(worker) and psutil.Process(worker).status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < deadline, "an orphan holds its device"
+            time.sleep(0.05)
+
+    def test_a_worker_that_cannot_start_says_why(self, digits_setup: WorkerSetup, tmp_path: Path) -> None:
+        plugin = tmp_path / "plugin.py"
+        plugin.write_text("import os; os._exit(7)")
+        broken = replace(digits_setup, plugins=(str(plugin),))
+        with pytest.raises(DeviceError, match="exit code 7"):
+            start_and_poll(LocalExecutor(broken, settings(tmp_path)))
+
+    def test_the_proposer_keeps_off_the_cores_of_running_trials(
+        self, digits_setup: WorkerSetup, digits_blueprint: Blueprint, tmp_path: Path
+    ) -> None:
+        cores = os.sched_getaffinity(0)
+        if len(cores) < 2:
+            pytest.skip("needs two cores")
+        with LocalExecutor(digits_setup, settings(tmp_path, workers=2)) as two:
+            assert [slot.threads for slot in two._slots] == [len(slot.cores) for slot in two._slots]
+            submit_when_idle(two, job(digits_blueprint, 0, kind="hang", budget="60s"))
+            while not two.idle:
+                two.poll(0.5)
+            (busy,) = (seat for seat in two._seats if seat.stage == "busy")
+            with two.proposing() as threads:
+                assert threads == 1
+                assert not os.sched_getaffinity(0) & set(busy.slot.cores)
+            assert os.sched_getaffinity(0) == cores
+
+
+def test_bad_devices_are_refused(digits_setup: WorkerSetup) -> None:
+    with pytest.raises(DeviceError, match="Type one of: cpu"):
+        plan_slots(ExecutorSettings(devices=("cuda:17",)))
+    with pytest.raises(DeviceError, match="at least one worker"):
+        plan_slots(ExecutorSettings(devices=("cpu",), workers=0))
+    with pytest.raises(DeviceError, match="executors are"):
+        make_executor("carrier pigeon", digits_setup, ExecutorSettings())
+
+
+def test_more_workers_than_cores_share_them() -> None:
+    slots = plan_slots(ExecutorSettings(devices=("cpu",), workers=5))
+    assert len(slots) == 5
+    assert all(slot.threads == 1 for slot in slots)

@@ -1,0 +1,149 @@
+"""Several searches on one study in a real PostgreSQL, started here and killed here."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from betanas.blueprint import Blueprint
+from betanas.cli.main import run
+from betanas.errors import StoreError, StudyError
+from betanas.search.records import StudyPlan, TrialRecord
+from betanas.search.store.location import StudyLocation
+from betanas.search.store.store import SILENCE_SECONDS, Store
+from betanas.search.study import Study
+
+
+def server_program(name: str) -> str | None:
+    found = shutil.which(name) or next(iter(sorted(map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{name}")))), None)
+    return str(found) if found else None
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The URL of a PostgreSQL of this module's own, without a study's name."""
+    initdb, pg_ctl = server_program("initdb"), server_program("pg_ctl")
+    if not initdb or not pg_ctl:
+        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    # Not in pytest's folder: that is closed to other users, and the server refuses to run as root.
+    place = Path(tempfile.mkdtemp(prefix="betanas-postgresql-"))
+    as_user: list[str] = []
+    if os.geteuid() == 0:
+        as_user = ["runuser", "-u", "postgres", "--"]
+        shutil.chown(place, "postgres")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    data = place / "data"
+    subprocess.run(
+        [*as_user, initdb, "-D", str(data), "-U", "tester", "-A", "trust", "-N"], check=True, capture_output=True
+    )
+    options = f"-c listen_addresses=127.0.0.1 -p {port} -k {place}"
+    subprocess.run(
+        [*as_user, pg_ctl, "-D", str(data), "-o", options, "-l", str(place / "log"), "-w", "start"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    yield f"postgresql://tester@127.0.0.1:{port}/postgres"
+    subprocess.run([*as_user, pg_ctl, "-D", str(data), "-m", "immediate", "stop"], check=True, capture_output=True)
+    shutil.rmtree(place)
+
+
+def betanas(*arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "betanas", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def wait_for(holds: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 150.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert process.poll() is None, process.stdout.read() if process.stdout else ""
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def completed(url: str) -> int:
+    try:
+        with Study.open(url) as study:
+            return sum(record.state == "completed" for record in study.trials())
+    except StudyError:
+        return 0
+
+
+def test_records_survive_a_server_too(
+    server: str, plan: StudyPlan, make_record: Callable[..., TrialRecord], digits_blueprint: Blueprint
+) -> None:
+    store = Store.create(StudyLocation.parse(f"{server}?study=records"), plan)
+    store.add_trial(make_record(0), digits_blueprint)
+    store.attach("comparison", "a", {"b": [1, None]})
+    again = Store.open(StudyLocation.parse(f"{server}?study=records"))
+    assert again.plan() == plan
+    assert again.trials() == store.trials()
+    assert again.blueprint(0) == digits_blueprint
+    assert again.attachments()[0].document == {"b": [1, None]}
+    with pytest.raises(StudyError, match="place of its own"):
+        Store.create(StudyLocation.parse(f"{server}?study=records"), plan)
+    with pytest.raises(StudyError, match="no study of that name"):
+        Store.open(StudyLocation.parse(f"{server}?study=other"))
+
+
+def test_only_one_search_has_the_turn(server: str, plan: StudyPlan) -> None:
+    location = StudyLocation.parse(f"{server}?study=turns")
+    first = Store.create(location, plan)
+    second = Store.open(location)
+    with first.turn(), second._engine.begin() as connection:
+        connection.execute(text("SET LOCAL lock_timeout = '200ms'"))
+        with pytest.raises(Exception, match="lock timeout"):
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({0x62657461}, {second._study_id})"))
+    with second.turn():
+        pass
+
+
+def test_two_machines_share_a_study_and_a_dead_ones_trials_are_taken_back(server: str) -> None:
+    url = f"{server}?study=shared"
+    first = betanas(
+        "search", "--data", "digits", "--study", url, "--resolution", "16", "--budget", "20steps", "--trials", "16",
+        "--strategy", "sobol", "--devices", "cpu",
+    )  # fmt: skip
+    wait_for(lambda: completed(url) >= 1, first)
+    second = betanas("join", url)
+    store = Store.open(StudyLocation.parse(url))
+    wait_for(lambda: len({record.session for record in store.trials()}) == 2, second)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    # A minute of silence, without waiting for it.
+    with store._engine.begin() as connection:
+        silence = f"UPDATE sessions SET seen = seen - interval '{SILENCE_SECONDS + 1} seconds' WHERE number = 0"
+        connection.execute(text(silence))
+    output, _ = second.communicate(timeout=200)
+    assert second.returncode == 0, output
+    records = store.trials()
+    assert [record.index for record in records] == list(range(16))
+    assert all(record.state == "completed" for record in records)
+    assert len({record.blueprint_key for record in records}) == 16
+    with Study.open(url) as study:
+        assert study.state == "finished"
+    store.close()
+
+
+def test_join_needs_a_database(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["join", str(tmp_path)]) == 2
+    assert "betanas resume" in capsys.readouterr().err
+
+
+def test_a_server_that_is_not_there(plan: StudyPlan) -> None:
+    location = StudyLocation.parse("postgresql://nobody@127.0.0.1:1/none?study=a")
+    with pytest.raises(StoreError, match="cannot be used"):
+        Store.create(location, replace(plan, trials=1))

@@ -1,0 +1,322 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from betanas.errors import StrategyError
+from betanas.search.feasibility import Problem
+from betanas.search.records import Limits
+from betanas.search.strategies import Observation, get_strategy
+from betanas.search.strategies.gpei import Gpei
+from betanas.search.strategies.gpei.climb import Climb, ranked
+from betanas.search.strategies.gpei.front import Front
+from betanas.search.strategies.gpei.outcome import OutcomeScale
+from betanas.search.strategies.gpei.process import (
+    FIRST_FIT_POINTS,
+    FitMemory,
+    as_tensor,
+    fitted_process,
+    refit_size,
+)
+from betanas.search.strategies.gpei.threads import capped_threads
+from betanas.search.strategies.screened import sobol_draw
+from betanas.search.strategies.surrogate_document import CONTOUR_POINTS, SLICE_POINTS
+from betanas.spaces import get_space
+
+SPACE = get_space("betanet3", "default", fixed=dict.fromkeys(("Db", "WLa", "WLb", "WCa", "WCb"), 0.0))
+PROBLEM = Problem(SPACE, resolution=32, num_classes=10, in_channels=3, batch_size=32, limits=Limits(params=800_000))
+NOISE = 0.005
+
+
+def truth(vector: dict[str, float]) -> float:
+    """Depends on k and G0 strongly, on Da weakly, on nothing else."""
+    unit = dict(zip(SPACE.free, SPACE.to_unit(SPACE.to_array([vector]))[0], strict=True))
+    return float(0.6 - 0.4 * (unit["k"] - 0.3) ** 2 - 0.2 * (unit["G0"] - 0.6) ** 2 - 0.05 * (unit["Da"] - 0.5) ** 2)
+
+
+def told(count: int, seed: int = 0) -> Gpei:
+    """A strategy that was told of so many Sobol points with noise."""
+    strategy = Gpei(PROBLEM, seed=seed, options={"pool": 512})
+    noise = np.random.default_rng(seed)
+    for index, suggestion in enumerate(get_strategy("sobol")(PROBLEM, seed=seed).ask(count)):
+        value = truth(suggestion.vector) + NOISE * float(noise.standard_normal())
+        strategy.tell(Observation(index, suggestion.vector, "sobol", "completed", value))
+    return strategy
+
+
+@pytest.fixture(scope="module")
+def fifty() -> Gpei:
+    return told(50)
+
+
+class TestOutcomeScale:
+    @given(st.lists(st.floats(-100, 100), min_size=2, max_size=60))
+    @settings(deadline=None)
+    def test_backward_undoes_forward_and_order_stays(self, numbers: list[float]) -> None:
+        values = np.array(numbers)
+        scale = OutcomeScale.fit(values)
+        scaled = scale.forward(values)
+        assert np.isfinite(scaled).all()
+        assert scale.backward(scaled) == pytest.approx(values, abs=1e-6 * (1 + np.ptp(values)))
+        order = np.argsort(values, kind="stable")
+        assert (np.diff(scaled[order]) >= -1e-9).all()
+
+    def test_skewed_accuracies_become_symmetric(self) -> None:
+        values = 0.6 - np.random.default_rng(0).exponential(0.1, 300)
+        scaled = OutcomeScale.fit(values).forward(values)
+        plain = OutcomeScale.fit(values, shaped=False).forward(values)
+        skew = lambda v: abs(float(((v - v.mean()) ** 3).mean() / v.std() ** 3))  # noqa: E731
+        assert skew(plain) > 1.5
+        assert skew(scaled) < 0.7
+        assert scaled.std() == pytest.approx(1.0)
+
+    def test_equal_values_map_to_zero(self) -> None:
+        assert OutcomeScale.fit(np.full(30, 0.3)).forward(np.full(3, 0.3)) == pytest.approx(0.0)
+
+    def test_moments_are_the_normal_interval_mapped_back(self) -> None:
+        scale = OutcomeScale.fit(np.random.default_rng(0).normal(0.4, 0.05, 100), shaped=False)
+        mean, deviation = scale.moments(np.array([0.0]), np.array([1.0]))
+        assert (mean[0], deviation[0]) == pytest.approx((scale.centre, scale.spread))
+
+
+class TestProcess:
+    def test_refits_always_at_first_and_then_every_five_percent(self) -> None:
+        sizes = [refit_size(n) for n in range(1, 1001)]
+        assert sizes[:100] == list(range(1, 101))
+        assert sizes == sorted(sizes)
+        assert all(size <= n and (n <= 100 or size > n / 1.06) for n, size in enumerate(sizes, start=1))
+        assert len(set(sizes[100:])) < 60
+
+    def test_a_fit_in_two_stages_predicts_as_well_as_one(self) -> None:
+        draw = np.random.default_rng(1)
+        points, test = draw.random((260, 6)), draw.random((500, 6))
+        values = np.sin(3 * points[:, 0]) + points[:, 1] ** 2 + 0.05 * draw.standard_normal(260)
+        expected = np.sin(3 * test[:, 0]) + test[:, 1] ** 2
+        assert len(points) > FIRST_FIT_POINTS
+        scale = OutcomeScale.fit(values)
+        process = fitted_process(as_tensor(points), as_tensor(scale.forward(values))[:, None], FitMemory())
+        with torch.no_grad():
+            mean = scale.backward(process.posterior(as_tensor(test)).mean.numpy()[:, 0])
+        assert np.sqrt(((mean - expected) ** 2).mean()) < 0.03
+
+    def test_a_fit_is_remembered_only_for_the_same_data(self) -> None:
+        memory, draw = FitMemory(), np.random.default_rng(2)
+        points, values = as_tensor(draw.random((20, 3))), as_tensor(draw.standard_normal((20, 1)))
+        first = memory.hyperparameters(points, values)
+        assert memory.hyperparameters(points, values) is first
+        assert memory.hyperparameters(points, values + 1.0) is not first
+
+    def test_threads_are_capped_and_given_back(self) -> None:
+        before = torch.get_num_threads()
+        torch.set_num_threads(3)
+        try:
+            with capped_threads(2):
+                assert torch.get_num_threads() == 2
+            with pytest.raises(ZeroDivisionError), capped_threads(1):
+                _ = 1 / 0
+            assert torch.get_num_threads() == 3
+        finally:
+            torch.set_num_threads(before)
+
+
+class TestClimb:
+    def test_finds_the_maximum_on_the_border_of_the_feasible(self) -> None:
+        pool = sobol_draw(5, 0)(512)
+        feasible = lambda points: points.sum(axis=1) <= 2.0  # noqa: E731
+        score = lambda points: points @ np.array([3.0, 1.0, 1.0, 1.0, 1.0])  # noqa: E731
+        pool = pool[feasible(pool)]
+        ranking = ranked(score, pool, feasible, np.random.default_rng(0))
+        assert feasible(ranking).all()
+        assert (np.diff(score(ranking)) <= 0).all()
+        # The optimum is 4, at a first coordinate of 1 and a sum of 2; the pool's best is well below.
+        assert score(ranking[:1])[0] > 3.9 > score(pool).max()
+
+    def test_goes_on_where_no_step_is_feasible(self) -> None:
+        pool = np.full((1, 3), 0.5)
+        nowhere = lambda points: np.zeros(len(points), dtype=bool)  # noqa: E731
+        ranking = ranked(lambda points: points[:, 0], pool, nowhere, np.random.default_rng(0), Climb(rounds=2))
+        assert (ranking == pool).all()
+
+
+class TestFront:
+    def test_hand_made_staircase(self) -> None:
+        # Costs 1, 2, 3 with values 1, 3, 2: the last one is beaten. Without noise a value of 4 at cost 1.5 adds
+        # (4 - 1) * 0.5 below the step at 2 and (4 - 3) * 2 from there to the reference at 4.
+        front = Front.of(np.array([1.0, 3.0, 2.0]), np.array([1.0, 2.0, 3.0]), reference=4.0)
+        assert front.levels[1:].tolist() == [1.0, 3.0]
+        added = np.exp(front.log_improvement(np.array([1.5]), np.array([4.0]), np.array([1e-9])))
+        assert added == pytest.approx([3.5])
+
+    def test_is_the_expectation(self) -> None:
+        draw = np.random.default_rng(0)
+        front = Front.of(draw.random(20), draw.random(20), reference=1.2)
+        cost, mean, deviation = 0.3, 0.6, 0.3
+        values = mean + deviation * draw.standard_normal(200_000)
+        widths = np.maximum(front.ends - np.maximum(front.starts, cost), 0.0)
+        sampled = (np.maximum(values[:, None] - front.levels, 0.0) @ widths).mean()
+        exact = np.exp(front.log_improvement(np.array([cost]), np.array([mean]), np.array([deviation])))
+        assert exact == pytest.approx([sampled], rel=0.01)
+
+    def test_beyond_the_reference_and_far_below_the_front(self) -> None:
+        front = Front.of(np.array([1.0, 2.0]), np.array([0.0, 1.0]), reference=3.0)
+        values = front.log_improvement(np.array([3.5, 1.0, 1.0]), np.array([9.0, -30.0, -40.0]), np.full(3, 1.0))
+        assert values[0] == -np.inf
+        assert np.isfinite(values[1:]).all()
+        assert values[1] > values[2]
+
+    def test_a_search_for_a_front_finds_cheap_networks_that_a_plain_one_does_not(self) -> None:
+        found = {}
+        for against in ("", "params"):
+            strategy = Gpei(PROBLEM, seed=1, options={"initial": 8, "pool": 512, "against": against})
+            for index in range(12):
+                (suggestion,) = strategy.ask()
+                strategy.tell(
+                    Observation(index, suggestion.vector, suggestion.origin, "completed", truth(suggestion.vector))
+                )
+            rows = SPACE.to_array(seen.vector for seen in strategy.observations if seen.origin == "gpei")
+            assert PROBLEM.feasible(rows).all()
+            found[against] = PROBLEM.price(rows).params.min()
+        assert found["params"] < found[""]
+
+    def test_an_unknown_cost_is_refused(self) -> None:
+        with pytest.raises(StrategyError, match="params, macs, memory"):
+            Gpei(PROBLEM, seed=0, options={"against": "beauty"})
+
+
+class TestGpei:
+    def test_takes_over_at_the_stated_density_of_usable_results(self) -> None:
+        strategy = told(40)
+        dimensions = len(SPACE.free)
+        assert strategy.initial == dimensions + 1
+        observations = strategy.observations
+        fresh = Gpei(PROBLEM, seed=0, options={"pool": 512})
+        for seen in observations[: strategy.initial]:
+            failed = seen.index == 3
+            fresh.tell(
+                Observation(
+                    seen.index, seen.vector, "sobol", "failed" if failed else "completed", None if failed else 0.5
+                )
+            )
+        assert fresh.ask()[0].origin == "sobol"
+        fresh.tell(observations[3])
+        assert fresh.ask()[0].origin == "gpei"
+
+    def test_finds_better_networks_than_its_sequence(self) -> None:
+        strategy = told(24)
+        best_of_sobol = max(truth(seen.vector) for seen in strategy.observations)
+        for index in range(24, 31):
+            (suggestion,) = strategy.ask()
+            assert suggestion.origin == "gpei"
+            strategy.tell(Observation(index, suggestion.vector, "gpei", "completed", truth(suggestion.vector)))
+        found = max(truth(seen.vector) for seen in strategy.observations)
+        assert found > best_of_sobol
+        assert found > 0.59  # of at most 0.6
+
+    def test_predicts_the_best_of_the_feasible_space(self, fifty: Gpei) -> None:
+        prediction = fifty.predict_best()
+        assert prediction is not None
+        assert PROBLEM.feasible(SPACE.to_array([prediction.vector]))[0]
+        assert truth(prediction.vector) >= max(truth(seen.vector) for seen in fifty.observations) - 0.003
+        assert prediction.mean == pytest.approx(truth(prediction.vector), abs=4 * prediction.deviation + NOISE)
+
+    def test_two_results_are_enough_and_one_is_not(self) -> None:
+        strategy = Gpei(PROBLEM, seed=0, options={"initial": 2, "pool": 64})
+        (first, second) = get_strategy("sobol")(PROBLEM, seed=0).ask(2)
+        strategy.tell(Observation(0, first.vector, "sobol", "completed", 0.3))
+        assert strategy.predict_best() is None
+        assert strategy.ask()[0].origin == "sobol"
+        strategy.tell(Observation(1, second.vector, "sobol", "completed", 0.4))
+        assert strategy.ask()[0].origin == "gpei"
+
+    def test_pending_candidates_push_the_next_one_away(self, fifty: Gpei) -> None:
+        several = [SPACE.to_unit(SPACE.to_array([each.vector]))[0] for each in fifty.ask(4)]
+        distances = [float(np.linalg.norm(a - b)) for i, a in enumerate(several) for b in several[:i]]
+        assert min(distances) > 0.02
+
+    def test_results_outside_the_ranges_are_learned_from(self) -> None:
+        strategy = told(24)
+        outside = {**strategy.observations[0].vector, "k": 5.0}
+        strategy.tell(Observation(24, outside, "user", "completed", 0.1))
+        assert strategy.ask()[0].origin == "gpei"
+
+    @pytest.mark.parametrize(
+        "options", [{"initial": -1}, {"pool": 1}, {"threads": 0}, {"pool": 2.5}, {"initial": True}]
+    )
+    def test_refuses_options_that_make_no_sense(self, options: dict[str, object]) -> None:
+        with pytest.raises(StrategyError, match="option"):
+            Gpei(PROBLEM, seed=0, options=options)
+
+
+@pytest.fixture(scope="module")
+def document(fifty: Gpei) -> dict:
+    exported = fifty.export_surrogate()
+    assert exported is not None
+    return dict(exported)
+
+
+class TestSurrogateDocument:
+    def test_is_plain_json(self, document: dict) -> None:
+        assert json.loads(json.dumps(document, allow_nan=False)) == document
+
+    def test_knows_what_matters(self, document: dict) -> None:
+        importance = {each["name"]: each["importance"] for each in document["parameters"]}
+        assert list(importance) == list(SPACE.free)
+        assert sorted(importance, key=importance.get)[-2:] == ["G0", "k"]
+        assert importance["k"] > 0.5
+        assert sum(importance.values()) == pytest.approx(1.0, abs=0.15)
+        assert sum(each["relevance"] for each in document["parameters"]) == pytest.approx(1.0)
+        assert document["fixed"] == {"Db": 0.0, "WLa": 0.0, "WLb": 0.0, "WCa": 0.0, "WCb": 0.0}
+
+    def test_cross_validation_and_noise_are_right_on_known_noise(self, document: dict) -> None:
+        validation = document["cross_validation"]
+        assert len(validation["points"]) == document["observations"] == 50
+        assert [point["trial"] for point in validation["points"]] == list(range(50))
+        assert validation["coverage"] >= 0.85
+        assert validation["r2"] > 0.9
+        assert NOISE / 2 < document["noise"] < NOISE * 2
+        assert validation["rmse"] < 4 * NOISE
+
+    def test_slices_and_contours_pass_through_the_best(self, document: dict) -> None:
+        best = document["best"]
+        assert [each["parameter"] for each in document["slices"]] == list(SPACE.free)
+        for each in document["slices"]:
+            assert all(len(each[key]) == SLICE_POINTS for key in ("values", "mean", "deviation", "feasible"))
+            place = int(np.argmin(np.abs(np.array(each["values"]) - best["vector"][each["parameter"]])))
+            assert each["mean"][place] == pytest.approx(best["mean"], abs=0.02)
+        assert len(document["contours"]) == 3
+        for each in document["contours"]:
+            assert np.array(each["mean"]).shape == (CONTOUR_POINTS, CONTOUR_POINTS)
+            row = int(np.argmin(np.abs(np.array(each["y_values"]) - best["vector"][each["y"]])))
+            column = int(np.argmin(np.abs(np.array(each["x_values"]) - best["vector"][each["x"]])))
+            assert each["mean"][row][column] == pytest.approx(best["mean"], abs=0.03)
+
+    def test_two_free_parameters_have_one_contour(self) -> None:
+        fixed = {name: searched.low for name, searched in SPACE.parameters.items() if name not in ("k", "G0")}
+        problem = Problem(SPACE.replace(fixed=fixed), 32, 10, 3, 32)
+        strategy = Gpei(problem, seed=0, options={"pool": 64})
+        for index, each in enumerate(get_strategy("sobol")(problem, seed=0).ask(5)):
+            strategy.tell(Observation(index, each.vector, "sobol", "completed", 0.1 * index))
+        document = strategy.export_surrogate()
+        assert document is not None
+        assert [(each["x"], each["y"]) for each in document["contours"]] == [("k", "G0")]
+
+
+def test_the_sobol_stage_imports_neither_torch_nor_ax() -> None:
+    code = (
+        "import sys\n"
+        "from betanas.search.feasibility import Problem\n"
+        "from betanas.search.strategies import get_strategy\n"
+        "from betanas.spaces import get_space\n"
+        "problem = Problem(get_space('betanet2'), 32, 10, 3, 32)\n"
+        "get_strategy('gpei')(problem, seed=0).ask(3)\n"
+        "print([name for name in ('torch', 'ax', 'optuna', 'sklearn', 'pandas') if name in sys.modules])\n"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
