@@ -1,0 +1,1 @@
+"""Figures from tables: one module a family, each function returns a `plotly.graph_objects.Figure`."""

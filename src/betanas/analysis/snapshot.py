@@ -1,0 +1,121 @@
+"""A study as the analysis sees it: its records at one moment, and nothing that can change under it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from betanas.blueprint import Blueprint, FloatArray
+from betanas.search.records import Attachment, SessionRecord, StudyPlan, TrialRecord
+from betanas.spaces import Range
+
+if TYPE_CHECKING:
+    from betanas.search.study import Study
+
+# Of a study with more trials than this, only the curves of the leaders are read: no figure could show them all.
+MOST_CURVES = 2000
+LEADING_CURVES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """How the objective is shown: its name, its unit and the factor from the record to that unit."""
+
+    label: str
+    unit: str
+    scale: float
+
+    @property
+    def title(self) -> str:
+        """An axis title with the unit."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+    def text(self, value: float) -> str:
+        """A value with its unit, for a sentence."""
+        return f"{value * self.scale:.2f}{'%' if self.unit == '%' else ''}"
+
+
+@dataclass(frozen=True)
+class StudySnapshot:
+    """A study's records at one moment.
+
+    Attributes:
+        name: the study's name.
+        plan: what was to be done.
+        trials: in the order of their indices.
+        sessions: in the order of their starting.
+        attachments: documents kept beside the trials.
+        state: what the study was doing.
+        blueprints: networks by trial index; at least the best trial's, where there is one.
+    """
+
+    name: str
+    plan: StudyPlan
+    trials: tuple[TrialRecord, ...]
+    sessions: tuple[SessionRecord, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    state: str = "finished"
+    blueprints: Mapping[int, Blueprint] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, study: Study, *, curves: bool = True) -> StudySnapshot:
+        """Read a study once.
+
+        Args:
+            study: an open study.
+            curves: read learning curves too; only the leaders' where there are more than `MOST_CURVES` trials.
+        """
+        records = study.trials()
+        bare = cls(study.name, study.plan, records, study.sessions(), study.attachments(), study.state)
+        if curves and len(records) <= MOST_CURVES:
+            records = study.trials(curves=True)
+        elif curves:
+            read = {trial.index: study.trial(trial.index) for trial in bare.ranked[:LEADING_CURVES]}
+            records = tuple(read.get(trial.index, trial) for trial in records)
+        blueprints = {} if bare.best is None else {bare.best.index: study.blueprint(bare.best.index)}
+        return replace(bare, trials=records, blueprints=blueprints)
+
+    @cached_property
+    def ranges(self) -> dict[str, Range]:
+        """The searched range of every parameter, in order."""
+        return {name: Range(low, high) for name, (low, high) in self.plan.ranges.items()}
+
+    @cached_property
+    def usable(self) -> tuple[TrialRecord, ...]:
+        """The trials with a result: completed, or stopped early with a value."""
+        return tuple(
+            trial for trial in self.trials if trial.objective is not None and trial.state in ("completed", "stopped")
+        )
+
+    @cached_property
+    def ranked(self) -> tuple[TrialRecord, ...]:
+        """The usable trials that were trained themselves, best first; the earlier of two equals leads."""
+        trained = [trial for trial in self.usable if trial.repeat_of is None]
+        return tuple(sorted(trained, key=lambda trial: (-(trial.objective or 0.0), trial.index)))
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """The completed trial with the highest objective."""
+        return next((trial for trial in self.ranked if trial.state == "completed"), None)
+
+    @cached_property
+    def measure(self) -> Measure:
+        """How the objective is shown: as accuracy in percent where it is the accuracy, else under its own name."""
+        if all(trial.objective == trial.top1 for trial in self.usable):
+            return Measure("Validation top-1 accuracy", "%", 100.0)
+        return Measure(f"Objective {self.plan.objective}", "", 1.0)
+
+    def matrix(self, trials: tuple[TrialRecord, ...] | None = None) -> FloatArray:
+        """Parameter vectors as rows, shape [n, parameters], in the order of `ranges`; of all trials by default."""
+        chosen = self.trials if trials is None else trials
+        rows = [[trial.vector[name] for name in self.ranges] for trial in chosen]
+        return np.array(rows, dtype=np.float64).reshape(len(rows), len(self.ranges))
+
+    def attachment(self, kind: str, name: str | None = None) -> Attachment | None:
+        """The newest document of a kind (and name)."""
+        found = [one for one in self.attachments if one.kind == kind and name in (None, one.name)]
+        return max(found, key=lambda one: one.created) if found else None

@@ -1,0 +1,1 @@
+"""Tables computed from a study's records or from a vector. Plain data: no plotly, no pandas."""

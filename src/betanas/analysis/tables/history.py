@@ -1,0 +1,174 @@
+"""What was tried and what came of it, in order: Figures 18 and 22 as numbers, the leaders, and how the trials ended."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from betanas.analysis.snapshot import StudySnapshot
+from betanas.analysis.tables.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRow:
+    """A trial with the best objective seen up to and including it; fields as in `TrialRecord`."""
+
+    index: int
+    origin: str
+    state: str
+    cause: str
+    session: int
+    objective: float | None
+    running_best: float | None
+    top1: float | None
+    top5: float | None
+    params: int
+    macs: int
+    memory: int
+    training_seconds: float | None
+    wall_seconds: float | None
+    repeat_of: int | None
+    reason: str
+
+
+def history(snapshot: StudySnapshot) -> Table[HistoryRow]:
+    """Every trial in the order of suggestion, with the running best."""
+    rows, best = [], None
+    usable = {trial.index for trial in snapshot.usable}
+    for trial in snapshot.trials:
+        value = trial.objective if trial.index in usable else None
+        if value is not None:
+            best = value if best is None else max(best, value)
+        rows.append(
+            HistoryRow(
+                index=trial.index,
+                origin=trial.origin,
+                state=trial.state,
+                cause=trial.cause,
+                session=trial.session,
+                objective=value,
+                running_best=best,
+                top1=trial.top1,
+                top5=trial.top5,
+                params=trial.params,
+                macs=trial.macs,
+                memory=trial.memory,
+                training_seconds=trial.training_seconds,
+                wall_seconds=trial.wall_seconds,
+                repeat_of=trial.repeat_of,
+                reason=trial.reason,
+            )
+        )
+    return Table(tuple(rows))
+
+
+@dataclass(frozen=True, slots=True)
+class LeaderRow:
+    """One of the best trials, with what its network costs and the vector that describes it."""
+
+    rank: int
+    index: int
+    origin: str
+    objective: float
+    top1: float | None
+    top5: float | None
+    params: int
+    macs: int
+    training_seconds: float | None
+    peak_memory: int | None
+    vector: Mapping[str, float]
+
+
+def leaders(snapshot: StudySnapshot, count: int = 10) -> Table[LeaderRow]:
+    """The best trials, best first; a network that was suggested twice leads once."""
+    rows: list[LeaderRow] = []
+    seen: set[str] = set()
+    for trial in snapshot.ranked:
+        if trial.blueprint_key in seen:
+            continue
+        seen.add(trial.blueprint_key)
+        rows.append(
+            LeaderRow(
+                rank=len(rows) + 1,
+                index=trial.index,
+                origin=trial.origin,
+                objective=trial.objective or 0.0,
+                top1=trial.top1,
+                top5=trial.top5,
+                params=trial.params,
+                macs=trial.macs,
+                training_seconds=trial.training_seconds,
+                peak_memory=trial.peak_memory,
+                vector=trial.vector,
+            )
+        )
+        if len(rows) == count:
+            break
+    return Table(tuple(rows))
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeRow:
+    """How many trials of one origin ended in one way."""
+
+    origin: str
+    state: str
+    cause: str
+    trials: int
+    example: str
+
+
+def outcomes(snapshot: StudySnapshot) -> Table[OutcomeRow]:
+    """Trials by origin, state and cause, with the reason of the first as an example."""
+    keys = [(trial.origin, trial.state, trial.cause) for trial in snapshot.trials]
+    counts = Counter(keys)
+    examples: dict[tuple[str, str, str], str] = {}
+    for key, trial in zip(keys, snapshot.trials, strict=True):
+        examples.setdefault(key, trial.reason)
+    return Table(tuple(OutcomeRow(*key, trials=counts[key], example=examples[key]) for key in counts))
+
+
+@dataclass(frozen=True, slots=True)
+class StudyTotals:
+    """A study in numbers.
+
+    Attributes:
+        planned, trials: trials planned and started.
+        usable, infeasible, failed, running: how they ended; `usable` counts those stopped early with a value.
+        best, median: of the usable trials' objectives.
+        training_seconds: sum over the trials.
+        wall_seconds: from the first trial's start to the last one's end; None where neither is known.
+    """
+
+    planned: int
+    trials: int
+    usable: int
+    infeasible: int
+    failed: int
+    running: int
+    best: float | None
+    median: float | None
+    training_seconds: float
+    wall_seconds: float | None
+
+
+def totals(snapshot: StudySnapshot) -> StudyTotals:
+    """Count a study."""
+    states = Counter(trial.state for trial in snapshot.trials)
+    values = [trial.objective for trial in snapshot.usable if trial.objective is not None]
+    starts = [trial.started for trial in snapshot.trials if trial.started]
+    ends = [trial.ended for trial in snapshot.trials if trial.ended]
+    return StudyTotals(
+        planned=snapshot.plan.trials,
+        trials=len(snapshot.trials),
+        usable=len(values),
+        infeasible=states["infeasible"],
+        failed=states["failed"],
+        running=states["running"],
+        best=max(values, default=None),
+        median=statistics.median(values) if values else None,
+        training_seconds=sum(trial.training_seconds or 0.0 for trial in snapshot.trials if trial.repeat_of is None),
+        wall_seconds=(max(ends) - min(starts)).total_seconds() if starts and ends else None,
+    )

@@ -1,0 +1,29 @@
+"""A network's layers as Tables A1 to A4 of the report print them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from betanas.blueprint import Blueprint, TableRow
+
+# The report's headings, and the side of the output, which it leaves out.
+LAYER_COLUMNS = {
+    "Layer": "kind",
+    "In channels": "in_channels",
+    "Out channels": "out_channels",
+    "Expansion ratio": "expansion",
+    "Stride": "stride",
+    "SE Bottleneck ratio": "se_ratio",
+    "Repeats": "repeats",
+    "Output side": "resolution",
+}
+
+
+def layer_table(blueprint: Blueprint) -> list[dict[str, Any]]:
+    """The layers under the report's headings; equal neighbours are one row, ratios are means to two decimals."""
+
+    def cell(row: TableRow, field: str) -> Any:
+        value = getattr(row, field)
+        return round(value, 2) if isinstance(value, float) else value
+
+    return [{heading: cell(row, field) for heading, field in LAYER_COLUMNS.items()} for row in blueprint.table()]

@@ -1,0 +1,57 @@
+"""Trials that no other beats in both accuracy and cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from betanas.analysis.errors import MissingDataError
+from betanas.analysis.snapshot import StudySnapshot
+from betanas.analysis.tables.table import Table
+from betanas.blueprint import BoolArray, FloatArray
+
+Cost = Literal["params", "macs", "memory", "training_seconds"]
+
+
+@dataclass(frozen=True, slots=True)
+class ParetoRow:
+    """A usable trial and whether it lies on the front."""
+
+    index: int
+    cost: float
+    objective: float
+    front: bool
+
+
+def on_front(costs: FloatArray, objectives: FloatArray) -> BoolArray:
+    """Which of n points no other beats by being cheaper and no worse, or better and no dearer. Shape [n]."""
+    order = np.lexsort((-objectives, costs))
+    ranked = objectives[order]
+    before = np.concatenate([[-np.inf], np.maximum.accumulate(ranked)[:-1]])
+    front = np.zeros(len(costs), dtype=np.bool_)
+    front[order] = ranked > before
+    # Equal points do not beat each other.
+    for place in np.flatnonzero(front):
+        front |= (costs == costs[place]) & (objectives == objectives[place])
+    return front
+
+
+def pareto(snapshot: StudySnapshot, cost: Cost = "params") -> Table[ParetoRow]:
+    """The usable trials by cost, cheapest first.
+
+    Raises:
+        MissingDataError: no trial has both a result and that cost.
+    """
+    known = [trial for trial in snapshot.usable if getattr(trial, cost)]
+    if not known:
+        raise MissingDataError("A Pareto front needs trials with a result and a known cost.", value=cost)
+    costs = np.array([getattr(trial, cost) for trial in known], dtype=np.float64)
+    objectives = np.array([trial.objective for trial in known], dtype=np.float64)
+    front = on_front(costs, objectives)
+    rows = [
+        ParetoRow(trial.index, float(price), float(value), bool(chosen))
+        for trial, price, value, chosen in zip(known, costs, objectives, front, strict=True)
+    ]
+    return Table(tuple(sorted(rows, key=lambda row: (row.cost, -row.objective, row.index))))

@@ -1,0 +1,107 @@
+"""How parameters, multiply-accumulates and memory grow with the resolution (Figure 28), for any vector or scaling rule.
+
+A comparison of scaling rules is an attachment of kind `scaling` whose document is
+
+    {"format": 1, "title": str,
+     "rows": [{"rule": str, "resolution": int, "params": int, "macs": int, "memory": int}, ...]}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from betanas.analysis.errors import AnalysisError, MissingDataError
+from betanas.analysis.snapshot import StudySnapshot
+from betanas.analysis.tables.table import Table
+from betanas.cost import count_macs, count_params, training_memory
+from betanas.spaces import SearchSpace
+
+FORMAT_VERSION = 1
+
+# The report's range, 64 to 1,024 pixels.
+RESOLUTIONS = tuple(range(64, 1025, 32))
+
+
+@dataclass(frozen=True, slots=True)
+class ScalingRow:
+    """One vector's network at one resolution.
+
+    Attributes:
+        name: of the vector, or of the scaling rule.
+        resolution: side of the image, in pixels.
+        params, macs: of the network.
+        memory: predicted bytes of a training step.
+    """
+
+    name: str
+    resolution: int
+    params: int
+    macs: int
+    memory: int
+
+
+def scaling(
+    space: SearchSpace,
+    vectors: Mapping[str, Mapping[str, float]],
+    *,
+    num_classes: int,
+    in_channels: int = 3,
+    batch_size: int = 100,
+    resolutions: Sequence[int] = RESOLUTIONS,
+) -> Table[ScalingRow]:
+    """Costs of vectors of one space from small to large images, vector by vector.
+
+    Raises:
+        VectorError: a vector does not fit the space.
+        SpaceError: a resolution is out of bounds.
+    """
+    matrix = space.to_array(vectors.values())
+    costs = []
+    for resolution in resolutions:
+        batch = space.blueprints(matrix, resolution=resolution, num_classes=num_classes, in_channels=in_channels)
+        memory = training_memory(batch, batch_size)
+        costs.append((resolution, count_params(batch), count_macs(batch), memory))
+    return Table(
+        tuple(
+            ScalingRow(name, resolution, int(params[row]), int(macs[row]), int(memory[row]))
+            for row, name in enumerate(vectors)
+            for resolution, params, macs, memory in costs
+        )
+    )
+
+
+def parse_scaling(document: Mapping[str, Any]) -> Table[ScalingRow]:
+    """Read a comparison of scaling rules.
+
+    Raises:
+        AnalysisError: it is damaged, or of a newer format.
+    """
+    if document.get("format") != FORMAT_VERSION:
+        raise AnalysisError(f"A scaling result must have format {FORMAT_VERSION}.", value=document.get("format"))
+    try:
+        rows = tuple(
+            ScalingRow(
+                str(row["rule"]), int(row["resolution"]), int(row["params"]), int(row["macs"]), int(row["memory"])
+            )
+            for row in document["rows"]
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise AnalysisError("A scaling result is damaged.", value=f"{type(error).__name__}: {error}") from error
+    if not rows or min(min(row.params, row.macs, row.memory, row.resolution) for row in rows) < 1:
+        raise AnalysisError("A scaling result must hold networks of positive costs.")
+    return Table(rows)
+
+
+def scaling_rules_of(snapshot: StudySnapshot) -> Table[ScalingRow]:
+    """A study's newest comparison of scaling rules.
+
+    Raises:
+        MissingDataError: there is none.
+        AnalysisError: it is damaged.
+    """
+    found = snapshot.attachment("scaling")
+    if found is None:
+        raise MissingDataError("This study holds no scaling result.", hint="Make one: betanas scale.")
+    return parse_scaling(found.document)

@@ -1,0 +1,318 @@
+"""A study in words and in tables for a reader: what the report and the notebook print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from betanas.analysis.errors import AnalysisError
+from betanas.analysis.snapshot import StudySnapshot
+from betanas.analysis.tables.confirmation import ConfirmationRow, confirmation_table
+from betanas.analysis.tables.history import StudyTotals, leaders, outcomes, totals
+from betanas.analysis.tables.layers import layer_table
+from betanas.analysis.tables.noise import noise
+from betanas.blueprint import Blueprint
+from betanas.quantities import format_bytes, format_count, format_seconds
+from betanas.search.records import TrialRecord
+
+NONE = "\N{EN DASH}"
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table for reading: headings, cells as text, and which columns hold numbers (and are aligned to the right)."""
+
+    caption: str
+    headings: tuple[str, ...]
+    cells: tuple[tuple[str, ...], ...]
+    numeric: tuple[bool, ...]
+
+
+def cell_text(value: object) -> str:
+    """A value for a reader: a dash for nothing, four digits for a real number, thousands separated."""
+    if value is None:
+        return NONE
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return str(value)
+
+
+def grid(rows: Sequence[Mapping[str, Any]], caption: str) -> Grid:
+    """Rows as a table for reading; a column is numeric where every cell starts with a digit, or holds nothing."""
+    headings = tuple(rows[0]) if rows else ()
+    cells = tuple(tuple(cell_text(row[heading]) for heading in headings) for row in rows)
+    numeric = tuple(
+        all(row[column] == NONE or row[column].lstrip("-+").strip()[:1].isdigit() for row in cells)
+        for column in range(len(headings))
+    )
+    return Grid(caption, headings, cells, numeric)
+
+
+def percent(value: float | None) -> str:
+    """A share as a percentage."""
+    return NONE if value is None else f"{100 * value:.2f}%"
+
+
+def count_text(value: float | None) -> str:
+    """A number of parameters or multiply-accumulates."""
+    return NONE if not value else format_count(value)
+
+
+def bytes_text(value: float | None) -> str:
+    """A number of bytes."""
+    return NONE if not value else format_bytes(value)
+
+
+def seconds_text(value: float | None) -> str:
+    """A duration."""
+    return NONE if value is None else format_seconds(value)
+
+
+def of_trials(number: int) -> str:
+    """`1 trial`, `2 trials`."""
+    return f"{number:,} trial{'' if number == 1 else 's'}"
+
+
+def summary(snapshot: StudySnapshot) -> tuple[str, ...]:
+    """The study in a few sentences."""
+    plan, counted = snapshot.plan, totals(snapshot)
+    sentences = [
+        f"This study searched the space {plan.space} ({len(snapshot.ranges)} parameters) for networks that classify "
+        f"{plan.data} ({len(plan.classes)} classes) at {plan.resolution} x {plan.resolution} pixels, with "
+        f"{plan.budget} of training for "
+        f"each candidate.",
+        _outcome_sentence(counted, snapshot.state),
+    ]
+    best = snapshot.best
+    if best is None:
+        return (*sentences, "No trial has completed, so there is no winner yet.")
+    measure = snapshot.measure
+    words = (
+        f"The best is trial {best.index}, suggested by {best.origin}: {measure.label[0].lower() + measure.label[1:]} "
+    )
+    words += measure.text(best.objective or 0.0)
+    words += f" after {format_seconds(best.training_seconds)} of training" if best.training_seconds else ""
+    words += (
+        f", with {format_count(best.params)} parameters and {format_count(best.macs)} multiply-accumulates an image."
+    )
+    sentences.append(words)
+    unit = "points" if measure.unit == "%" else "units"
+    if counted.median is not None and counted.usable > 2 and best.objective is not None:
+        gap = (best.objective - counted.median) * measure.scale
+        sentences.append(f"That is {gap:.2f} {unit} above the median of the {counted.usable:,} usable trials.")
+    confirmed = [row for row in _confirmed(snapshot) if row.mean is not None]
+    if confirmed:
+        first = confirmed[0]
+        interval = f" (95% interval {percent(first.low)} to {percent(first.high)})" if first.low is not None else ""
+        sentences.append(
+            f"Of {len(confirmed)} candidates trained again with fresh seeds, {first.candidate} has the best "
+            "mean accuracy: "
+            f"{percent(first.mean)}{interval}."
+        )
+    spread = noise(snapshot)
+    if spread.pooled is not None:
+        sentences.append(
+            f"Trained again, the same network varies by {spread.pooled * measure.scale:.2f} {unit} (standard "
+            "deviation of one "
+            f"training, {spread.degrees} degrees of freedom): smaller differences between trials say nothing."
+        )
+    return tuple(sentences)
+
+
+def _confirmed(snapshot: StudySnapshot) -> tuple[ConfirmationRow, ...]:
+    """The confirmed candidates; none where a confirmation is missing or damaged (its figure says so)."""
+    try:
+        return confirmation_table(snapshot).rows
+    except AnalysisError:
+        return ()
+
+
+def _outcome_sentence(counted: StudyTotals, state: str) -> str:
+    parts = [f"{counted.usable:,} gave a result"]
+    parts += [
+        f"{number:,} {what}"
+        for number, what in (
+            (counted.infeasible, "were infeasible"),
+            (counted.failed, "failed"),
+            (counted.running, "are still running"),
+        )
+        if number
+    ]
+    time = f"; {format_seconds(counted.training_seconds)} of training in all" if counted.training_seconds else ""
+    text = f"Of {of_trials(counted.trials)} ({counted.planned:,} planned), {', '.join(parts)}{time}."
+    return text if state == "finished" else f"{text} The study is {state}."
+
+
+def key_numbers(snapshot: StudySnapshot) -> tuple[tuple[str, str], ...]:
+    """The few numbers that a reader looks for first, as (name, value)."""
+    counted, best = totals(snapshot), snapshot.best
+    numbers = [] if best is None else [("Best", snapshot.measure.text(best.objective or 0.0))]
+    if best is not None:
+        numbers += [("Parameters", count_text(best.params)), ("Multiply-accumulates", count_text(best.macs))]
+    numbers += [("Usable trials", f"{counted.usable:,} of {counted.trials:,}")]
+    numbers += [("Training time", seconds_text(counted.training_seconds))]
+    return (*numbers, ("State", snapshot.state))
+
+
+def trial_facts(trial: TrialRecord) -> tuple[tuple[str, str], ...]:
+    """What a trial's record says, as (name, value), without its vector and curve."""
+    facts = [
+        ("State", trial.state + (f" ({trial.cause})" if trial.cause else "")),
+        ("Reason", trial.reason),
+        ("Suggested by", trial.origin),
+        ("Objective", NONE if trial.objective is None else f"{trial.objective:.4f}"),
+        ("Top-1", percent(trial.top1)),
+        ("Top-5", percent(trial.top5)),
+        ("Parameters", count_text(trial.params)),
+        ("Multiply-accumulates", count_text(trial.macs)),
+        ("Predicted memory", bytes_text(trial.memory)),
+        ("Measured memory", bytes_text(trial.peak_memory)),
+        ("Training time", seconds_text(trial.training_seconds)),
+        ("Wall time", seconds_text(trial.wall_seconds)),
+        ("Images per second", NONE if trial.images_per_second is None else f"{trial.images_per_second:,.0f}"),
+        ("Device", trial.device),
+        ("Seed", str(trial.seed)),
+        ("Attempts", str(trial.attempts)),
+        ("Repeats trial", NONE if trial.repeat_of is None else str(trial.repeat_of)),
+    ]
+    return tuple((name, value) for name, value in facts if value not in ("", NONE))
+
+
+def layer_grid(blueprint: Blueprint) -> Grid:
+    """The layers as Tables A1 to A4 print them."""
+    rows = [
+        {name: f"{value:.2f}" if isinstance(value, float) else value for name, value in row.items()}
+        for row in layer_table(blueprint)
+    ]
+    caption = (
+        f"Layers of the network at {blueprint.resolution} x {blueprint.resolution} pixels; equal neighbours "
+        "are one row. A 1x1 "
+        f"convolution to {blueprint.latent:,} channels, average pooling and a linear layer to "
+        f"{blueprint.num_classes:,} "
+        f"classes follow."
+    )
+    return grid(rows, caption)
+
+
+def leader_grid(snapshot: StudySnapshot, count: int = 10) -> Grid:
+    """The best trials."""
+    measure = snapshot.measure
+    heading = "Top-1 (%)" if measure.unit == "%" else "Objective"
+    rows = [
+        {
+            "Rank": row.rank,
+            "Trial": row.index,
+            "Origin": row.origin,
+            heading: f"{row.objective * measure.scale:.2f}",
+            "Parameters": count_text(row.params),
+            "MACs": count_text(row.macs),
+            "Training": seconds_text(row.training_seconds),
+            "Peak memory": bytes_text(row.peak_memory),
+        }
+        for row in leaders(snapshot, count)
+    ]
+    return grid(rows, f"The best {len(rows)} distinct networks.")
+
+
+def vector_grid(snapshot: StudySnapshot, vectors: Mapping[str, Mapping[str, float]]) -> Grid:
+    """Parameter vectors beside the searched ranges."""
+    rows = [
+        {
+            "Parameter": name,
+            "Searched range": str(searched) if searched.fixed else f"{searched.low:g} to {searched.high:g}",
+            **{label: f"{vector[name]:.4f}" for label, vector in vectors.items()},
+        }
+        for name, searched in snapshot.ranges.items()
+    ]
+    return grid(rows, "Parameters of the winner and what the model expects to be best, beside the searched ranges.")
+
+
+def outcome_grid(snapshot: StudySnapshot) -> Grid:
+    """How the trials ended."""
+    rows = [
+        {
+            "Origin": row.origin,
+            "State": row.state,
+            "Cause": row.cause or NONE,
+            "Trials": row.trials,
+            "For example": row.example or NONE,
+        }
+        for row in outcomes(snapshot)
+    ]
+    return grid(rows, "How the trials ended, by what suggested them.")
+
+
+def failure_grid(snapshot: StudySnapshot, most: int = 20) -> Grid:
+    """The trials that failed, with their reasons."""
+    failed = [trial for trial in snapshot.trials if trial.state == "failed"]
+    rows = [
+        {"Trial": trial.index, "Cause": trial.cause or NONE, "Attempts": trial.attempts, "Reason": trial.reason or NONE}
+        for trial in failed[:most]
+    ]
+    first = f"the first {most} of " if len(failed) > most else ""
+    return grid(rows, f"What failed: {first}{of_trials(len(failed))}.")
+
+
+def plan_facts(snapshot: StudySnapshot) -> tuple[tuple[str, str], ...]:
+    """What was to be done, as (name, value)."""
+    plan = snapshot.plan
+    limits = [
+        f"{name} at most {text(value)}"
+        for name, value, text in (
+            ("parameters", plan.limits.params, count_text),
+            ("multiply-accumulates", plan.limits.macs, count_text),
+            ("training memory", plan.limits.memory, bytes_text),
+        )
+        if value is not None
+    ]
+    limits += [f"parameters at most {count_text(most)} at R={side}" for side, most in plan.limits.lookahead]
+    facts = [
+        ("Space", f"{plan.space}, preset {plan.preset}"),
+        ("Data", f"{plan.data} (fingerprint {plan.data_fingerprint}), {len(plan.classes)} classes"),
+        (
+            "Images",
+            f"{plan.resolution} x {plan.resolution} pixels, {plan.in_channels} channels, batches of {plan.batch_size}",
+        ),
+        ("Budget of a trial", plan.budget),
+        ("Recipe", f"{plan.recipe}: " + ", ".join(f"{key} {value}" for key, value in plan.recipe_settings.items())),
+        ("Strategy", plan.strategy),
+        ("Objective", plan.objective),
+        ("Seed", str(plan.seed)),
+        ("Limits", "; ".join(limits) or "none"),
+        ("Options", ", ".join(f"{key} {value}" for key, value in plan.options.items()) or "none"),
+    ]
+    devices = list(dict.fromkeys(trial.device for trial in snapshot.trials if trial.device))
+    return (*facts, ("Devices", ", ".join(devices) or NONE))
+
+
+def session_grid(snapshot: StudySnapshot) -> Grid:
+    """The processes that searched."""
+    rows = [
+        {
+            "Session": one.index,
+            "Started (UTC)": f"{one.started:%Y-%m-%d %H:%M:%S}",
+            "Ended (UTC)": f"{one.ended:%Y-%m-%d %H:%M:%S}" if one.ended else NONE,
+            "Ending": one.ending or "no sign of life after " + f"{one.seen:%Y-%m-%d %H:%M:%S}",
+            "Host": one.host,
+            "Command": one.command,
+        }
+        for one in snapshot.sessions
+    ]
+    return grid(rows, "The sessions of the search. One without an end was cut off, or is still running.")
+
+
+def environment_grid(snapshot: StudySnapshot) -> Grid:
+    """Hardware and versions, a column a session where they differ."""
+    sessions = {f"Session {one.index}": {**one.hardware, **one.versions} for one in snapshot.sessions}
+    distinct: dict[str, dict[str, str]] = {}
+    for name, facts in sessions.items():
+        if facts not in distinct.values():
+            distinct[name] = facts
+    keys = dict.fromkeys(key for facts in distinct.values() for key in facts)
+    rows = [{"": key, **{name: facts.get(key) for name, facts in distinct.items()}} for key in keys]
+    return grid(rows, "Hardware and versions; sessions that are not listed ran on the same as the one before them.")
