@@ -1,0 +1,277 @@
+"""`betanas scale`: a found network at another size, solved for a cost, and the scaling rules compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from betanas.cli.describe import read_vector
+from betanas.cli.output import console, print_json
+from betanas.cli.study import TrustOption
+from betanas.errors import LimitError, SpaceError, StudyError, VectorError
+from betanas.quantities import format_bytes, format_count, parse_bytes, parse_count
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from betanas.spaces.scaling import CostTable, Measure, Origin, Solution
+
+_PUBLISHED_AT = 224  # where the report's vectors were found
+_WRITTEN = {"params": "parameters", "macs": "MACs", "memory": "memory"}
+
+
+def scale(
+    network: Annotated[str, typer.Argument(help="A vector's JSON file, a study (its best network), or a space.")],
+    to_resolution: Annotated[int | None, typer.Option(help="Scale to this side, in pixels.")] = None,
+    to_params: Annotated[str | None, typer.Option(help="The largest within so many parameters, such as 20M.")] = None,
+    to_macs: Annotated[str | None, typer.Option(help="The largest within so many MACs an image, such as 2G.")] = None,
+    to_memory: Annotated[str | None, typer.Option(help="The largest that trains within it, such as 20GiB.")] = None,
+    rule: Annotated[str, typer.Option(help="self-similar, growing-k, slow-width or compound.")] = "self-similar",
+    space: Annotated[str | None, typer.Option(help="The space of a vector's file; else known by its names.")] = None,
+    from_resolution: Annotated[
+        int | None, typer.Option(help="Where the network was found: a study's own, else 224.")
+    ] = None,
+    classes: Annotated[int | None, typer.Option(help="Classes to tell apart: a study's own, else 100.")] = None,
+    channels: Annotated[int | None, typer.Option(help="Channels of the image: a study's own, else 3.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images a training step, for the memory.")] = 100,
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16, for the memory.")] = "float32",
+    up_to: Annotated[int, typer.Option(help="The largest side that is looked at.")] = 1024,
+    growth: Annotated[float, typer.Option(help="growing-k: parameters grow like R to this power.")] = 2.0,
+    width_power: Annotated[float, typer.Option(help="slow-width: the width grows like R to this power.")] = 0.5,
+    alpha: Annotated[float, typer.Option(help="compound: layers for each unit of phi.")] = 1.2,
+    beta: Annotated[float, typer.Option(help="compound: channels for each unit of phi.")] = 1.1,
+    gamma: Annotated[float, typer.Option(help="compound: resolution for each unit of phi.")] = 1.15,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the curves in the study, for its report.")] = False,
+    trust_files: TrustOption = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Scale a network to a resolution, or to the largest within a cost, and compare the scaling rules.
+
+    Without a target, the rules are compared at the cost of the network at twice its resolution.
+    """
+    from betanas.spaces.base import MIN_RESOLUTION, check_input
+    from betanas.spaces.scaling import (
+        Knobs,
+        Origin,
+        at_equal_cost,
+        curve,
+        make_rule,
+        rules_for,
+        scaling_document,
+        solve,
+        tabulate,
+    )
+
+    targets = _targets(to_params, to_macs, to_memory)
+    if len(targets) + (to_resolution is not None) > 1:
+        raise LimitError("A network is scaled to one target.", hint="Type one of the --to- options.")
+    if keep and not _is_study(network):
+        raise StudyError("Curves can be kept in a study only.", value=network, hint="Leave --keep out.")
+    origin = _find_origin(network, space, Origin, sizes=(from_resolution, classes, channels), trust_files=trust_files)
+    knobs = Knobs(growth=growth, width_power=width_power, alpha=alpha, beta=beta, gamma=gamma)
+    chosen = make_rule(rule, origin, knobs)
+    for side in (up_to, to_resolution or up_to):
+        check_input(side, origin.num_classes, origin.in_channels)
+
+    rules = rules_for(origin, knobs)
+    sides = range(MIN_RESOLUTION, max(up_to, to_resolution or 0) + 1)
+    tables = tabulate(rules, sides, measures=("params", "macs"))
+    solution: Solution | None = None
+    resolution: int | None = to_resolution
+    for measure, target in targets.items():
+        table = next(table for table in tables if table.rule == chosen.name)
+        if measure == "memory":
+            (table,) = tabulate([chosen], sides, measures=("memory",), batch_size=batch_size, dtype=dtype)
+        solution = solve(table, measure, target)
+        resolution = solution.resolution
+    if solution is None and resolution is None:
+        resolution = min(2 * origin.resolution, sides[-1])
+
+    reached = chosen.blueprint(resolution) if resolution is not None else None
+    equal: dict[str, Sequence[Solution]] = {}
+    if reached is not None:
+        equal = {
+            "params": at_equal_cost(tables, "params", reached.num_params),
+            "macs": at_equal_cost(tables, "macs", reached.macs),
+        }
+    rows = curve(rules, batch_size=batch_size, dtype=dtype)
+    document = scaling_document(f"{Path(network).name} from {origin.resolution} pixels", rows)
+    if keep:
+        from betanas.search.study import Study
+
+        with Study.open(network, read_only=False) as study:
+            study.attach("scaling", "rules", document)
+
+    network_costs = reached and {
+        "resolution": reached.resolution,
+        "params": reached.num_params,
+        "macs": reached.macs,
+        "memory": reached.training_memory(batch_size, dtype),
+    }
+    if as_json:
+        print_json(
+            {
+                "network": network,
+                "rule": chosen.name,
+                "settings": {each.name: dict(each.settings) for each in rules},
+                "from_resolution": origin.resolution,
+                "batch_size": batch_size,
+                "reached": network_costs,
+                "solution": asdict(solution) if solution else None,
+                "blueprint": reached.to_dict() if reached else None,
+                "equal": {measure: _compared(found, tables) for measure, found in equal.items()},
+                "curve": document,
+            }
+        )
+        return
+    out = console()
+    out.print(f"[bold]{Path(network).name}[/bold], found at {origin.resolution} pixels, rule {chosen.name}")
+    if solution is not None:
+        out.print(f"  {_in_words(solution)}", soft_wrap=True)
+    if network_costs:
+        out.print(
+            f"  at {network_costs['resolution']} pixels: {_costs_in_words(network_costs, batch_size)}", soft_wrap=True
+        )
+    for name, found in equal.items():
+        out.print(_equal_table(name, _compared(found, tables)))
+    out.print(_curve_table([row for row in rows if row["rule"] == chosen.name], batch_size))
+
+
+def _targets(params: str | None, macs: str | None, memory: str | None) -> dict[Measure, int]:
+    targets: dict[Measure, int] = {}
+    if params is not None:
+        targets["params"] = parse_count(params, what="A number of parameters")
+    if macs is not None:
+        targets["macs"] = parse_count(macs, what="A number of MACs")
+    if memory is not None:
+        targets["memory"] = parse_bytes(memory)
+    return targets
+
+
+def _is_study(name: str) -> bool:
+    return Path(name).is_dir() or "://" in name
+
+
+def _find_origin(
+    name: str,
+    space: str | None,
+    make: type[Origin],
+    *,
+    sizes: tuple[int | None, int | None, int | None],
+    trust_files: bool,
+) -> Origin:
+    from betanas.spaces import available_spaces, get_space, published
+
+    resolution, classes, channels = sizes
+    if _is_study(name):
+        from betanas.search.plugins import check_trust
+        from betanas.search.study import Study
+
+        with Study.open(name) as study:
+            best, plan = study.best(), study.plan
+        check_trust(plan, trusted=trust_files)
+        found = best.blueprint
+        return make(
+            get_space(plan.space),
+            best.vector,
+            resolution or found.resolution,
+            classes or found.num_classes,
+            channels or found.in_channels,
+        )
+    images = (resolution or _PUBLISHED_AT, classes or 100, channels or 3)
+    if Path(name).is_file() or name == "-":
+        vector = read_vector(Path(name))
+        return make(get_space(space or _space_of(vector)), vector, *images)
+    if name in available_spaces():
+        return make(get_space(name), published(name), *images)
+    raise VectorError(
+        "A network to scale must be a vector's JSON file, a study's directory or a space.",
+        value=name,
+        hint=f"The spaces are {', '.join(available_spaces())}.",
+    )
+
+
+def _space_of(vector: Any) -> str:
+    from betanas.spaces import available_spaces, get_space
+
+    for name in available_spaces():
+        if set(get_space(name).domain) == set(vector):
+            return name
+    raise SpaceError(
+        "No space has exactly the vector's parameters.",
+        value=", ".join(map(str, vector)),
+        hint="Name the space with --space.",
+    )
+
+
+def _compared(found: Sequence[Solution], tables: Sequence[CostTable]) -> list[dict[str, Any]]:
+    rows = []
+    for solution, table in zip(found, tables, strict=True):
+        place = None if solution.resolution is None else solution.resolution - int(table.resolutions[0])
+        costs: dict[str, int | None] = {
+            measure: None if place is None else int(values[place]) for measure, values in table.costs.items()
+        }
+        rows.append({"rule": solution.rule, "ending": solution.ending, "resolution": solution.resolution, **costs})
+    return rows
+
+
+def _amount(measure: Measure, value: int) -> str:
+    return format_bytes(value) if measure == "memory" else f"{format_count(value)} {_WRITTEN[measure]}"
+
+
+def _in_words(solution: Solution) -> str:
+    target, cost = _amount(solution.measure, solution.target), _amount(solution.measure, solution.cost)
+    if solution.ending == "unreachable":
+        return f"not reachable within {target}: the least that any resolution costs is {cost}"
+    if solution.ending == "bounded":
+        return f"{solution.resolution} pixels, the most that was looked at, cost {cost}; --up-to looks further"
+    assert solution.next_cost is not None  # noqa: S101 - so it is where a target was reached: narrows the type
+    words = (
+        f"{solution.resolution} pixels is the most within {target}: {cost}; "
+        f"one pixel more costs {_amount(solution.measure, solution.next_cost)}"
+    )
+    return words + (f" ({solution.gaps} smaller resolutions cost more than the target)" if solution.gaps else "")
+
+
+def _costs_in_words(costs: dict[str, int], batch_size: int) -> str:
+    return (
+        f"{_amount('params', costs['params'])}, {_amount('macs', costs['macs'])} an image, "
+        f"{_amount('memory', costs['memory'])} to train at batch {batch_size}"
+    )
+
+
+def _table(title: str, headings: Sequence[str]) -> Table:
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", header_style="bold", pad_edge=False)
+    for place, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if place else "left")
+    return table
+
+
+def _equal_table(measure: str, rows: Sequence[dict[str, Any]]) -> Table:
+    table = _table(f"At equal {_WRITTEN[measure]}", ("Rule", "Side", "Parameters", "MACs"))
+    for row in rows:
+        if row["resolution"] is None:
+            table.add_row(row["rule"], "-", "-", "-")
+            continue
+        side = f"{row['resolution']}+" if row["ending"] == "bounded" else str(row["resolution"])
+        table.add_row(row["rule"], side, format_count(row["params"]), format_count(row["macs"]))
+    return table
+
+
+def _curve_table(rows: Sequence[dict[str, Any]], batch_size: int) -> Table:
+    table = _table("From small to large images", ("Side", "Parameters", "MACs", f"Memory, batch {batch_size}"))
+    for row in rows:
+        if row["resolution"] % 64 == 0:
+            table.add_row(
+                str(row["resolution"]),
+                format_count(row["params"]),
+                format_count(row["macs"]),
+                format_bytes(row["memory"]),
+            )
+    return table
