@@ -1,0 +1,95 @@
+"""BetaNAS: neural architecture search for your own images on the hardware you have.
+
+    import betanas as bn
+
+    study = bn.search(data="digits", study="runs/digits", budget="10s", trials=20)
+    print(study.best())
+
+Names are loaded when they are first used, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from betanas._version import __version__
+
+if TYPE_CHECKING:
+    from betanas import search
+    from betanas.blueprint import Blueprint, Layer
+    from betanas.data import DataSource, open_source, register_source
+    from betanas.errors import BetanasError, UserError
+    from betanas.models import benchmark_network, build
+    from betanas.search.run import resume
+    from betanas.search.settings import SearchSettings
+    from betanas.search.study import Study
+    from betanas.spaces import Range, SearchSpace, available_spaces, get_space, published, register_space
+    from betanas.training.recipe import Recipe, load_recipe
+
+_HOMES = {
+    "BetanasError": "betanas.errors",
+    "Blueprint": "betanas.blueprint",
+    "DataSource": "betanas.data",
+    "Layer": "betanas.blueprint",
+    "Range": "betanas.spaces",
+    "Recipe": "betanas.training.recipe",
+    "SearchSettings": "betanas.search.settings",
+    "SearchSpace": "betanas.spaces",
+    "Study": "betanas.search.study",
+    "UserError": "betanas.errors",
+    "available_spaces": "betanas.spaces",
+    "benchmark_network": "betanas.models",
+    "build": "betanas.models",
+    "get_space": "betanas.spaces",
+    "load_recipe": "betanas.training.recipe",
+    "open_source": "betanas.data",
+    "published": "betanas.spaces",
+    "register_source": "betanas.data",
+    "register_space": "betanas.spaces",
+    "resume": "betanas.search.run",
+}
+
+__all__ = [
+    "BetanasError",
+    "Blueprint",
+    "DataSource",
+    "Layer",
+    "Range",
+    "Recipe",
+    "SearchSettings",
+    "SearchSpace",
+    "Study",
+    "UserError",
+    "__version__",
+    "available_spaces",
+    "benchmark_network",
+    "build",
+    "get_space",
+    "load_recipe",
+    "open_source",
+    "published",
+    "register_source",
+    "register_space",
+    "resume",
+    "search",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "search":  # the package is what is called; see betanas.search
+        return import_module("betanas.search")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+if "IPython" in sys.modules:
+    from betanas.display import register_with_ipython
+
+    register_with_ipython()

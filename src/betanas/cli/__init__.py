@@ -1,0 +1,1 @@
+"""The command line: thin functions over the library, and what a person sees in a terminal."""

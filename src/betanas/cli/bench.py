@@ -1,0 +1,84 @@
+"""`betanas bench ddp`: epoch time against the number of processes (Figure 17)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from betanas.cli.networks import find_network
+from betanas.cli.output import console, print_json
+from betanas.cli.train import DataOption, DeviceOption, RecipeOption, ResolutionOption
+from betanas.errors import QuantityError, RecipeError
+
+bench = typer.Typer(help="Measure this machine.", no_args_is_help=True)
+
+_BAR = 40
+
+
+@bench.command()
+def ddp(
+    network: Annotated[str, typer.Argument(help="A space, or a blueprint's file.")] = "betanet3",
+    data: DataOption = "digits",
+    resolution: ResolutionOption = 32,
+    processes: Annotated[str, typer.Option(help="Numbers of processes, with commas.")] = "1,2",
+    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps to measure, for each number.")] = 20,
+    compression: Annotated[str, typer.Option(help="Of gradients: none, fp16, bf16 or powersgd.")] = "fp16",
+    recipe: RecipeOption = "fast",
+    device: DeviceOption = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Measure how long a pass over the training images takes with several processes, and draw Figure 17."""
+    from betanas.blueprint import Blueprint
+    from betanas.data import load_splits, open_source
+    from betanas.training.budget import Budget
+    from betanas.training.distributed import COMPRESSIONS, TrialJob, launch_trial
+    from betanas.training.recipe import load_recipe
+
+    counts = _counts(processes)
+    if compression not in COMPRESSIONS:
+        raise RecipeError(f"The compressions are {', '.join(COMPRESSIONS)}.", value=compression)
+    source = open_source(data)
+    entrant = find_network(network, source=source, resolution=resolution)
+    job = TrialJob(
+        splits=load_splits(source, resolution=resolution, seed=0),
+        blueprint=Blueprint.from_dict(entrant.architecture),
+        resolution=resolution,
+        recipe=load_recipe(recipe).with_settings(evaluations=1),
+        budget=Budget(steps, "steps"),
+        compression=next(each for each in COMPRESSIONS if each == compression),
+        device=device,
+    )
+    out = console(stderr=as_json)
+    seconds: dict[int, float] = {}
+    for count in counts:
+        result = launch_trial(job, processes=count)
+        if result.outcome != "completed":
+            out.print(f"{count}: {result.reason}")
+            continue
+        seconds[count] = result.training_seconds / result.epochs
+        if not as_json:
+            out.print(f"{count}: {seconds[count]:.2f} s an epoch on {result.device}")
+    if as_json:
+        print_json(
+            {
+                "network": entrant.name,
+                "resolution": resolution,
+                "compression": compression,
+                "epochs": [{"processes": count, "seconds": found} for count, found in seconds.items()],
+            }
+        )
+        return
+    out.print("\n[bold]Seconds an epoch against processes[/bold]")
+    for count, found in seconds.items():
+        out.print(f"{count:>3}  {'█' * max(1, round(_BAR * found / max(seconds.values())))} {found:.2f}")
+
+
+def _counts(text: str) -> list[int]:
+    try:
+        counts = [int(each) for each in text.split(",")]
+    except ValueError:
+        counts = []
+    if not counts or min(counts) < 1:
+        raise QuantityError("Numbers of processes must be positive, with commas.", value=text, hint="Type 1,2,4.")
+    return counts

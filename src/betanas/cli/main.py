@@ -1,0 +1,84 @@
+"""`betanas`: the commands, and what becomes of errors.
+
+Exit codes: 0 done; 2 the user's input is wrong, with one message on standard error; 1 anything else; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from betanas._version import __version__
+from betanas.cli.bench import bench
+from betanas.cli.compare import compare
+from betanas.cli.confirm import confirm
+from betanas.cli.describe import describe
+from betanas.cli.report import report
+from betanas.cli.scale import scale
+from betanas.cli.search import join, resume, search
+from betanas.cli.study import best, status
+from betanas.cli.train import train
+from betanas.errors import BetanasError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="betanas",
+    help="Find the convolutional network that learns the most from your images in the training time you have.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"betanas {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Find the convolutional network that learns the most from your images in the training time you have."""
+
+
+for command in (describe, search, resume, join, status, best, confirm, report, train, compare, scale):
+    app.command()(command)
+app.add_typer(bench, name="bench")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and end the process with its exit code."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run a command and give its exit code."""
+    try:
+        answer = typer.main.get_command(app).main(arguments, prog_name="betanas", standalone_mode=False)
+    except BetanasError as error:
+        print(f"betanas: {error}", file=sys.stderr)  # noqa: T201 - the one message a wrong input gets
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output (head, less) has seen enough
+        sys.stderr.close()
+        return 0
+    except Exception as error:
+        if not _is_usage_error(error):
+            raise
+        error.show()  # type: ignore[attr-defined]
+        return int(error.exit_code)  # type: ignore[attr-defined]
+    return answer if isinstance(answer, int) else 0
+
+
+def _is_usage_error(error: Any) -> bool:
+    """Whether the command line itself was wrong: Typer brings its own copy of Click, so the class has no fixed home."""
+    return hasattr(error, "show") and hasattr(error, "exit_code")

@@ -1,0 +1,79 @@
+"""Tables and documents that commands print."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from betanas.blueprint import Blueprint
+from betanas.quantities import format_bytes, format_count
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """One JSON document on standard output, and nothing else."""
+    json.dump(document, sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+def layer_table(blueprint: Blueprint, *, title: str | None = None) -> Table:
+    """The architecture as a table like Tables A1 to A4 of the report."""
+    table = Table(title=title, title_justify="left", header_style="bold", pad_edge=False)
+    for heading, justify in (
+        ("Layer", "left"),
+        ("In", "right"),
+        ("Out", "right"),
+        ("Expansion", "right"),
+        ("Stride", "right"),
+        ("SE ratio", "right"),
+        ("Repeats", "right"),
+        ("Side", "right"),
+    ):
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    for row in blueprint.table():
+        plain = row.kind == "CNA"
+        table.add_row(
+            row.kind,
+            str(row.in_channels),
+            str(row.out_channels),
+            "-" if plain else f"{row.expansion:.2f}",
+            str(row.stride),
+            f"{row.se_ratio:.2f}" if row.kind == "MBC" else "-",
+            str(row.repeats),
+            str(row.resolution),
+        )
+    table.add_row(
+        "Conv1x1",
+        str(blueprint.layers[-1].out_channels),
+        str(blueprint.latent),
+        "-",
+        "1",
+        "-",
+        "1",
+        str(blueprint.layers[-1].resolution),
+    )
+    table.add_row("Pool, linear", str(blueprint.latent), str(blueprint.num_classes), "-", "-", "-", "1", "1")
+    return table
+
+
+def cost_line(blueprint: Blueprint, batch_size: int) -> str:
+    """What a network costs, in one line."""
+    memory = blueprint.training_memory(batch_size)
+    return (
+        f"{format_count(blueprint.num_params)} parameters, {format_count(blueprint.macs)} MACs an image, "
+        f"{format_bytes(memory)} to train at batch {batch_size}"
+    )
+
+
+def vector_line(vector: Mapping[str, float]) -> str:
+    """A parameter vector in one line."""
+    return "  ".join(f"{name} {value:.3g}" for name, value in vector.items())
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Where a command prints: standard output, or standard error beside a JSON document."""
+    return Console(stderr=stderr, highlight=False)

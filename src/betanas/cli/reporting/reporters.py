@@ -1,0 +1,235 @@
+"""Reporters: listeners that show a search. `LiveReporter` redraws a panel, `PlainReporter` prints a line an event."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import datetime
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.status import Status
+from rich.table import Table
+from rich.text import Text
+
+from betanas.cli.reporting.tally import RunningTrial, Tally
+from betanas.quantities import format_count, format_seconds
+from betanas.search.progress import SearchListener
+from betanas.search.records import StudyPlan, TrialRecord
+from betanas.training.budget import Budget
+from betanas.training.result import CurvePoint, TrialResult
+
+# Redrawing costs the processor time that a trial beside it trains with.
+_FRAMES_PER_SECOND = 2
+
+# Fewer images than this are read before a person wonders what is happening.
+_MANY_IMAGES = 1_000
+
+
+class Reporter(SearchListener):
+    """What both reporters share: the tally, and where the study is.
+
+    Attributes:
+        location: the study's place, once the search has begun; empty before.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.location = ""
+        self._tally: Tally | None = None
+        self._reading: Status | None = None
+
+    def on_begin(self, plan: StudyPlan, records: Sequence[TrialRecord], *, location: str, capacity: int) -> None:
+        """See `SearchListener.on_begin`."""
+        if self._reading is not None:
+            self._reading.stop()
+        self.location = location
+        self._tally = Tally(plan)
+        self._tally.begin(records, capacity)
+
+    def on_images_read(self, done: int, total: int) -> None:
+        """See `SearchListener.on_images_read`."""
+        if total >= _MANY_IMAGES and self._reading is None:
+            self._reading = self.console.status("")
+            self._reading.start()
+        if self._reading is not None:
+            self._reading.update(f"reading {done:,} of {total:,} images (the next search finds them ready)")
+
+    def on_trial_started(self, record: TrialRecord) -> None:
+        """See `SearchListener.on_trial_started`."""
+        if self._tally:
+            self._tally.start(record)
+
+    def on_point(self, record: TrialRecord, point: CurvePoint) -> None:
+        """See `SearchListener.on_point`."""
+        if self._tally:
+            self._tally.point(record.index, point)
+
+    def on_note(self, text: str) -> None:
+        """See `SearchListener.on_note`."""
+        self.console.print(f"[yellow]note:[/yellow] {text}")
+
+    def on_trial_retried(self, record: TrialRecord, result: TrialResult) -> None:
+        """See `SearchListener.on_trial_retried`."""
+        self.console.print(f"[yellow]trial {record.index} is tried again:[/yellow] {result.reason}")
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        if self._reading is not None:
+            self._reading.stop()
+
+
+class PlainReporter(Reporter):
+    """A line for each trial: for logs, pipes and continuous integration."""
+
+    def on_begin(self, plan: StudyPlan, records: Sequence[TrialRecord], *, location: str, capacity: int) -> None:
+        """See `SearchListener.on_begin`."""
+        super().on_begin(plan, records, location=location, capacity=capacity)
+        going_on = f", going on after {self._tally.done} trials" if self._tally and records else ""
+        self.console.print(f"{headline(plan)}; study {location}{going_on}", soft_wrap=True)
+
+    def on_trial_ended(self, record: TrialRecord) -> None:
+        """See `SearchListener.on_trial_ended`."""
+        if self._tally is None:
+            return
+        is_best = self._tally.end(record)
+        left = self._tally.seconds_left
+        clock = datetime.now().astimezone().strftime("%H:%M:%S")
+        progress = f"{self._tally.done}/{self._tally.plan.trials}"
+        remaining = f", about {format_seconds(left)} left" if left else ""
+        self.console.print(
+            f"{clock} [{progress}] {trial_line(record)}{' *best*' * is_best}{remaining}",
+            soft_wrap=True,
+            markup=False,
+        )
+
+
+class LiveReporter(Reporter):
+    """A panel that is redrawn: progress, current trials, the best so far against the median, time left."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._live: Live | None = None
+        self._doing = "loading the data"
+
+    def on_begin(self, plan: StudyPlan, records: Sequence[TrialRecord], *, location: str, capacity: int) -> None:
+        """See `SearchListener.on_begin`."""
+        super().on_begin(plan, records, location=location, capacity=capacity)
+        self._live = Live(
+            get_renderable=self.render,
+            console=self.console,
+            refresh_per_second=_FRAMES_PER_SECOND,
+            transient=True,
+        )
+        self._live.start()
+
+    def on_workers_ready(self, device: str) -> None:
+        """See `SearchListener.on_workers_ready`."""
+        self._doing = f"training on {device}"
+
+    def on_suggesting(self) -> None:
+        """See `SearchListener.on_suggesting`."""
+        if self._tally and not self._tally.running:
+            self._doing = "choosing the next network"
+
+    def on_trial_started(self, record: TrialRecord) -> None:
+        """See `SearchListener.on_trial_started`."""
+        super().on_trial_started(record)
+        self._doing = "training"
+
+    def on_trial_ended(self, record: TrialRecord) -> None:
+        """See `SearchListener.on_trial_ended`."""
+        if self._tally is None:
+            return
+        if self._tally.end(record) or record.state == "failed":
+            style = "red" if record.state == "failed" else "green"
+            self.console.print(Text(trial_line(record), style=style))
+
+    def on_end(self, ending: str, reason: str) -> None:
+        """See `SearchListener.on_end`."""
+        self.close()
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        super().close()
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def render(self) -> RenderableType:
+        """The panel as it stands now."""
+        tally = self._tally
+        if tally is None:
+            return Text("")
+        rows: list[RenderableType] = [Text(headline(tally.plan), style="dim"), _progress(tally)]
+        rows += [_running_line(trial, tally.plan) for trial in tally.running.values()] or [
+            Text(self._doing, style="dim")
+        ]
+        best, median = tally.best, tally.median
+        if best is not None and best.top1 is not None and median is not None:
+            line = Text("best     ")
+            line.append(f"{best.top1:.2%}", style="bold green")
+            line.append(f"  trial {best.index}, {format_count(best.params)} parameters")
+            line.append(f", {100 * (best.top1 - median):+.2f} points against the median of {median:.2%}")
+            rows += [
+                line,
+                Text("history  " + tally.sparkline(max(self.console.width - 16, 10)), style="cyan"),
+            ]
+        return Panel(Group(*rows), title=f"betanas  {self.location}", title_align="left", border_style="blue")
+
+
+def make_reporter(console: Console) -> Reporter:
+    """The reporter that fits where the output goes."""
+    return LiveReporter(console) if console.is_terminal and not console.is_dumb_terminal else PlainReporter(console)
+
+
+def headline(plan: StudyPlan) -> str:
+    """What is searched, in one line."""
+    return (
+        f"{plan.space} on {plan.data}, {len(plan.classes)} classes, {plan.resolution}x{plan.resolution}, "
+        f"{plan.budget} a trial, {plan.strategy}"
+    )
+
+
+def trial_line(record: TrialRecord) -> str:
+    """A trial that has ended, in one line."""
+    size = f"{format_count(record.params)} parameters"
+    where = f"trial {record.index} ({record.origin}, {size})"
+    if record.state == "completed" and record.repeat_of is not None:
+        return f"{where}: {record.top1 or 0.0:.2%}, the same network as trial {record.repeat_of}"
+    if record.state in ("completed", "stopped") and record.top1 is not None:
+        return f"{where}: {record.top1:.2%}{' (stopped early)' * (record.state == 'stopped')}"
+    return f"{where}: {record.state}: {record.reason}"
+
+
+def _progress(tally: Tally) -> RenderableType:
+    counts = tally.counts
+    extras = [f"{counts[state]} {state}" for state in ("stopped", "infeasible", "failed") if counts[state]]
+    left = tally.seconds_left
+    grid = Table.grid(padding=(0, 2), expand=True)
+    grid.add_column(no_wrap=True)
+    grid.add_column(ratio=1)
+    grid.add_column(no_wrap=True, justify="right")
+    grid.add_row(
+        f"{tally.done} of {tally.plan.trials} trials" + (f" ({', '.join(extras)})" if extras else ""),
+        ProgressBar(total=tally.plan.trials, completed=tally.done),
+        f"about {format_seconds(left)} left" if left is not None else "",
+    )
+    return grid
+
+
+def _running_line(trial: RunningTrial, plan: StudyPlan) -> Text:
+    record, budget = trial.record, Budget.parse(plan.budget)
+    line = Text(f"trial {record.index:<4}", style="bold")
+    line.append(f"{record.origin}, {format_count(record.params)} parameters", style="not bold")
+    if trial.point is not None:
+        used = {"seconds": trial.point.seconds, "steps": trial.point.step, "epochs": trial.point.epoch}[budget.unit]
+        line.append(
+            f", {min(used / budget.amount, 1.0):.0%} of its budget, {trial.point.accuracy:.2%}",
+            style="not bold",
+        )
+    else:
+        line.append(f", started {format_seconds(time.monotonic() - trial.since)} ago", style="not bold")
+    return line

@@ -1,0 +1,36 @@
+"""What a finished search shows: the winner's architecture, its accuracy, and where the study is."""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any
+
+from rich.console import Console
+
+from betanas.cli.output import cost_line, layer_table, vector_line
+from betanas.quantities import format_seconds
+from betanas.search.study import Study
+
+
+def show_result(out: Console, study: Study, status: dict[str, Any]) -> None:
+    """Print how a search ended."""
+    counts, plan = status["trials"], study.plan
+    out.print(
+        f"{counts['completed']} of {counts['planned']} trials completed in {format_seconds(status['wall_seconds'])}, "
+        f"of which {format_seconds(status['training_seconds'])} training."
+    )
+    if status["best"] is None:
+        out.print("No trial has completed yet.")
+        return
+    best = study.best()
+    accuracies = [record.top1 for record in study.trials() if record.state == "completed" and record.top1 is not None]
+    out.print()
+    out.print(layer_table(best.blueprint, title=f"The best network, trial {best.trial}"))
+    out.print(cost_line(best.blueprint, plan.batch_size))
+    out.print(vector_line(best.vector))
+    out.print()
+    out.print(
+        f"[bold green]{best.accuracy:.2%}[/bold green] validation accuracy after {plan.budget} of training "
+        f"(median of all trials {statistics.median(accuracies):.2%})"
+    )
+    out.print(f"Study: {study.location}   (betanas status, best, resume {study.location})", soft_wrap=True)

@@ -1,0 +1,104 @@
+"""`betanas status` and `betanas best`: how a study stands, and what it found."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from betanas.cli.output import console, cost_line, layer_table, print_json, vector_line
+from betanas.quantities import format_count, format_seconds
+
+StudyArgument = Annotated[str, typer.Argument(help="The study's directory, or its PostgreSQL URL.")]
+TrustOption = Annotated[bool, typer.Option("--trust-files", help="Run the Python files that the study names.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+class By(StrEnum):
+    """Which best network is wanted."""
+
+    confirmed = "confirmed"
+    observed = "observed"
+    model = "model"
+
+
+def status(study: StudyArgument, as_json: JsonOption = False) -> None:
+    """Show how a study stands: trials, best network so far, time spent."""
+    from betanas.search.study import Study
+
+    with Study.open(study) as opened:
+        found = opened.status()
+    if as_json:
+        print_json(found)
+        return
+    trials, best, out = found["trials"], found["best"], console()
+    out.print(f"[bold]{found['study']}[/bold]: {found['state']}")
+    out.print(
+        f"  {found['space']} on {found['data']} at {found['resolution']}x{found['resolution']}, "
+        f"{found['budget']} a trial, strategy {found['strategy']}"
+    )
+    counts = [f"{trials[name]} {name.replace('_', ' ')}" for name in trials if name != "planned" and trials[name]]
+    out.print(f"  trials: {', '.join(counts) or 'none yet'}, of {trials['planned']} planned")
+    if best:
+        out.print(
+            f"  best: trial {best['trial']}, accuracy {best['accuracy']:.2%}, {format_count(best['params'])} parameters"
+        )
+    out.print(
+        f"  time: {format_seconds(found['wall_seconds'])} in {found['sessions']} session(s), "
+        f"of which {format_seconds(found['training_seconds'])} training"
+    )
+    if found["state"] in ("interrupted", "paused", "failed"):
+        out.print(f"  go on with: betanas resume {found['study']}")
+
+
+def best(
+    study: StudyArgument,
+    by: Annotated[
+        By | None,
+        typer.Option(
+            help="The best mean of fresh trainings, the best trial, or the maximum of the strategy's model (in general "
+            "never trained). Without it: the confirmed one where there is one, and else the best trial."
+        ),
+    ] = None,
+    trust_files: TrustOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a study's best network: accuracy, cost, layers."""
+    from betanas.search.study import Study
+
+    with Study.open(study) as opened:
+        found, plan = opened.best(by.value if by else None, trust_files=trust_files), opened.plan
+    if as_json:
+        print_json(
+            {
+                "study": opened.location,
+                "by": found.by,
+                "trial": found.trial,
+                "accuracy": found.accuracy,
+                "objective": found.objective,
+                "deviation": found.deviation,
+                "interval": asdict(found.interval) if found.interval else None,
+                "params": found.blueprint.num_params,
+                "macs": found.blueprint.macs,
+                "vector": dict(found.vector),
+                "blueprint": found.blueprint.to_dict(),
+            }
+        )
+        return
+    out = console()
+    where = f"Trial {found.trial}" if found.trial is not None else "The model's maximum"
+    if found.interval is not None:
+        headline = (
+            f"{where}: accuracy {found.interval.mean:.2%} over {found.interval.n} fresh trainings of {plan.budget} "
+            f"(95% interval {found.interval.low:.2%} to {found.interval.high:.2%})"
+        )
+    elif found.trial is not None:
+        headline = f"{where}: accuracy {found.accuracy:.2%} after {plan.budget} of training"
+    else:
+        headline = f"{where}: {found.objective:.4f} ± {found.deviation:.4f} predicted, not trained yet"
+    out.print(f"[bold]{headline}[/bold]")
+    out.print(layer_table(found.blueprint))
+    out.print(cost_line(found.blueprint, plan.batch_size))
+    out.print(vector_line(found.vector))

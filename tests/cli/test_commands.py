@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import betanas as bn
+from betanas.cli.main import run
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> str:
+    place = tmp_path_factory.mktemp("commands") / "study"
+    bn.search(
+        data="digits",
+        study=str(place),
+        resolution=16,
+        budget="2steps",
+        trials=3,
+        strategy="sobol",
+        executor="inline",
+        ranges={"G0": (1.0, 1.5)},
+        fixed={"B": 0.3},
+    ).close()
+    return str(place)
+
+
+def output(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert run(list(arguments)) == 0
+    return capsys.readouterr().out
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert bn.__version__ in output(capsys, "--version")
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    text = output(capsys, "--help")
+    for command in ("describe", "search", "resume", "status", "best"):
+        assert command in text
+
+
+def test_describe_a_space(capsys: pytest.CaptureFixture[str]) -> None:
+    text = output(capsys, "describe", "betanet2", "--preset", "table1")
+    assert "k    2:10" in text
+    assert "Wa   0:0.5" in text
+    document = json.loads(output(capsys, "describe", "betanet2", "--preset", "table1", "--json"))
+    assert document["ranges"]["k"] == [2.0, 10.0]
+
+
+def test_describe_a_published_network(capsys: pytest.CaptureFixture[str]) -> None:
+    text = output(capsys, "describe", "betanet3", "--published", "--resolution", "224", "--classes", "100")
+    assert "5.11M parameters" in text
+    document = json.loads(output(capsys, "describe", "betanet3", "--published", "--json"))
+    assert document["num_params"] == 5_110_124
+    assert bn.Blueprint.from_dict(document["blueprint"]).key == document["key"]
+
+
+def test_status(study: str, capsys: pytest.CaptureFixture[str]) -> None:
+    document = json.loads(output(capsys, "status", study, "--json"))
+    assert document["study"] == study
+    assert document["state"] == "finished"
+    assert document["trials"] | {"cut_off": 0, "stopped": 0} == document["trials"]
+    assert (document["trials"]["completed"], document["trials"]["planned"]) == (3, 3)
+    assert set(document["best"]) >= {"trial", "accuracy", "params", "vector"}
+    assert document["wall_seconds"] > 0
+    assert document["training_seconds"] > 0
+    assert "3 completed" in output(capsys, "status", study)
+
+
+def test_best(study: str, capsys: pytest.CaptureFixture[str]) -> None:
+    document = json.loads(output(capsys, "best", study, "--json"))
+    trials = bn.Study.open(study).trials()
+    assert document["accuracy"] == max(trial.top1 or 0.0 for trial in trials)
+    assert document["vector"]["B"] == 0.3
+    assert all(1.0 <= trial.vector["G0"] <= 1.5 for trial in trials)
+    assert "accuracy" in output(capsys, "best", study)
+
+
+def test_a_best_vector_can_be_described(study: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    best = output(capsys, "best", study, "--json")
+    file = tmp_path / "best.json"
+    file.write_text(best)
+    arguments = ["describe", "betanet3", "--vector", str(file), "--resolution", "16", "--classes", "10"]
+    text = output(capsys, *arguments, "--channels", "1", "--json")
+    assert json.loads(text)["key"] == bn.Blueprint.from_dict(json.loads(best)["blueprint"]).key
+
+
+def test_the_models_best_needs_a_model(study: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["best", study, "--by", "model"]) == 2
+    assert "--by observed" in capsys.readouterr().err
+
+
+def test_resume_runs_more_trials(study: str, capsys: pytest.CaptureFixture[str]) -> None:
+    text = output(capsys, "resume", study, "--trials", "4", "--json")
+    document = json.loads(text)
+    assert document["trials"]["completed"] == 4
+    assert document["sessions"] == 2
+
+
+def test_search_with_a_config_file_and_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "search.toml"
+    config.write_text(
+        'data = "digits"\nresolution = 16\nbudget = "2steps"\ntrials = 9\nstrategy = "sobol"\nexecutor = "inline"\n'
+        'max_params = "2M"\nlookahead = ["32:4M"]\n\n[ranges]\nk = [2.0, 3.0]\n\n[fixed]\nB = 0.5\n'
+    )
+    study = str(tmp_path / "study")
+    text = output(capsys, "search", "--config", str(config), "--study", study, "--trials", "2", "--json")
+    assert json.loads(text)["trials"]["planned"] == 2, "the command line outranks the file"
+    plan = bn.Study.open(study).plan
+    assert plan.ranges["k"] == (2.0, 3.0)
+    assert plan.limits.params == 2_000_000
+    assert plan.limits.lookahead == ((32, 4_000_000),)
+    assert plan.ranges["B"] == (0.5, 0.5)

@@ -1,0 +1,104 @@
+"""A search that is killed, interrupted or started twice: real processes, real signals."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from betanas.search.records import TrialRecord
+from betanas.search.study import Study
+
+
+def betanas(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "betanas", *arguments]
+
+
+def completed(place: Path) -> tuple[TrialRecord, ...]:
+    if not (place / "study.sqlite").exists():
+        return ()
+    with Study.open(place) as study:
+        return tuple(record for record in study.trials() if record.state == "completed")
+
+
+@pytest.fixture
+def searching(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """A search in a process of its own that has completed at least two of sixty trials."""
+    place = tmp_path / "study"
+    arguments = betanas("search", "--data", "digits", "--study", str(place), "--resolution", "16", "--trials", "60")
+    arguments += ["--budget", "15steps", "--strategy", "sobol"]
+    search = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    deadline = time.monotonic() + 180
+    while len(completed(place)) < 2:
+        assert search.poll() is None, search.stdout.read() if search.stdout else ""
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    yield search, place
+    search.kill()
+    search.wait()
+
+
+def descendants(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+def wait_until_gone(processes: list[psutil.Process]) -> None:
+    gone, alive = psutil.wait_procs(processes, timeout=15)
+    assert not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE], "orphans"
+    assert len(gone) + len(alive) == len(processes)
+
+
+def test_kill_9_loses_no_completed_trial(searching: tuple[subprocess.Popen[str], Path]) -> None:
+    search, place = searching
+    workers = descendants(search)
+    assert workers
+    search.send_signal(signal.SIGKILL)
+    search.wait()
+    wait_until_gone(workers)
+    before = completed(place)
+    assert len(before) >= 2
+    with Study.open(place) as study:
+        assert study.state == "interrupted"
+        assert study.status()["trials"]["running"] == 0
+    planned = len(before) + 3
+    more = betanas("resume", str(place), "--trials", str(planned))
+    done = subprocess.run(more, capture_output=True, text=True, check=True)
+    assert f"{planned} of {planned} trials completed" in done.stdout
+    after = completed(place)
+    assert after[: len(before)] == before, "completed trials are untouched"
+    assert [record.index for record in after] == list(range(planned))
+    with Study.open(place) as study:
+        assert study.state == "finished"
+        assert [session.ending for session in study.sessions()] == ["", "finished"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_ends_with_130_and_can_be_resumed(
+    searching: tuple[subprocess.Popen[str], Path], number: signal.Signals
+) -> None:
+    search, place = searching
+    workers = descendants(search)
+    search.send_signal(number)
+    output, _ = search.communicate(timeout=30)
+    assert search.returncode == 130, output
+    assert f"betanas resume {place}" in output
+    assert "Traceback" not in output
+    wait_until_gone(workers)
+    with Study.open(place) as study:
+        assert study.state == "interrupted"
+        assert study.sessions()[0].ending == "interrupted"
+
+
+def test_a_second_search_is_refused_and_readers_are_not(searching: tuple[subprocess.Popen[str], Path]) -> None:
+    search, place = searching
+    second = subprocess.run(betanas("resume", str(place)), capture_output=True, text=True, check=False)
+    assert second.returncode == 2
+    assert f"in use by process {search.pid}" in second.stderr
+    status = subprocess.run(betanas("status", str(place)), capture_output=True, text=True, check=True)
+    assert "running" in status.stdout or "finished" in status.stdout
