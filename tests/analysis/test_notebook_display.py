@@ -14,6 +14,8 @@ shell = start_ipython()
 import sys
 import betanas as bn
 assert "plotly" not in sys.modules
+# A terminal shows text alone; a notebook's kernel has every type on.
+shell.display_formatter.active_types = shell.display_formatter.format_types
 html = lambda thing: shell.display_formatter.format(thing)[0]["text/html"]
 study = bn.Study.open({place!r})
 print("STUDY", "Trials" in html(study) or "trials" in html(study))
