@@ -237,7 +237,7 @@ def _watch(as_json: bool, work: Any) -> None:
     reporter = make_reporter(out)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # libraries' remarks to their developers
-        warnings.simplefilter("always", BrokenImagesWarning)
+        warnings.simplefilter("once", BrokenImagesWarning)
         warnings.showwarning = lambda message, *_: reporter.on_note(str(message))
         try:
             with work(reporter) as study:
