@@ -315,8 +315,8 @@ def _processor_slots(workers: int) -> list[Slot]:
             environment={
                 "CUDA_VISIBLE_DEVICES": "",
                 "OMP_NUM_THREADS": str(len(share)),
-                # Huge pages for activations: with freed memory kept, 1.15 times the steps a second, against 1.12 without
-                # them (benchmarks/training_allocator.py).
+                # Huge pages for activations: with freed memory kept, 1.15 times the steps a second, and 1.12 times
+                # without them (benchmarks/training_allocator.py).
                 "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
             },
         )
