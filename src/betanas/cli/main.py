@@ -14,6 +14,7 @@ from betanas._version import __version__
 from betanas.cli.bench import bench
 from betanas.cli.compare import compare
 from betanas.cli.confirm import confirm
+from betanas.cli.dashboard import dashboard
 from betanas.cli.describe import describe
 from betanas.cli.report import report
 from betanas.cli.scale import scale
@@ -49,7 +50,7 @@ def _options(
     """Find the convolutional network that learns the most from your images in the training time you have."""
 
 
-for command in (describe, search, resume, join, status, best, confirm, report, train, compare, scale):
+for command in (describe, search, resume, join, status, best, confirm, report, dashboard, train, compare, scale):
     app.command()(command)
 app.add_typer(bench, name="bench")
 

@@ -70,8 +70,8 @@ def parallel_axes(
                 "label": plain(name),
                 "values": compact(np.clip(values, searched.low, searched.high)),
                 "range": [searched.low, searched.high],
-                "tickvals": [searched.low, searched.high],
-                "ticktext": [f"{end:.3g}" for end in (searched.low, searched.high)],
+                # Not fixed ticks: plotly snaps a brush to them, and an interval between two is lost.
+                "tickformat": ".3~g",
             }
         )
     objectives = np.array([row.objective for row in usable]) * measure.scale
@@ -82,8 +82,7 @@ def parallel_axes(
             "label": "top-1 %" if measure.unit == "%" else "objective",
             "values": compact(np.clip(objectives, low, high)),
             "range": [low, high],
-            "tickvals": [low, high],
-            "ticktext": [f"{end:.2f}" for end in (low, high)],
+            "tickformat": ".4~g",
         }
     )
     figure = go.Figure(
