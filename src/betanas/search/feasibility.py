@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy.stats import qmc
 
 from betanas.blueprint import Blueprint, BlueprintBatch, BoolArray, FloatArray, IntArray
 from betanas.cost import count_macs, count_params, training_memory
@@ -210,6 +209,8 @@ def require_free(problem: Problem) -> None:
 
 
 def _sample(problem: Problem, points: int, seed: int) -> FloatArray:
+    from scipy.stats import qmc  # half a second that a study which is only read need not spend
+
     engine = qmc.Sobol(len(problem.space.free), scramble=True, rng=np.random.default_rng(seed))
     return problem.space.from_unit(engine.random(points))
 

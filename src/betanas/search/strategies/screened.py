@@ -10,7 +10,6 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-from scipy.stats import qmc
 
 from betanas.blueprint import BlueprintBatch, FloatArray
 from betanas.search.feasibility import Problem, SpaceExhausted, require_free, survey
@@ -76,6 +75,8 @@ class FeasibleStream:
 
 def sobol_draw(dimensions: int, seed: int | Sequence[int]) -> Draw:
     """A scrambled Sobol sequence in the unit cube (Owen 1998), as a function that draws the next n points."""
+    from scipy.stats import qmc  # half a second that a study which is only read need not spend
+
     engine = qmc.Sobol(dimensions, scramble=True, rng=np.random.default_rng(seed))
 
     def draw(count: int) -> FloatArray:
