@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 import typer
@@ -8,6 +10,7 @@ from typer.testing import CliRunner
 
 from betanas.cli.bench import bench
 from betanas.cli.compare import compare
+from betanas.cli.main import run as run_betanas
 from betanas.cli.networks import find_network
 from betanas.cli.train import train
 from betanas.data import open_source
@@ -90,3 +93,20 @@ def test_bench_draws_epoch_time_against_processes(run):
     text = run("bench", "ddp", "--processes", "1", "--steps", "4", *COMMON)
     assert "Seconds an epoch" in text
     assert "█" in text
+
+
+def test_compare_keeps_its_result_in_a_study(tmp_path, capsys):
+    golden = Path(__file__).parents[1] / "golden" / "study"
+    study = shutil.copytree(golden, tmp_path / "study")
+    arguments = ["compare", str(study), "betanet2", "--folder", str(tmp_path / "compared"), "--data", "digits"]
+    arguments += ["--resolution", "16", "--budget", "2steps", "--seeds", "1", "--keep"]
+    assert run_betanas([*arguments, str(tmp_path / "missing")]) == 2
+    assert "must exist" in capsys.readouterr().err
+    assert run_betanas([*arguments, str(study)]) == 0
+    assert (
+        run_betanas(
+            ["report", str(study), "--only", "comparison", "--format", "csv", "--output", str(tmp_path / "t.csv")]
+        )
+        == 0
+    )
+    assert "betanet2" in (tmp_path / "t.csv").read_text()

@@ -29,16 +29,20 @@ def compare(
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each network.")] = 3,
     patience: PatienceOption = 0,
     device: DeviceOption = "auto",
+    keep: Annotated[str | None, typer.Option(help="A study that keeps the result, for its report.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Compare networks under the same recipe: test accuracy with a 95% interval, cost, speed, memory."""
     from betanas.data import load_splits, load_test, open_source
+    from betanas.search.study import Study
     from betanas.training.budget import Budget
     from betanas.training.comparison import Comparison
     from betanas.training.engine import TrialEngine
     from betanas.training.recipe import load_recipe
 
     Budget.parse(budget)
+    if keep is not None:
+        Study.open(keep).close()  # one that is not there is refused before anything is trained
     settings, source = load_recipe(recipe), open_source(data)
     entrants = [find_network(name, source=source, resolution=resolution) for name in networks]
     engine = TrialEngine(
@@ -56,6 +60,9 @@ def compare(
     ):
         found = f"validation {entry.result.top1:.2%}" if entry.result else entry.reason
         out.print(f"{entry.name}, seed {entry.seed}: {found}")
+    if keep is not None:
+        with Study.open(keep, read_only=False) as study:
+            study.attach("comparison", folder.name, comparison.to_dict())
     if as_json:
         print_json({"folder": str(folder), **comparison.to_dict()})
     else:

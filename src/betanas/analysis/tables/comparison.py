@@ -141,7 +141,9 @@ def comparison_of(snapshot: StudySnapshot, name: str | None = None) -> Compariso
     """
     found = snapshot.attachment("comparison", name)
     if found is None:
-        raise MissingDataError("This study holds no comparison with other networks.", hint="Make one: betanas compare.")
+        raise MissingDataError(
+            "This study holds no comparison with other networks.", hint="Make one: betanas compare ... --keep STUDY."
+        )
     return parse_comparison(found.document)
 
 
