@@ -110,3 +110,14 @@ def test_compare_keeps_its_result_in_a_study(tmp_path, capsys):
         == 0
     )
     assert "betanet2" in (tmp_path / "t.csv").read_text()
+
+
+def test_bench_keeps_its_result_in_a_study(tmp_path):
+    golden = Path(__file__).parents[1] / "golden" / "study"
+    study = str(shutil.copytree(golden, tmp_path / "study"))
+    arguments = ["bench", "ddp", "betanet3", "--resolution", "16", "--processes", "1", "--steps", "2"]
+    assert run_betanas([*arguments, "--keep", str(tmp_path / "missing")]) == 2
+    assert run_betanas([*arguments, "--keep", study]) == 0
+    target = tmp_path / "processes.json"
+    assert run_betanas(["report", study, "--only", "processes", "--format", "json", "--output", str(target)]) == 0
+    assert [row["processes"] for row in json.loads(target.read_text())] == [1]

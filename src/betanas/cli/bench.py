@@ -26,16 +26,20 @@ def ddp(
     compression: Annotated[str, typer.Option(help="Of gradients: none, fp16, bf16 or powersgd.")] = "fp16",
     recipe: RecipeOption = "fast",
     device: DeviceOption = "auto",
+    keep: Annotated[str | None, typer.Option(help="A study that keeps the result, for its report.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Measure how long a pass over the training images takes with several processes, and draw Figure 17."""
     from betanas.blueprint import Blueprint
     from betanas.data import load_splits, open_source
+    from betanas.search.study import Study
     from betanas.training.budget import Budget
     from betanas.training.distributed import COMPRESSIONS, TrialJob, launch_trial
     from betanas.training.recipe import load_recipe
 
     counts = _counts(processes)
+    if keep is not None:
+        Study.open(keep).close()  # one that is not there is refused before anything is measured
     if compression not in COMPRESSIONS:
         raise RecipeError(f"The compressions are {', '.join(COMPRESSIONS)}.", value=compression)
     source = open_source(data)
@@ -59,6 +63,12 @@ def ddp(
         seconds[count] = result.training_seconds / result.epochs
         if not as_json:
             out.print(f"{count}: {seconds[count]:.2f} s an epoch on {result.device}")
+    if keep is not None and seconds:
+        entries = [{"processes": count, "epoch_seconds": [found]} for count, found in seconds.items()]
+        title = f"{entrant.name} at {resolution}x{resolution}, gradients {compression}"
+        document = {"format": 1, "title": title, "network": entrant.name, "data": source.name, "entries": entries}
+        with Study.open(keep, read_only=False) as study:
+            study.attach("profile", "processes", document)
     if as_json:
         print_json(
             {
