@@ -21,6 +21,7 @@ ORDER = [
     "environment",
     "intervals",
     "host_memory",
+    "userfile",
     "blueprint",
     "cost",
     "spaces",

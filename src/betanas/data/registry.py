@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import runpy
 from difflib import get_close_matches
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TypeVar
 from betanas.data.layouts.recognise import open_folder
 from betanas.data.source import DataSource
 from betanas.errors import DataError
+from betanas.userfile import run_user_file
 
 ENTRY_POINT_GROUP = "betanas.sources"
 
@@ -100,14 +100,7 @@ def _open_path(name: str, root: Path | None) -> DataSource:
 
 def _load_file(path: Path) -> type[DataSource]:
     before = dict(_SOURCES)
-    try:
-        runpy.run_path(str(path), run_name=f"betanas_user_source_{path.stem}")
-    except DataError:
-        raise
-    except Exception as error:
-        raise DataError(
-            "A data source's file must run without errors.", value=str(path), hint=f"{type(error).__name__}: {error}"
-        ) from error
+    run_user_file(path, kind="A data source's file", error=DataError)
     added = [source for name, source in _SOURCES.items() if before.get(name) is not source]
     if len(added) != 1:
         raise DataError(

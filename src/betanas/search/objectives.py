@@ -13,7 +13,6 @@ trial has no result. Names carry their settings, so that a study's plan holds ev
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +27,7 @@ from betanas.errors import QuantityError, StrategyError
 from betanas.quantities import parse_count
 from betanas.search.feasibility import Problem
 from betanas.search.records import TrialRecord
+from betanas.userfile import run_user_file
 
 # Tan et al. (2019), section 3.1: doubling the latency is worth 5% of accuracy, which gives the exponent -0.07.
 MNASNET_EXPONENT = -0.07
@@ -200,22 +200,11 @@ def _positive(text: str, name: str) -> float:
 
 
 def _load_file(path: Path) -> UserObjective:
+    kind = "An objective's file"
     hint = "The file must define a function objective(record, blueprint) that returns a number or None."
-    if not path.is_file():
-        raise StrategyError("An objective's file must exist.", value=str(path), hint=hint)
-    spec = importlib.util.spec_from_file_location(f"betanas_user_objective_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise StrategyError("An objective's file must be Python.", value=str(path), hint=hint)
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise StrategyError(
-            "An objective's file must run without errors.", value=str(path), hint=f"{type(error).__name__}: {error}"
-        ) from error
-    function = getattr(module, "objective", None)
+    function = getattr(run_user_file(path, kind=kind, error=StrategyError, hint=hint), "objective", None)
     if not callable(function):
-        raise StrategyError("An objective's file must define the function objective.", value=str(path), hint=hint)
+        raise StrategyError(f"{kind} must define the function objective.", value=str(path), hint=hint)
     return UserObjective(str(path), function)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import runpy
 from collections.abc import Sequence
 from pathlib import Path
 
 from betanas.errors import StudyError
 from betanas.search.records import StudyPlan
+from betanas.userfile import run_user_file
 
 
 def run_plugins(files: Sequence[str]) -> None:
@@ -17,14 +17,7 @@ def run_plugins(files: Sequence[str]) -> None:
         StudyError: a file is missing, or raises something.
     """
     for file in files:
-        if not Path(file).is_file():
-            raise StudyError("A plugin must be a Python file.", value=file)
-        try:
-            runpy.run_path(file)
-        except Exception as error:
-            raise StudyError(
-                "A plugin must run without errors.", value=file, hint=f"{type(error).__name__}: {error}"
-            ) from error
+        run_user_file(Path(file), kind="A plugin", error=StudyError)
 
 
 def own_code(plan: StudyPlan) -> tuple[str, ...]:

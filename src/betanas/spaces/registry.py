@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import TypeVar
 from betanas.errors import SpaceError
 from betanas.spaces.base import Range, SearchSpace
 from betanas.spaces.betanet import BetaNet2, BetaNet3
+from betanas.userfile import run_user_file
 
 ENTRY_POINT_GROUP = "betanas.spaces"
 
@@ -95,34 +94,18 @@ def _load_entry_point(name: str) -> None:
 
 
 def _load_file(path: Path) -> type[SearchSpace]:
+    kind = "A search space's file"
     hint = "The file must define a SearchSpace and register it with betanas.register_space."
-    if not path.is_file():
-        raise SpaceError("A search space's file must exist.", value=str(path), hint=hint)
     before = dict(_SPACES)
     try:
-        _run_file(path)
+        run_user_file(path, kind=kind, error=SpaceError, hint=hint)
         added = [space for known, space in _SPACES.items() if before.get(known) is not space]
         if len(added) != 1:
-            raise SpaceError("A search space's file must register exactly one space.", value=len(added), hint=hint)
+            raise SpaceError(f"{kind} must register exactly one space.", value=len(added), hint=hint)
     except SpaceError:
         _restore(before)
         raise
-    except Exception as error:
-        _restore(before)
-        raise SpaceError(
-            "A search space's file must run without errors.", value=str(path), hint=f"{type(error).__name__}: {error}"
-        ) from error
     return added[0]
-
-
-def _run_file(path: Path) -> None:
-    module_name = f"betanas_user_space_{path.stem}"
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    assert spec is not None  # noqa: S101 - there always is one for a .py file: narrows the type
-    assert spec.loader is not None  # noqa: S101 - likewise
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module  # dataclasses and pickle look their class's module up there
-    spec.loader.exec_module(module)
 
 
 def _restore(before: Mapping[str, type[SearchSpace]]) -> None:
