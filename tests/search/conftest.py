@@ -66,7 +66,6 @@ def plan(digits_fingerprint: str) -> StudyPlan:
         trials=4,
         limits=Limits(params=2_000_000, memory=2**30),
         options={
-            "data": "digits",
             "data_root": None,
             "executor": "inline",
             "devices": ["cpu"],

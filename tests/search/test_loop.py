@@ -363,3 +363,16 @@ def test_own_code_needs_a_word_when_a_study_goes_on(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="--trust-files"):
         bn.resume(tmp_path / "study")
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_strangers_options_cannot_name_code_as_data(tmp_path: Path, plan: StudyPlan) -> None:
+    """The data of a study stand in its plan, which is checked; whatever else is in there is not run."""
+    from betanas.search.store.location import StudyLocation
+
+    planted = tmp_path / "planted.py"
+    planted.write_text("import pathlib; pathlib.Path(__file__).with_name('ran').touch()")
+    (tmp_path / "study").mkdir()
+    hidden = replace(plan, trials=1, options={**plan.options, "data": str(planted)})
+    Store.create(StudyLocation.parse(tmp_path / "study"), hidden).close()
+    bn.resume(tmp_path / "study").close()
+    assert not (tmp_path / "ran").exists()

@@ -140,7 +140,7 @@ class SearchLoop:
 
     def _wanted(self) -> int:
         """How many trials are to be started, new ones and such as are started again."""
-        return self._strategy.remaining(self._parts.store.plan().trials) + len(self._cut_off) + len(self._retries)
+        return self._strategy.remaining(self._parts.store.trials_planned()) + len(self._cut_off) + len(self._retries)
 
     def _begin_next(self) -> None:
         store = self._parts.store

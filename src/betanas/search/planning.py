@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import psutil
-
+from betanas import host_memory
 from betanas.data import DataSource, load_splits, open_source, prepare
 from betanas.errors import StudyError
 from betanas.search.executors.base import ExecutorSettings, Patience, WorkerSetup
@@ -22,6 +21,7 @@ from betanas.search.records import Limits, StudyPlan, TrialRecord
 from betanas.search.settings import ResumeSettings, SearchSettings, require
 from betanas.search.stopping import StoppingRule
 from betanas.search.store.location import StudyLocation
+from betanas.search.store.store import refuse_taken
 from betanas.search.strategies.base import Strategy
 from betanas.search.strategies.registry import get_strategy
 from betanas.spaces import SearchSpace, get_space
@@ -36,7 +36,6 @@ _MEMORY_SHARE = 0.8
 _SMALLEST_DEFAULT, _LARGEST_DEFAULT = 16, 64
 
 _OPTIONS = (
-    "data",
     "data_root",
     "executor",
     "devices",
@@ -68,14 +67,7 @@ def plan_search(settings: SearchSettings, listener: SearchListener) -> Planned:
         UserError: something about it cannot work; the message says what to type instead.
     """
     location = StudyLocation.parse(settings.study)
-    require(
-        location.database is None or not location.database.exists(),
-        StudyError(
-            "A new study needs a place of its own.",
-            value=settings.study,
-            hint=f"Go on with that study by typing betanas resume {settings.study}, or choose another place.",
-        ),
-    )
+    refuse_taken(location)
     require(settings.trials >= 1, StudyError("A search must run at least one trial.", value=settings.trials))
     require(
         0.0 < settings.validation_share < 1.0,
@@ -131,7 +123,6 @@ def plan_search(settings: SearchSettings, listener: SearchListener) -> Planned:
         limits=limits,
         options={
             **{name: _plain(getattr(settings, name)) for name in _OPTIONS},
-            "data": data,
             "plugins": [str(Path(file).resolve()) for file in settings.plugins],
             "strategy": dict(settings.strategy_options),
         },
@@ -200,7 +191,7 @@ def stopping_rule(plan: StudyPlan) -> StoppingRule | None:
 def worker_setup(plan: StudyPlan, options: Mapping[str, Any]) -> WorkerSetup:
     """What the plan's workers need to know."""
     return WorkerSetup(
-        data=options["data"],
+        data=plan.data,
         data_root=options["data_root"],
         data_fingerprint=plan.data_fingerprint,
         resolution=plan.resolution,
@@ -230,7 +221,7 @@ def _default_memory(settings: SearchSettings) -> int:
     if settings.devices != ("cpu",) and torch.cuda.is_available():
         counts = range(torch.cuda.device_count())
         return int(_MEMORY_SHARE * min(torch.cuda.get_device_properties(i).total_memory for i in counts))
-    return int(_MEMORY_SHARE * psutil.virtual_memory().available / (settings.workers or 1))
+    return int(_MEMORY_SHARE * host_memory.available() / (settings.workers or 1))
 
 
 def _kept(name: str) -> str:

@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,8 @@ def resume(
     plan = store.plan()
     check_trust(plan, trusted=changes.trust_files)
     run_plugins(plan.options.get("plugins", ()))
+    if changes.data is not None:
+        plan = replace(plan, data=changes.data)
     return _run(store, plan, resumed_options(plan, changes), listener or SearchListener())
 
 

@@ -66,8 +66,7 @@ class Store:
         """
         if location.database is None:
             return cls._create_on_server(location, plan)
-        if location.database.exists():
-            raise _taken(location)
+        refuse_taken(location)
         # Made beside its place and moved there whole: a reader, or a restart after a crash, finds it complete or not.
         unfinished = location.database.with_suffix(".unfinished")
         with explained(location):
@@ -160,6 +159,12 @@ class Store:
         except ValidationError as error:
             raise StudyError("The study's plan is damaged.", value=self.location.text, hint=str(error)) from error
         return replace(plan, trials=row.trials_planned)
+
+    def trials_planned(self) -> int:
+        """How many trials the search is to run, as it stands now."""
+        query = select(studies.c.trials_planned).where(studies.c.id == self._study_id)
+        with self._reading() as connection:
+            return int(connection.execute(query).scalar_one())
 
     def created(self) -> datetime:
         """When the study was started."""
@@ -482,6 +487,16 @@ def _insert_study(connection: Connection, name: str, plan: StudyPlan) -> int:
         )
     )
     return int(made.inserted_primary_key[0]) if made.inserted_primary_key else 0
+
+
+def refuse_taken(location: StudyLocation) -> None:
+    """Refuse a directory that holds a study already; a server is asked when the study is made.
+
+    Raises:
+        StudyError: it does.
+    """
+    if location.database is not None and location.database.exists():
+        raise _taken(location)
 
 
 def _taken(location: StudyLocation) -> StudyError:
