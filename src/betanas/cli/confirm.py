@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from betanas.cli.output import console, print_json
+from betanas.cli.search import DevicesOption, WorkersOption, device_names
 from betanas.cli.study import JsonOption, StudyArgument, TrustOption
 from betanas.quantities import format_count
 
@@ -16,8 +17,8 @@ def confirm(
     study: StudyArgument,
     top: Annotated[int, typer.Option(help="How many of the best trials.")] = 5,
     seeds: Annotated[int, typer.Option(help="Fresh trainings of each.")] = 3,
-    devices: Annotated[str | None, typer.Option(help="auto, cpu, cuda, or names with commas.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Trainings at the same time.")] = None,
+    devices: DevicesOption = None,
+    workers: WorkersOption = None,
     trust_files: TrustOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -29,9 +30,7 @@ def confirm(
     from betanas.search.confirmed import Confirmation
     from betanas.search.settings import ResumeSettings
 
-    changes = ResumeSettings(
-        devices=tuple(devices.split(",")) if devices else None, workers=workers, trust_files=trust_files
-    )
+    changes = ResumeSettings(devices=device_names(devices), workers=workers, trust_files=trust_files)
     out, found = console(stderr=as_json), dict[str, Confirmation]()
     for one in run_confirmation(study, top=top, seeds=seeds, changes=changes):
         found[one.blueprint.key] = one

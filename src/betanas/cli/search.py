@@ -20,6 +20,21 @@ _SEARCH, _LIMITS, _TRAINING, _MACHINE = (
     "Where",
 )
 
+DevicesOption = Annotated[
+    str | None, typer.Option(help="auto, cpu, cuda, or names with commas.", rich_help_panel=_MACHINE)
+]
+WorkersOption = Annotated[int | None, typer.Option(help="Trials at the same time, here.", rich_help_panel=_MACHINE)]
+DataRootOption = Annotated[
+    str | None, typer.Option(help="Where downloaded data sets lie on this machine.", rich_help_panel=_MACHINE)
+]
+SameDataOption = Annotated[
+    str | None, typer.Option(help="Where the same images are on this machine.", rich_help_panel=_MACHINE)
+]
+ExecutorOption = Annotated[
+    str | None, typer.Option(help="Who trains: local (worker processes) or inline.", rich_help_panel=_MACHINE)
+]
+StatusJsonOption = Annotated[bool, typer.Option("--json", help="At the end, print the study's status as JSON.")]
+
 
 def search(
     data: Annotated[
@@ -77,21 +92,14 @@ def search(
         typer.Option(help="Share of the training images to judge by.", rich_help_panel=_TRAINING),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Decides everything random.", rich_help_panel=_SEARCH)] = None,
-    data_root: Annotated[
-        str | None, typer.Option(help="Where downloaded data sets lie.", rich_help_panel=_MACHINE)
-    ] = None,
+    data_root: DataRootOption = None,
     plugins: Annotated[
         list[str] | None,
         typer.Option("--plugin", help="A Python file to run first, for what it registers.", rich_help_panel=_MACHINE),
     ] = None,
-    executor: Annotated[
-        str | None,
-        typer.Option(help="Who trains: local (worker processes) or inline.", rich_help_panel=_MACHINE),
-    ] = None,
-    devices: Annotated[
-        str | None, typer.Option(help="auto, cpu, cuda, or names with commas.", rich_help_panel=_MACHINE)
-    ] = None,
-    workers: Annotated[int | None, typer.Option(help="Trials at the same time.", rich_help_panel=_MACHINE)] = None,
+    executor: ExecutorOption = None,
+    devices: DevicesOption = None,
+    workers: WorkersOption = None,
     grace: Annotated[
         float | None,
         typer.Option(help="Seconds a trial may outlive its budget by.", rich_help_panel=_MACHINE),
@@ -99,7 +107,7 @@ def search(
     config: Annotated[
         Path | None, typer.Option(help="A TOML file with any of these settings.", rich_help_panel=_SEARCH)
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="At the end, print the study's status as JSON.")] = False,
+    as_json: StatusJsonOption = False,
 ) -> None:
     """Search for the network that learns the most within a training budget.
 
@@ -131,7 +139,7 @@ def search(
         "data_root": data_root,
         "plugins": tuple(plugins) if plugins else None,
         "executor": executor,
-        "devices": tuple(devices.split(",")) if devices else None,
+        "devices": device_names(devices),
         "workers": workers,
         "grace": grace,
     }
@@ -143,18 +151,13 @@ def search(
 def resume(
     study: StudyArgument,
     trials: Annotated[int | None, typer.Option(help="Trials in all, where more (or fewer) are wanted now.")] = None,
-    data: Annotated[str | None, typer.Option(help="Where the same images are now.", rich_help_panel=_MACHINE)] = None,
-    executor: Annotated[str | None, typer.Option(help="Who trains from now on.", rich_help_panel=_MACHINE)] = None,
-    devices: Annotated[
-        str | None, typer.Option(help="auto, cpu, cuda, or names with commas.", rich_help_panel=_MACHINE)
-    ] = None,
-    workers: Annotated[int | None, typer.Option(help="Trials at the same time.", rich_help_panel=_MACHINE)] = None,
-    data_root: Annotated[
-        str | None,
-        typer.Option(help="Where downloaded data sets lie on this machine.", rich_help_panel=_MACHINE),
-    ] = None,
+    data: SameDataOption = None,
+    executor: ExecutorOption = None,
+    devices: DevicesOption = None,
+    workers: WorkersOption = None,
+    data_root: DataRootOption = None,
     trust_files: TrustOption = False,
-    as_json: Annotated[bool, typer.Option("--json", help="At the end, print the study's status as JSON.")] = False,
+    as_json: StatusJsonOption = False,
 ) -> None:
     """Go on with a search that was interrupted, killed, or is to run more trials."""
     from betanas.search.settings import ResumeSettings
@@ -163,7 +166,7 @@ def resume(
         trials=trials,
         data=data,
         executor=executor,
-        devices=tuple(devices.split(",")) if devices else None,
+        devices=device_names(devices),
         workers=workers,
         data_root=data_root,
         trust_files=trust_files,
@@ -175,21 +178,13 @@ def join(
     study: Annotated[
         str, typer.Argument(help="The study's PostgreSQL URL: postgresql://user@host/database?study=NAME.")
     ],
-    data: Annotated[
-        str | None, typer.Option(help="Where the same images are on this machine.", rich_help_panel=_MACHINE)
-    ] = None,
-    executor: Annotated[str | None, typer.Option(help="Who trains here.", rich_help_panel=_MACHINE)] = None,
-    devices: Annotated[
-        str | None, typer.Option(help="auto, cpu, cuda, or names with commas.", rich_help_panel=_MACHINE)
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Trials at the same time, here.", rich_help_panel=_MACHINE)
-    ] = None,
-    data_root: Annotated[
-        str | None, typer.Option(help="Where downloaded data sets lie on this machine.", rich_help_panel=_MACHINE)
-    ] = None,
+    data: SameDataOption = None,
+    executor: ExecutorOption = None,
+    devices: DevicesOption = None,
+    workers: WorkersOption = None,
+    data_root: DataRootOption = None,
     trust_files: TrustOption = False,
-    as_json: Annotated[bool, typer.Option("--json", help="At the end, print the study's status as JSON.")] = False,
+    as_json: StatusJsonOption = False,
 ) -> None:
     """Let this machine take part in a search that others run too, through a PostgreSQL database.
 
@@ -208,12 +203,17 @@ def join(
     changes = ResumeSettings(
         data=data,
         executor=executor,
-        devices=tuple(devices.split(",")) if devices else None,
+        devices=device_names(devices),
         workers=workers,
         data_root=data_root,
         trust_files=trust_files,
     )
     _watch(as_json, lambda listener: _resume(study, changes, listener))
+
+
+def device_names(devices: str | None) -> tuple[str, ...] | None:
+    """Device names as typed, with commas between them."""
+    return tuple(devices.split(",")) if devices else None
 
 
 def _search(settings: Any, listener: Any) -> Any:

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import shutil
-import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scipy.stats import t as student_t
 from torch import nn
 
 from betanas.data.images import ImageSet
+from betanas.intervals import mean_interval
 from betanas.training.device import release_memory
 from betanas.training.engine import TrialEngine
 from betanas.training.failure import describe_failure
@@ -259,11 +257,8 @@ def estimate(values: Sequence[float]) -> Estimate | None:
     """Mean and 95% interval (Student's t) of values; None where there is none."""
     if not values:
         return None
-    n = len(values)
-    if n < 2:
-        return Estimate(values[0], None, n)
-    quantile = float(student_t.ppf(0.975, n - 1))
-    return Estimate(statistics.fmean(values), quantile * statistics.stdev(values) / math.sqrt(n), n)
+    found = mean_interval(values)
+    return Estimate(found.mean, found.high - found.mean if found.n > 1 else None, found.n)
 
 
 def _row(entries: Sequence[Entry]) -> Row:
