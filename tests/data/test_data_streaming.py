@@ -20,6 +20,7 @@ from betanas.data import (
     open_splits,
     open_test,
 )
+from betanas.data.cores import cores
 from betanas.data.memory import memory_budget, memory_needed
 from betanas.errors import DataError
 
@@ -89,6 +90,15 @@ def test_what_fits_is_loaded(folder: Path) -> None:
     assert isinstance(open_splits(source, resolution=12, seed=0), Splits)
     assert isinstance(open_splits(open_source("digits"), resolution=12, seed=0, budget=1), Splits)
     assert memory_budget() > 2**20
+
+
+def test_processes_that_train_together_share_cores_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("betanas.host_memory.available", lambda: 2**30)
+    alone = memory_budget(), cores()
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert (memory_budget(), cores()) == (alone[0] // 4, max(1, alone[1] // 4))
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "100000")
+    assert cores() == 1
 
 
 def test_a_test_part_is_streamed_or_loaded_alike(folder: Path, make_folder: MakeFolder) -> None:

@@ -16,7 +16,8 @@ import torch.distributed
 from torch import nn
 
 from betanas.training.budget import Budget
-from betanas.training.distributed import COMPRESSIONS, AcceleratedProcesses, join_processes
+from betanas.training.compression import COMPRESSIONS
+from betanas.training.distributed import AcceleratedProcesses, join_processes
 from betanas.training.engine import TrialEngine
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from betanas.blueprint import Blueprint
 from betanas.data.images import ImageSet, Splits
 from betanas.errors import BlueprintError, DataError, DeviceError
 from betanas.training.budget import Budget
@@ -292,3 +293,24 @@ def test_an_apple_gpu_that_is_not_there_is_refused():
 def test_devices_resolve():
     assert resolve_device("cpu") == torch.device("cpu")
     assert resolve_device("auto").type in ("cpu", "cuda", "mps")
+
+
+@pytest.mark.soak
+def test_compiling_is_outside_the_budget_and_a_network_is_compiled_once(digits, quick, blueprint, wider):
+    """A minute of compiling, for which a compiler must be on the machine."""
+    counters = pytest.importorskip("torch._dynamo.utils").counters
+    engine = TrialEngine(digits, resolution=8, recipe=quick.with_settings(compile=True), device="cpu")
+
+    def compile_and_train(network: Blueprint, seed: int) -> tuple[int, TrialResult]:
+        counters.clear()
+        result = engine.run(network, budget=Budget.parse("10steps"), seed=seed)
+        assert result.outcome == "completed", result.reason
+        return counters["stats"]["unique_graphs"], result
+
+    first, first_result = compile_and_train(blueprint, 0)
+    again, _ = compile_and_train(blueprint, 1)
+    other, _ = compile_and_train(wider(8), 0)
+    assert first > 0
+    assert again == 0
+    assert other > 0
+    assert first_result.training_seconds < first_result.wall_seconds / 2

@@ -15,13 +15,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from betanas.errors import MissingExtraError, RecipeError
+from betanas.errors import RecipeError
 from betanas.training.checkpoint import load_checkpoint, save_checkpoint
 from betanas.training.evaluation import evaluate, score_of
 from betanas.training.files import write_atomically, write_json
 from betanas.training.long import NETWORK, SIDECAR
 from betanas.training.recipe import load_recipe
-from betanas.training.tracking import AcceleratedTracker
 
 WORKER = Path(__file__).with_name("long_worker.py")
 spec = importlib.util.spec_from_file_location("long_worker", WORKER)
@@ -31,7 +30,7 @@ spec.loader.exec_module(long_worker)
 
 @pytest.fixture(scope="module")
 def job(digits, blueprint, quick) -> dict:
-    recipe = quick.with_settings(evaluations="epoch", stochastic_depth=1.0, brightness=0.2)
+    recipe = quick.with_settings(evaluations="epoch", stochastic_depth=1.0, brightness=0.2, dtype="float32")
     return {"splits": digits, "blueprint": blueprint, "recipe": recipe}
 
 
@@ -63,6 +62,8 @@ def test_a_network_is_trained_judged_and_stored(uninterrupted, job, digits):
     network = job["blueprint"].build().eval()
     network.load_state_dict(load_file(folder / NETWORK))
     sidecar = json.loads((folder / SIDECAR).read_text())
+    assert sidecar["classes"] == list(digits.classes)
+    assert (sidecar["in_channels"], sidecar["resolution"]) == (1, 8)
     scale, offset = (torch.tensor(sidecar[name])[:, None, None] for name in ("scale", "offset"))
     sums = evaluate(network, digits.validation, standardise=lambda images: images * scale + offset, resolution=8)
     assert score_of(sums, num_classes=10).top1 == pytest.approx(result.top1)
@@ -171,30 +172,3 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monke
         write_atomically(path, b"new")
     assert [p.name for p in tmp_path.iterdir()] == ["file.json"]
     assert json.loads(path.read_text()) == {"a": 1}
-
-
-def test_tensorboard_hears_of_every_evaluation(tmp_path):
-    pytest.importorskip("tensorboard")
-    tracker = AcceleratedTracker(
-        "tensorboard", folder=tmp_path, project="betanas", settings={"seed": 1, "crop_scale": (0.1, 1.0)}
-    )
-    tracker.log({"top1": 0.5}, step=3)
-    tracker.close()
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    folders = {path.parent for path in tmp_path.rglob("events.out.*")}
-    events = [event for folder in folders for event in _scalars(EventAccumulator(str(folder)), "top1")]
-    assert [(event.step, event.value) for event in events] == [(3, 0.5)]
-
-
-def _scalars(accumulator, tag: str) -> list:
-    accumulator.Reload()
-    return accumulator.Scalars(tag) if tag in accumulator.Tags()["scalars"] else []
-
-
-def test_an_unknown_or_missing_tracker_is_refused(tmp_path, monkeypatch):
-    with pytest.raises(RecipeError, match="tensorboard, wandb, mlflow"):
-        AcceleratedTracker("paper", folder=tmp_path, project="p", settings={})
-    monkeypatch.setattr("betanas.training.tracking.find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match="pip install"):
-        AcceleratedTracker("wandb", folder=tmp_path, project="p", settings={})

@@ -1,15 +1,23 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
+from betanas.cli.main import run as run_betanas
+from betanas.data import open_source
 from betanas.errors import RecipeError
-from betanas.training.recipe import Recipe, builtin_recipes, load_recipe
+from betanas.search.planning import plan_search
+from betanas.search.progress import SearchListener
+from betanas.search.settings import make_settings
+from betanas.training.recipe import Recipe, builtin_recipes, load_recipe, recipe_for
 
 
 @pytest.fixture
@@ -140,3 +148,48 @@ def test_stored_settings_must_be_whole():
 def test_reading_a_recipe_loads_no_torch():
     code = "import sys, betanas.training.recipe as r; r.load_recipe('fast'); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("mirror_safe", "flip", "expected"),
+    [(True, None, 0.5), (False, None, 0.0), (True, False, 0.0), (False, True, 0.5)],
+)
+def test_images_are_mirrored_where_that_leaves_their_class_alone(mirror_safe, flip, expected):
+    recipe = recipe_for("fast", mirror_safe=mirror_safe, flip=flip)
+    assert recipe.flip == expected
+    assert recipe == load_recipe("fast").with_settings(flip=expected)
+
+
+def test_without_mirror_images_none_is_looked_at_in_an_evaluation_either(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('extends = "fast"\ntest_flip = true\n', encoding="utf-8")
+    assert recipe_for(path, mirror_safe=True).test_flip
+    assert not recipe_for(path, mirror_safe=False).test_flip
+
+
+def test_sources_know_whether_their_images_may_be_mirrored(tmp_path):
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (8, 8)).save(tmp_path / name / "one.png")
+    assert [open_source(name).mirror_safe for name in ("digits", tmp_path)] == [False, True]
+
+
+@pytest.mark.parametrize(("arguments", "expected"), [((), 0.0), (("--flip",), 0.5)])
+def test_a_plan_holds_the_recipe_as_it_is_used(tmp_path, arguments, expected):
+    """Both what `train` writes and what a search plans."""
+    common = ["--data", "digits", "--resolution", "16", "--budget", "1steps", *arguments]
+    assert run_betanas(["train", "mobilenet_v2", "--folder", str(tmp_path / "run"), "--device", "cpu", *common]) == 0
+    plan = json.loads((tmp_path / "run" / "plan.json").read_text())
+    assert plan["recipe"]["flip"] == expected
+    settings = make_settings(
+        {"data": "digits", "study": str(tmp_path / "study"), "strategy": "sobol", "resolution": 16, "devices": ("cpu",)}
+        | ({"flip": True} if arguments else {})
+    )
+    assert plan_search(settings, SearchListener()).plan.recipe_settings["flip"] == expected
+
+
+def test_every_setting_is_documented():
+    page = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    documented = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert set(Recipe.model_fields) - {"name"} <= documented

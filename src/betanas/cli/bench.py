@@ -34,7 +34,8 @@ def ddp(
     from betanas.data import load_splits, open_source
     from betanas.search.study import Study
     from betanas.training.budget import Budget
-    from betanas.training.distributed import COMPRESSIONS, TrialJob, launch_trial
+    from betanas.training.compression import COMPRESSIONS
+    from betanas.training.distributed import TrialJob, launch_trial
     from betanas.training.recipe import load_recipe
 
     counts = _counts(processes)

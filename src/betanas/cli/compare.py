@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from betanas.cli.networks import find_network
+from betanas.cli.networks import find_networks
 from betanas.cli.output import console, print_json
-from betanas.cli.train import DataOption, DeviceOption, PatienceOption, RecipeOption, ResolutionOption
+from betanas.cli.study import TrustOption
+from betanas.cli.train import (
+    DataOption,
+    DeviceOption,
+    FlipOption,
+    PatienceOption,
+    RecipeOption,
+    ResolutionOption,
+)
 from betanas.quantities import format_bytes, format_count, format_seconds
 
 if TYPE_CHECKING:
@@ -26,27 +34,33 @@ def compare(
     resolution: ResolutionOption = 32,
     budget: Annotated[str, typer.Option(help="60s for equal seconds; 200epochs for convergence.")] = "60s",
     recipe: RecipeOption = "fast",
+    flip: FlipOption = None,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each network.")] = 3,
     patience: PatienceOption = 0,
     device: DeviceOption = "auto",
+    trial: Annotated[
+        list[int] | None, typer.Option(help="A trial of the one study named, instead of its best; repeat for several.")
+    ] = None,
+    trust_files: TrustOption = False,
     keep: Annotated[str | None, typer.Option(help="A study that keeps the result, for its report.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Compare networks under the same recipe: test accuracy with a 95% interval, cost, speed, memory."""
-    from betanas.data import load_splits, load_test, open_source
+    from betanas.data import open_source, open_splits, open_test
     from betanas.search.study import Study
     from betanas.training.budget import Budget
     from betanas.training.comparison import Comparison
     from betanas.training.engine import TrialEngine
-    from betanas.training.recipe import load_recipe
+    from betanas.training.recipe import recipe_for
 
     Budget.parse(budget)
     if keep is not None:
         Study.open(keep).close()  # one that is not there is refused before anything is trained
-    settings, source = load_recipe(recipe), open_source(data)
-    entrants = [find_network(name, source=source, resolution=resolution) for name in networks]
+    source = open_source(data)
+    settings = recipe_for(recipe, mirror_safe=source.mirror_safe, flip=flip)
+    entrants = find_networks(networks, source=source, resolution=resolution, trials=trial or (), trusted=trust_files)
     engine = TrialEngine(
-        load_splits(source, resolution=resolution, seed=0), resolution=resolution, recipe=settings, device=device
+        open_splits(source, resolution=resolution, seed=0), resolution=resolution, recipe=settings, device=device
     )
     comparison, out = Comparison(folder), console(stderr=as_json)
     for entry in comparison.run(
@@ -56,7 +70,7 @@ def compare(
         budget=budget,
         seeds=range(seeds),
         patience=patience,
-        test=load_test(source, resolution=resolution) if source.has_test else None,
+        test=open_test(source, resolution=resolution) if source.has_test else None,
     ):
         found = f"validation {entry.result.top1:.2%}" if entry.result else entry.reason
         out.print(f"{entry.name}, seed {entry.seed}: {found}")

@@ -2,55 +2,113 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from betanas.blueprint import Blueprint
-from betanas.errors import BlueprintError
+from betanas.errors import BlueprintError, StudyError
 
 if TYPE_CHECKING:
     from betanas.data import DataSource
     from betanas.training.comparison import Entrant
 
 
-def find_network(name: str, *, source: DataSource, resolution: int) -> Entrant:
+def find_networks(
+    names: Sequence[str],
+    *,
+    source: DataSource,
+    resolution: int,
+    trials: Sequence[int] = (),
+    trusted: bool = False,
+) -> list[Entrant]:
+    """The networks that names stand for, for a source's classes and channels.
+
+    Args:
+        names: as in `find_network`.
+        source: decides classes and channels.
+        resolution: side of the networks' input, in pixels.
+        trials: of the one study among the names, instead of its best network.
+        trusted: whether the Python files that a study names may be run.
+
+    Raises:
+        BlueprintError: as of `find_network`.
+        StudyError: as of `find_network`, or trials are asked for of no study, or of several.
+    """
+    studies = [name for name in names if _is_study(name)]
+    if trials and len(studies) != 1:
+        raise StudyError(
+            "Trials are chosen from one study.",
+            value=", ".join(studies) or ", ".join(names),
+            hint="Name one study's directory, or leave --trial out.",
+        )
+    return [
+        find_network(name, source=source, resolution=resolution, trial=trial, trusted=trusted)
+        for name in names
+        for trial in (trials if trials and name in studies else (None,))
+    ]
+
+
+def find_network(
+    name: str, *, source: DataSource, resolution: int, trial: int | None = None, trusted: bool = False
+) -> Entrant:
     """The network that a name stands for, for a source's classes and channels.
 
     Args:
-        name: a study's directory (its best network), a space (its published network), a benchmark network, or the
-            file of a blueprint.
+        name: a study's directory or URL (its best network), a space (its published network), a benchmark network, or
+            the file of a blueprint.
         source: decides classes and channels.
         resolution: side of the network's input, in pixels.
+        trial: of a study, instead of its best network.
+        trusted: whether the Python files that a study names may be run.
 
     Raises:
         BlueprintError: the name is none of these, or the blueprint is for other images.
+        StudyError: there is no such study or trial, no trial has completed, or a file would be run untrusted.
     """
+    from betanas.library import library_networks
     from betanas.models.benchmarks import available_networks
     from betanas.spaces import available_spaces, get_space, published
 
-    if name in available_networks():
-        return _benchmark(name, source=source, resolution=resolution)
     path, sizes = Path(name), {"num_classes": len(source.classes), "in_channels": source.in_channels}
+    if name in available_networks():
+        return benchmark_entrant(name, resolution=resolution, **sizes)
+    if (named := library_networks().get(name)) is not None:
+        return _of_blueprint(name, named.at(resolution=resolution, **sizes))
     if name in available_spaces():
         return _of_blueprint(name, get_space(name).blueprint(published(name), resolution=resolution, **sizes))
-    if path.is_dir() or "://" in name:
-        return _of_study(name, resolution=resolution, sizes=sizes)
+    if _is_study(name):
+        return _of_study(name, resolution=resolution, sizes=sizes, trial=trial, trusted=trusted)
     if path.is_file():
         blueprint = Blueprint.load(path)
-        found = (blueprint.resolution, blueprint.num_classes, blueprint.in_channels)
-        if found != (resolution, sizes["num_classes"], sizes["in_channels"]):
+        if not _fits(blueprint, resolution, sizes):
             raise BlueprintError(
                 f"The blueprint {path.name} must have resolution {resolution}, {sizes['num_classes']} classes and "
                 f"{sizes['in_channels']} channels, as the images have.",
-                value=found,
+                value=(blueprint.resolution, blueprint.num_classes, blueprint.in_channels),
                 hint=f"Type --resolution {blueprint.resolution}, or choose the images it was made for.",
             )
         return _of_blueprint(path.stem, blueprint)
     raise BlueprintError(
-        "A network must be a study's directory, a space, a benchmark network or a blueprint's file.",
+        "A network must be a study's directory, a space, a named network or a blueprint's file.",
         value=name,
-        hint=f"The spaces are {', '.join(available_spaces())}; the networks {', '.join(available_networks())}.",
+        hint=f"The spaces are {', '.join(available_spaces())}; the networks "
+        f"{', '.join((*available_networks(), *library_networks()))}.",
     )
+
+
+def _is_study(name: str) -> bool:
+    from betanas.library import library_networks
+    from betanas.models.benchmarks import available_networks
+    from betanas.spaces import available_spaces
+
+    known = (*available_networks(), *library_networks(), *available_spaces())
+    return name not in known and (Path(name).is_dir() or "://" in name)
+
+
+def _fits(blueprint: Blueprint, resolution: int, sizes: dict[str, int]) -> bool:
+    found = {"num_classes": blueprint.num_classes, "in_channels": blueprint.in_channels}
+    return blueprint.resolution == resolution and found == sizes
 
 
 def _of_blueprint(name: str, blueprint: Blueprint) -> Entrant:
@@ -59,41 +117,43 @@ def _of_blueprint(name: str, blueprint: Blueprint) -> Entrant:
     return Entrant(name, blueprint.to_dict(), blueprint.build, blueprint.num_params, blueprint.macs)
 
 
-def _of_study(name: str, *, resolution: int, sizes: dict[str, int]) -> Entrant:
+def _of_study(name: str, *, resolution: int, sizes: dict[str, int], trial: int | None, trusted: bool) -> Entrant:
+    from betanas.search.plugins import check_trust
     from betanas.search.study import Study
     from betanas.spaces import get_space
 
     with Study.open(name) as study:
-        best, space = study.best(), study.plan.space
-    if best.blueprint.resolution == resolution:
-        return _of_blueprint(Path(name).name, best.blueprint)
-    if space.endswith(".py"):  # a stranger's study must not run a stranger's file
-        raise BlueprintError(
-            "A study whose space is a file of its author's gives its network at its own resolution alone.",
-            value=resolution,
-            hint=f"Type --resolution {best.blueprint.resolution}.",
-        )
-    return _of_blueprint(Path(name).name, get_space(space).blueprint(best.vector, resolution=resolution, **sizes))
+        plan, title = study.plan, study.name
+        if trial is None:
+            best = study.best()
+            vector, blueprint = best.vector, best.blueprint
+        else:
+            vector, blueprint = study.trial(trial).vector, study.blueprint(trial)
+            title = f"{title}, trial {trial}"
+    if not _fits(blueprint, resolution, sizes):
+        if plan.space.endswith(".py"):  # a stranger's study must not run a stranger's file
+            check_trust(plan, trusted=trusted)
+        blueprint = get_space(plan.space).blueprint(vector, resolution=resolution, **sizes)
+    return _of_blueprint(title, blueprint)
 
 
-def _benchmark(name: str, *, source: DataSource, resolution: int) -> Entrant:
+def benchmark_entrant(name: str, *, resolution: int, num_classes: int, in_channels: int) -> Entrant:
+    """A benchmark network for images of a size, its multiply-accumulates counted by torch."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
     from betanas.models.benchmarks import benchmark_network
     from betanas.training.comparison import Entrant
 
-    classes, channels = len(source.classes), source.in_channels
-
     def build() -> torch.nn.Module:
-        return benchmark_network(name, num_classes=classes, in_channels=channels)
+        return benchmark_network(name, num_classes=num_classes, in_channels=in_channels)
 
     with torch.device("meta"):
         network = build().eval()
         counter = FlopCounterMode(display=False)
         with counter:
-            network(torch.empty(1, channels, resolution, resolution))
+            network(torch.empty(1, in_channels, resolution, resolution))
     params = sum(parameter.numel() for parameter in network.parameters())
-    architecture = {"network": name, "num_classes": classes, "in_channels": channels}
+    architecture = {"network": name, "num_classes": num_classes, "in_channels": in_channels}
     # Torch counts a multiply-accumulate as two operations.
     return Entrant(name, architecture, build, params, counter.get_total_flops() // 2)

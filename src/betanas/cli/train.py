@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import os
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from betanas.cli.networks import find_network
+from betanas.cli.networks import find_networks
 from betanas.cli.output import console, print_json
+from betanas.cli.study import TrustOption
+from betanas.errors import DeviceError, RecipeError
 from betanas.quantities import format_seconds
 
 if TYPE_CHECKING:
+    from betanas.training.compression import Compression
     from betanas.training.result import CurvePoint
 
 NetworkArgument = Annotated[
@@ -22,6 +26,13 @@ DataOption = Annotated[str, typer.Option("--data", help="A data source's name, o
 ResolutionOption = Annotated[int, typer.Option(min=8, help="Side of the training images, in pixels.")]
 RecipeOption = Annotated[str, typer.Option(help="A recipe's name, or a TOML file.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+FlipOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--flip/--no-flip",
+        help="Whether a mirror image is still of its class; unless said, what the data source knows.",
+    ),
+]
 PatienceOption = Annotated[int, typer.Option(min=0, help="Evaluations without progress that end it; 0 for none.")]
 
 
@@ -32,41 +43,148 @@ def train(
     resolution: ResolutionOption = 32,
     budget: Annotated[str, typer.Option(help="At most so long: 100epochs, 2h, 5000steps.")] = "100epochs",
     recipe: RecipeOption = "fast",
+    flip: FlipOption = None,
     patience: PatienceOption = 0,
     seed: Annotated[int, typer.Option(help="Of the split, the weights, the order and the augmentation.")] = 0,
     device: DeviceOption = "auto",
+    trial: Annotated[int | None, typer.Option(help="A trial of the study, instead of its best network.")] = None,
+    trust_files: TrustOption = False,
     track: Annotated[str | None, typer.Option(help="tensorboard, wandb or mlflow.")] = None,
+    processes: Annotated[
+        int, typer.Option(help="Processes that train together, each on a batch of its own; on GPUs, one for each.")
+    ] = 1,
+    compression: Annotated[str, typer.Option(help="Of gradients between them: none, fp16 or bf16.")] = "none",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Train one network to convergence; interrupted, the same command goes on where it was."""
-    from betanas.data import load_splits, load_test, open_source
+    """Train one network to convergence; interrupted, the same command goes on where it was.
+
+    Under torchrun, which starts the processes itself, leave --processes out.
+    """
+    from betanas.training.compression import COMPRESSIONS
+    from betanas.training.launch import launch, usable_device
+
+    if compression not in COMPRESSIONS:
+        raise RecipeError(f"The compressions are {', '.join(COMPRESSIONS)}.", value=compression)
+    wanted = _Training(
+        network=network,
+        folder=folder,
+        data=data,
+        resolution=resolution,
+        budget=budget,
+        recipe=recipe,
+        flip=flip,
+        patience=patience,
+        seed=seed,
+        device=device,
+        trial=trial,
+        trust_files=trust_files,
+        track=track,
+        compression=next(each for each in COMPRESSIONS if each == compression),
+        quiet=as_json,
+    )
+    if processes == 1:
+        document = _train(wanted)
+    else:
+        wanted = replace(wanted, device=usable_device(device, processes=processes))
+        document = launch(_train, wanted, processes=processes, device=wanted.device)
+    if not _speaks():
+        return
+    if as_json:
+        print_json(document)
+        return
+    out = console()
+    out.print(f"[bold]{document['network']}[/bold]: validation top-1 {document['top1']:.2%}")
+    if document["test_top1"] is not None:
+        out.print(f"  test top-1 {document['test_top1']:.2%}")
+    out.print(
+        f"  {document['epochs']:.1f} epochs in {format_seconds(document['training_seconds'])} of training; "
+        f"kept in {folder}"
+    )
+
+
+@dataclass(frozen=True)
+class _Training:
+    """What was typed."""
+
+    network: str
+    folder: Path
+    data: str
+    resolution: int
+    budget: str
+    recipe: str
+    flip: bool | None
+    patience: int
+    seed: int
+    device: str
+    trial: int | None
+    trust_files: bool
+    track: str | None
+    compression: Compression
+    quiet: bool
+
+
+def _speaks() -> bool:
+    """Whether this process is the one that prints, among those that torchrun or this command started."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def _train(wanted: _Training) -> dict[str, Any]:
+    """Train, alone or as one of several processes; gives what the command prints."""
+    from betanas.data import open_source, open_splits, open_test
+    from betanas.data.cores import cores
     from betanas.training.budget import Budget
+    from betanas.training.distributed import join_processes, under_torchrun
     from betanas.training.engine import TrialEngine
+    from betanas.training.failure import describe_failure
     from betanas.training.long import LongPlan, LongTraining
-    from betanas.training.recipe import load_recipe
+    from betanas.training.processes import OneProcess, Processes
+    from betanas.training.recipe import recipe_for
     from betanas.training.tracking import AcceleratedTracker
 
-    Budget.parse(budget)
-    settings, source = load_recipe(recipe), open_source(data)
-    entrant = find_network(network, source=source, resolution=resolution)
+    Budget.parse(wanted.budget)
+    source = open_source(wanted.data)
+    recipe = recipe_for(wanted.recipe, mirror_safe=source.mirror_safe, flip=wanted.flip)
+    (entrant,) = find_networks(
+        [wanted.network],
+        source=source,
+        resolution=wanted.resolution,
+        trials=() if wanted.trial is None else (wanted.trial,),
+        trusted=wanted.trust_files,
+    )
+    processes: Processes = OneProcess()
+    device, threads = wanted.device, None
+    if under_torchrun():
+        joined = join_processes(wanted.compression, device=wanted.device)
+        processes, device, threads = joined, str(joined.device), cores()
     plan = LongPlan(
         architecture=entrant.architecture,
         data={"source": source.name, "fingerprint": source.fingerprint},
-        resolution=resolution,
-        recipe=settings.to_dict(),
-        budget=budget,
-        seed=seed,
-        patience=patience,
+        resolution=wanted.resolution,
+        recipe=recipe.to_dict(),
+        budget=wanted.budget,
+        seed=wanted.seed,
+        patience=wanted.patience,
+        processes=processes.share.size,
+        compression=wanted.compression,
     )
     engine = TrialEngine(
-        load_splits(source, resolution=resolution, seed=seed), resolution=resolution, recipe=settings, device=device
+        open_splits(source, resolution=wanted.resolution, seed=wanted.seed),
+        resolution=wanted.resolution,
+        recipe=recipe,
+        device=device,
+        threads=threads,
+        processes=processes,
     )
-    tracker = (
-        AcceleratedTracker(track, folder=folder, project="betanas", settings={**plan.recipe, "budget": budget})
-        if track
-        else None
-    )
-    out = console(stderr=as_json)
+    tracker = None
+    if wanted.track and _speaks():
+        tracker = AcceleratedTracker(
+            wanted.track,
+            folder=wanted.folder,
+            project="betanas",
+            settings={**plan.recipe, "budget": wanted.budget},
+            cpu=processes.share.size == 1 or wanted.device == "cpu",
+        )
+    out = console(stderr=wanted.quiet)
 
     def show(point: CurvePoint) -> None:
         out.print(
@@ -74,15 +192,17 @@ def train(
             f"validation {point.accuracy:.2%}"
         )
 
-    training = LongTraining(folder, plan, engine=engine, build=entrant.build, tracker=tracker)
-    test = load_test(source, resolution=resolution) if source.has_test else None
-    result = training.run(test=test, on_point=show)
-    if as_json:
-        print_json({"folder": str(folder), "network": entrant.name, "params": entrant.params, **asdict(result)})
-        return
-    out.print(f"[bold]{entrant.name}[/bold]: validation top-1 {result.top1:.2%}")
-    if result.test_top1 is not None:
-        out.print(f"  test top-1 {result.test_top1:.2%}")
-    out.print(
-        f"  {result.epochs:.1f} epochs in {format_seconds(result.training_seconds)} of training; kept in {folder}"
-    )
+    training = LongTraining(wanted.folder, plan, engine=engine, build=entrant.build, tracker=tracker)
+    test = open_test(source, resolution=wanted.resolution) if source.has_test else None
+    try:
+        result = training.run(test=test, on_point=show if _speaks() else None)
+    except RuntimeError as error:
+        failure = describe_failure(error, device=engine.device, steps=0)
+        if failure.cause != "out_of_memory":
+            raise
+        raise DeviceError(
+            "The network must fit the device's memory while it trains.",
+            value=failure.reason,
+            hint="Lower --resolution, or batch_size in the recipe.",
+        ) from error
+    return {"folder": str(wanted.folder), "network": entrant.name, "params": entrant.params, **asdict(result)}

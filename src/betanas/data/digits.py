@@ -25,6 +25,7 @@ class Digits(ArraySource):
     in_channels = 1
     side = 8
     parts = ("train", "test")
+    mirror_safe = False
 
     @property
     def fingerprint(self) -> str:

@@ -36,9 +36,11 @@ class DataSource(ABC):
 
     Attributes:
         name: what a user types to open it.
+        mirror_safe: whether an image's mirror image is still of its class. Of photographs it is; a mirrored 2 is no 2.
     """
 
     name: str
+    mirror_safe: bool = True
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = root

@@ -9,7 +9,7 @@ import numpy as np
 from betanas import host_memory
 from betanas.blueprint import IntArray
 from betanas.data.images import ImageSet, Splits
-from betanas.data.memory import memory_needed
+from betanas.data.memory import memory_needed, streams
 from betanas.data.names import list_names
 from betanas.data.source import DataSource
 from betanas.data.stratified import hold_out
@@ -61,7 +61,7 @@ def load_test(source: DataSource, *, resolution: int) -> ImageSet:
 
 
 def prepare(source: DataSource, *, resolution: int, on_progress: Callable[[int, int], None] | None = None) -> None:
-    """Decode what `load_splits` will want, so that workers find it in the cache.
+    """Decode what `open_splits` will want, so that workers find it in the cache; nothing where it will stream.
 
     Args:
         source: where the images come from.
@@ -72,6 +72,8 @@ def prepare(source: DataSource, *, resolution: int, on_progress: Callable[[int, 
         DataError: too many images are broken, a class has too few, or they do not fit into the memory.
     """
     _check_enough(source, source.labels("train"))
+    if streams(source, source.search_parts, resolution):
+        return
     _check_memory(source, resolution)
     for part in source.search_parts:
         source.decoded(part, source.stored_side(resolution), on_progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,13 +21,19 @@ from betanas.data.file_source import FileSource
 from betanas.data.files import ImageFiles
 from betanas.data.images import ImageSet, Splits
 from betanas.data.loading import allowed_broken, read_image, too_many_broken
-from betanas.data.memory import fits, memory_budget
+from betanas.data.memory import streams
 from betanas.data.source import BrokenImagesWarning, DataSource, Part
 from betanas.data.splits import VALIDATION_SHARE, divide, load_splits, load_test
 from betanas.errors import DataError
 
+# Images that a process decodes at a time where no training batches are asked for.
+_IMAGES_A_TASK = 64
+
 # Batches each worker decodes ahead: enough to bridge one slow image, and a few hundred MB at most.
 _BATCHES_AHEAD = 4
+
+# How torch names the processes that decode when they are gone.
+_WORKER_LOST = "DataLoader worker"
 
 
 class StreamedImages:
@@ -62,6 +69,24 @@ class StreamedImages:
     def __len__(self) -> int:
         return len(self._positions)
 
+    def subset(self, indices: Tensor) -> StreamedImages:
+        """The images at the given indices (int64, shape [m])."""
+        some = copy.copy(self)
+        some._positions = self._positions[indices.numpy()]
+        some.labels = self.labels[indices]
+        some.shape = (len(indices), *self.shape[1:])
+        return some
+
+    def sample(self, count: int) -> ImageSet:
+        """So many of the images, evenly spaced over the listing and so over the classes, decoded into memory.
+
+        Raises:
+            DataError: as of `batches`.
+        """
+        rows = torch.from_numpy(np.linspace(0, len(self) - 1, min(count, len(self))).round().astype(np.int64))
+        parts = list(self.batches(torch.split(rows, _IMAGES_A_TASK)))
+        return ImageSet(torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts]))
+
     def batches(
         self, order: Iterable[Tensor | Sequence[int]], *, device: torch.device | str = "cpu", workers: int | None = None
     ) -> Iterator[ImageSet]:
@@ -77,7 +102,7 @@ class StreamedImages:
             Batches in the order asked for, uint8 at the stored side, with their labels.
 
         Raises:
-            DataError: more images are unreadable than a hundredth, or one is too large.
+            DataError: more images are unreadable than a hundredth, one is too large, or a process that decodes died.
         """
         _, channels, side, _ = self.shape
         reader = _Reader(self._files, self._positions, side, channels, self._keep_size)
@@ -93,7 +118,7 @@ class StreamedImages:
             # Drawn from by the loader, which would otherwise disturb the training's own random numbers.
             generator=torch.Generator(),
         )
-        for batch in loader:
+        for batch in _alive(loader, self._where):
             if batch.refusal is not None:
                 raise batch.refusal
             self._report(batch.broken)
@@ -153,7 +178,7 @@ def open_splits(
     Raises:
         DataError: too many images are broken, or a class has too few.
     """
-    if not isinstance(source, FileSource) or fits(source, source.search_parts, resolution, budget or memory_budget()):
+    if not isinstance(source, FileSource) or not streams(source, source.search_parts, resolution, budget):
         return load_splits(source, resolution=resolution, seed=seed, validation_share=validation_share)
     train, held_out = divide(source, seed=seed, validation_share=validation_share)
     part: Part = "train" if held_out is not None else "validation"
@@ -177,9 +202,23 @@ def open_test(source: DataSource, *, resolution: int, budget: int | None = None)
         DataError: there is none, or too many of its images are broken.
     """
     source.check_part("test")
-    if not isinstance(source, FileSource) or fits(source, ("test",), resolution, budget or memory_budget()):
+    if not isinstance(source, FileSource) or not streams(source, ("test",), resolution, budget):
         return load_test(source, resolution=resolution)
     return StreamedImages(source, "test", source.stored_side(resolution))
+
+
+def _alive(loader: DataLoader[_Batch], where: str) -> Iterator[_Batch]:
+    """A loader's batches; that one of its processes died is said in our words."""
+    try:
+        yield from loader
+    except RuntimeError as error:
+        if _WORKER_LOST not in str(error):
+            raise
+        raise DataError(
+            f"The processes that read {where} must live until the end.",
+            value=str(error),
+            hint="They may have run out of memory, or of shared memory (/dev/shm, which containers keep small).",
+        ) from error
 
 
 class _Batch(NamedTuple):

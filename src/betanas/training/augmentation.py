@@ -30,9 +30,10 @@ class Standardise:
         images: what the mean and deviation are measured on where the recipe gives none; uint8, [n, channels,
             h, w].
         recipe: its `mean` and `std` count where they fit; for other numbers of channels their means do.
+        device: where the images to standardise will be; None for that of `images`.
     """
 
-    def __init__(self, images: Tensor, recipe: Recipe) -> None:
+    def __init__(self, images: Tensor, recipe: Recipe, *, device: torch.device | None = None) -> None:
         channels = images.shape[1]
         if recipe.mean is not None and recipe.std is not None:
             mean, std = torch.tensor(recipe.mean), torch.tensor(recipe.std)
@@ -41,8 +42,8 @@ class Standardise:
         else:
             found = channel_statistics(images)
             mean, std = torch.tensor(found.mean), torch.tensor(found.std)
-        self.scale = (1 / (255 * std)).to(images.device)
-        self.offset = (-mean / std).to(images.device)
+        self.scale = (1 / (255 * std)).to(device or images.device)
+        self.offset = (-mean / std).to(device or images.device)
 
     def __call__(self, images: Tensor) -> Tensor:
         """Standardise images of shape [n, channels, h, w]."""

@@ -1,14 +1,16 @@
-"""Training batches from images that stay on the device as bytes."""
+"""Training batches: images read in an order that all processes draw alike, augmented on the device."""
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from betanas.data.images import ImageSet
+from betanas.data.images import Images, ImageSet
 from betanas.training.augmentation import Augmentation
 
 
@@ -28,39 +30,89 @@ class Share:
 ALONE = Share()
 
 
+class Order:
+    """Which images the steps of a training are made of, one tensor of indices after another, without end.
+
+    Each pass goes through the images in a new random order; images left over at its end, fewer than a step's, wait for
+    the next pass. The random numbers are the processor's, so that the order is the same on every device.
+
+    Args:
+        images: how many there are.
+        together: images a step, over all processes.
+        seed: of the order.
+    """
+
+    def __init__(self, images: int, together: int, *, seed: int) -> None:
+        self._images = images
+        self._together = together
+        self._generator = torch.Generator().manual_seed(seed)
+        self._passing = torch.empty(0, dtype=torch.int64)
+        self._position = 0
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return self
+
+    def __next__(self) -> Tensor:
+        if self._position + self._together > len(self._passing):
+            self._passing = torch.randperm(self._images, generator=self._generator)
+            self._position = 0
+        indices = self._passing[self._position : self._position + self._together]
+        self._position += self._together
+        return indices
+
+    def fork(self) -> Order:
+        """Another order that goes on like this one."""
+        other = Order(self._images, self._together, seed=0)
+        other.load_state_dict(self.state_dict())
+        return other
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where it stands: its random numbers, the order of this pass, the place in it."""
+        return {"generator": self._generator.get_state(), "passing": self._passing, "position": self._position}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from where another order stood."""
+        self._generator.set_state(state["generator"])
+        self._passing = state["passing"]
+        self._position = int(state["position"])
+
+
 class BatchStream:
     """An endless stream of augmented batches.
 
-    Each pass goes through the images in a new random order; images left over at its end, fewer than a batch,
-    wait for the next pass. All processes draw the same order and the same random numbers and take their own
-    part, so that no image is trained on twice in a pass and any number of processes sees what a single one
-    would.
+    All processes draw the same order and the same random numbers and take their own part, so that no image is trained
+    on twice in a pass and any number of processes sees what a single one would. Images in memory and images that are
+    streamed give the same batches.
 
     Args:
-        images: to train on, on the device they are augmented on.
+        images: to train on.
         augmentation: what is done to them.
         batch_size: images a batch and process; with fewer images than that, all of them are a batch.
         seed: of order and augmentation.
         share: this process's part.
+        device: where batches are augmented.
     """
 
     def __init__(
         self,
-        images: ImageSet,
+        images: Images,
         augmentation: Augmentation,
         *,
         batch_size: int,
         seed: int,
         share: Share = ALONE,
+        device: torch.device | str = "cpu",
     ) -> None:
         self._images = images
         self._augmentation = augmentation
-        self._share = share
+        self._device = device
         self.batch_size = max(1, min(batch_size, len(images) // share.size))
         self.steps_per_epoch = max(1, len(images) // (self.batch_size * share.size))
-        self._generator = torch.Generator(device=images.images.device).manual_seed(seed)
-        self._order: Tensor | None = None
-        self._position = 0
+        self._own = slice(share.rank * self.batch_size, (share.rank + 1) * self.batch_size)
+        self._generator = torch.Generator(device=device).manual_seed(seed)
+        self._order = Order(len(images), self.batch_size * share.size, seed=seed)
+        self._reading: Generator[ImageSet] | None = None
+        self._batches: Iterator[ImageSet] = iter(())
 
     def next(self, size: int) -> tuple[Tensor, Tensor]:
         """The next batch at a training resolution.
@@ -70,33 +122,40 @@ class BatchStream:
 
         Returns:
             Standardised floats of shape [batch, channels, size, size], and labels of shape [batch].
+
+        Raises:
+            DataError: streamed images cannot be read.
         """
-        indices = self._next_indices()
-        start = self._share.rank * self.batch_size
-        own = slice(start, start + self.batch_size)
-        draws = self._augmentation.draw(len(indices), generator=self._generator)
-        batch = self._images.subset(indices[own])
-        return self._augmentation.apply(batch.images, {name: t[own] for name, t in draws.items()}, size), batch.labels
+        self.start()
+        together = len(next(self._order))
+        draws = self._augmentation.draw(together, generator=self._generator)
+        batch = next(self._batches)
+        own = {name: drawn[self._own] for name, drawn in draws.items()}
+        return self._augmentation.apply(batch.images, own, size), batch.labels
+
+    def start(self) -> None:
+        """Begin to read ahead, and wait for the first batch; does nothing where that has happened."""
+        if self._reading is not None:
+            return
+        # Streaming asks for the order some batches ahead: it follows one of its own, so that ours is where training is.
+        self._reading = self._read(self._order.fork())
+        self._batches = chain([next(self._reading)], self._reading)
+
+    def close(self) -> None:
+        """Stop to read ahead; the next batch starts it again."""
+        if self._reading is not None:
+            self._reading.close()
+        self._reading, self._batches = None, iter(())
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the stream stands: its random numbers, the order of this pass, the place in it."""
-        order = torch.empty(0, dtype=torch.int64) if self._order is None else self._order.cpu()
-        return {"generator": self._generator.get_state(), "order": order, "position": self._position}
+        """Where the stream stands: the order, and the augmentation's random numbers."""
+        return {"generator": self._generator.get_state(), "order": self._order.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from where another stream stood."""
+        self.close()
         self._generator.set_state(state["generator"].cpu())
-        device = self._images.images.device
-        self._order = state["order"].to(device) if len(state["order"]) else None
-        self._position = int(state["position"])
+        self._order.load_state_dict(state["order"])
 
-    def _next_indices(self) -> Tensor:
-        """Indices of the images that all processes train on in this step."""
-        together = self.batch_size * self._share.size
-        if self._order is None or self._position + together > len(self._order):
-            device = self._images.images.device
-            self._order = torch.randperm(len(self._images), generator=self._generator, device=device)
-            self._position = 0
-        indices = self._order[self._position : self._position + together]
-        self._position += together
-        return indices
+    def _read(self, order: Order) -> Generator[ImageSet]:
+        yield from self._images.batches((indices[self._own] for indices in order), device=self._device)

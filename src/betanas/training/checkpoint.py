@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
-from betanas.training.files import read_json, read_tensors, write_json, write_tensors
+from betanas.errors import RecipeError
+from betanas.training.files import file_in, read_json, read_tensors, write_json, write_tensors
 
 _SIDECAR = "checkpoint.json"
 _TENSORS = "tensors"
@@ -39,12 +41,23 @@ def save_checkpoint(folder: Path, state: Mapping[str, Any], *, step: int, notes:
 
 
 def load_checkpoint(folder: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """State and notes of the last whole checkpoint; None where there is none."""
+    """State and notes of the last whole checkpoint; None where there is none.
+
+    Raises:
+        RecipeError: the checkpoint is damaged, or not one that `save_checkpoint` wrote.
+    """
     if not (folder / _SIDECAR).exists():
         return None
-    document = read_json(folder / _SIDECAR)
-    tensors = read_tensors(folder / document[_TENSORS])
-    return _with_tensors(document["state"], tensors), document["notes"]
+    try:
+        document = read_json(folder / _SIDECAR)
+        tensors = read_tensors(file_in(folder, document[_TENSORS]))
+        return _with_tensors(document["state"], tensors), document["notes"]
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise RecipeError(
+            "A training's checkpoint must be whole.",
+            value=str(folder),
+            hint=f"{type(error).__name__}: {error}. Give another folder, or remove this one to start anew.",
+        ) from error
 
 
 def random_state(device: torch.device) -> dict[str, Tensor]:

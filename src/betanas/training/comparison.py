@@ -17,7 +17,7 @@ from typing import Any
 
 from torch import nn
 
-from betanas.data.images import ImageSet
+from betanas.data.images import Images
 from betanas.intervals import mean_interval
 from betanas.training.device import release_memory
 from betanas.training.engine import TrialEngine
@@ -152,7 +152,7 @@ class Comparison:
         budget: str,
         seeds: Sequence[int],
         patience: int = 0,
-        test: ImageSet | None = None,
+        test: Images | None = None,
         on_point: Callable[[Entrant, int, CurvePoint], None] | None = None,
     ) -> Iterator[Entry]:
         """Train what has not been trained yet; gives every asked-for training as it is known.
@@ -217,7 +217,7 @@ class Comparison:
         key: str,
         *,
         engine: TrialEngine,
-        test: ImageSet | None,
+        test: Images | None,
         on_point: Callable[[CurvePoint], None] | None,
     ) -> Entry:
         folder = self._folder / "running" / key
@@ -285,7 +285,7 @@ def _row(entries: Sequence[Entry]) -> Row:
 
 
 def _key_of(plan: LongPlan) -> str:
-    text = json.dumps(asdict(plan), sort_keys=True)
+    text = json.dumps(plan.to_dict(), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

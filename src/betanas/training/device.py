@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import math
 import platform
 import re
 from pathlib import Path
@@ -59,14 +60,15 @@ def _fastest() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def describe_device(device: torch.device) -> str:
-    """The device in words: `cpu (2 threads)`, `cuda:0 NVIDIA H100`."""
+def describe_device(device: torch.device, *, processes: int = 1) -> str:
+    """The device in words: `cpu (2 threads)`, `cuda:0 NVIDIA H100`, `cpu (1 thread), 2 processes`."""
+    words = str(device)
     if device.type == "cuda":
-        return f"{device} {torch.cuda.get_device_name(device)}"
-    if device.type == "cpu":
+        words = f"{device} {torch.cuda.get_device_name(device)}"
+    elif device.type == "cpu":
         threads = torch.get_num_threads()
-        return f"cpu ({threads} thread{'s' if threads != 1 else ''})"
-    return str(device)
+        words = f"cpu ({threads} thread{'s' if threads != 1 else ''})"
+    return words if processes == 1 else f"{words}, {processes} processes"
 
 
 def synchronise(device: torch.device) -> None:
@@ -93,6 +95,11 @@ def gains_from_bfloat16(device: torch.device) -> bool:
     if device.type == "cpu":
         return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
     return False
+
+
+def free_memory(device: torch.device) -> float:
+    """Bytes that are free on a GPU; without end where images lie in the machine's memory anyway."""
+    return float(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else math.inf
 
 
 def reset_peak_memory(device: torch.device) -> None:

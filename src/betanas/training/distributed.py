@@ -1,39 +1,36 @@
 """Several processes that train one network together: DistributedDataParallel through Hugging Face Accelerate.
 
 Started from Python or a notebook by `launch_trial`, or by torchrun, in which case `join_processes` gives each process
-its place. The report trained every trial so, on six GPUs, with gradients cast to 16 bits (section 4.4.3).
+its place; the processes of a search's worker find one another by `meet_processes`. The report trained every trial so,
+on six GPUs, with gradients cast to 16 bits (section 4.4.3).
 """
 
 from __future__ import annotations
 
 import os
-import pickle
-import socket
 import tempfile
-import uuid
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DDPCommunicationHookType, DistributedDataParallelKwargs
 from torch import Tensor, nn
-from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+from torch.distributed import TCPStore  # type: ignore[attr-defined]  # documented, but missing in its stubs
+from torch.multiprocessing.spawn import ProcessException, spawn
 
 from betanas.blueprint import Blueprint
 from betanas.data.images import Splits
-from betanas.errors import DeviceError
 from betanas.training.batches import Share
 from betanas.training.budget import Budget
+from betanas.training.compression import Compression
 from betanas.training.engine import TrialEngine
+from betanas.training.files import read_json, write_json
+from betanas.training.launch import WITHOUT_END, begin_group, died, enter_group, usable_device
 from betanas.training.recipe import Recipe
 from betanas.training.result import TrialResult
-
-Compression = Literal["none", "fp16", "bf16", "powersgd"]
-COMPRESSIONS: tuple[Compression, ...] = get_args(Compression)
 
 _HOOKS: dict[Compression, DDPCommunicationHookType] = {
     "none": DDPCommunicationHookType.NO,
@@ -79,7 +76,10 @@ class AcceleratedProcesses:
         self._accelerator.free_memory()
         # The network is in its place. Moving it "to" `cpu:0`, as Accelerate would, gives it new tensors, and what holds
         # the old ones (the weight average) would be left behind.
-        wrapped: nn.Module = self._accelerator.prepare_model(network, device_placement=False)
+        with warnings.catch_warnings():
+            # What torch offers in its place sends the norm statistics once all the same.
+            warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated", category=FutureWarning)
+            wrapped: nn.Module = self._accelerator.prepare_model(network, device_placement=False)
         return wrapped
 
     def maximum(self, value: float) -> float:
@@ -103,6 +103,11 @@ class AcceleratedProcesses:
         for tensor, part in zip(tensors, parts, strict=True):
             tensor.copy_(part.view_as(tensor))
 
+    def gather(self, tensor: Tensor) -> list[Tensor]:
+        """All processes' tensors, of one shape, in the order of their numbers."""
+        gathered: Tensor = self._accelerator.gather(tensor[None].to(self.device))
+        return list(gathered.to(tensor.device))
+
 
 def under_torchrun() -> bool:
     """Whether this process was started as one of several."""
@@ -111,6 +116,40 @@ def under_torchrun() -> bool:
 
 def join_processes(compression: Compression = "none", *, device: str = "auto") -> AcceleratedProcesses:
     """Take this process's place among those that torchrun, or `launch_trial`, started."""
+    return AcceleratedProcesses(compression, device=device)
+
+
+def meet_processes(
+    rank: int,
+    size: int,
+    *,
+    port: int,
+    listening: int | None = None,
+    compression: Compression = "none",
+    device: str = "auto",
+) -> AcceleratedProcesses:
+    """Take a place among processes of this machine that were started one by one, each with torchrun's variables set.
+
+    Returns once all of them are there. They wait for each other without end: whoever started them is to watch them.
+
+    Args:
+        rank: this process's number.
+        size: how many there are.
+        port: where they meet, on the loopback interface.
+        listening: the file descriptor of a socket that listens there; for the first process.
+        compression: as in `AcceleratedProcesses`.
+        device: as in `AcceleratedProcesses`.
+    """
+    store = TCPStore(
+        "127.0.0.1",
+        port,
+        size,
+        is_master=rank == 0,
+        timeout=WITHOUT_END,
+        wait_for_workers=False,
+        master_listen_fd=listening,
+    )
+    begin_group(store, rank, size, device)
     return AcceleratedProcesses(compression, device=device)
 
 
@@ -168,61 +207,34 @@ def launch_trial(job: TrialJob, *, processes: int) -> TrialResult:
     Raises:
         DeviceError: there are fewer GPUs than processes.
     """
-    gpus = torch.cuda.device_count()
-    if processes < 1:
-        raise DeviceError("There must be at least one process.", value=processes)
-    if job.device.startswith("cuda") and gpus < processes:
-        raise DeviceError(
-            f"Each process needs a GPU of its own, and there are {gpus}.",
-            value=processes,
-            hint=f"Type --processes {gpus}." if gpus else "Type --device cpu.",
-        )
-    if job.device == "auto" and gpus < processes:
-        job = TrialJob(**{**vars(job), "device": "cpu"})
+    job = replace(job, device=usable_device(job.device, processes=processes))
     with tempfile.TemporaryDirectory(prefix="betanas-") as folder:
-        config = LaunchConfig(
-            min_nodes=1,
-            max_nodes=1,
-            nproc_per_node=processes,
-            run_id=uuid.uuid4().hex,
-            rdzv_backend="c10d",
-            rdzv_endpoint=f"localhost:{_free_port()}",
-            max_restarts=0,
-        )
         try:
-            results: dict[int, TrialResult] = elastic_launch(config, _run_or_exit)(job, folder)
-        except ChildFailedError as error:
+            spawn(_run_or_exit, (processes, job, folder), nprocs=processes)  # type: ignore[no-untyped-call]
+        except ProcessException as error:
             return _first_failure(Path(folder), error)
-    return results[0]
+        return TrialResult.from_dict(read_json(_result_file(Path(folder), 0)))
 
 
-def _run_or_exit(job: TrialJob, folder: str) -> TrialResult:
-    """Train; where the trial failed, leave its result in the folder and end the process.
+def _run_or_exit(rank: int, size: int, job: TrialJob, folder: str) -> None:
+    """Train, and leave the result in the folder; where the trial failed, end the process.
 
     The others wait for this one's gradients and would do so for ever; the launcher ends them once one has failed.
     """
+    enter_group(rank, size, folder, job.device)
     result = job.run()
-    if result.outcome in ("completed", "stopped"):
-        return result
-    rank = int(os.environ["RANK"])
-    Path(folder, f"{rank}.pickle").write_bytes(pickle.dumps(result))
-    raise SystemExit(1)
+    write_json(_result_file(Path(folder), rank), result.to_dict())
+    if result.outcome not in ("completed", "stopped"):
+        raise SystemExit(1)
 
 
-def _first_failure(folder: Path, error: ChildFailedError) -> TrialResult:
-    files = sorted(folder.glob("*.pickle"), key=lambda path: path.stat().st_mtime_ns)
-    for path in files:
-        result: TrialResult = pickle.loads(path.read_bytes())  # noqa: S301 - written by our own child process
-        return result
-    rank, failure = error.get_first_failure()
-    return TrialResult(
-        outcome="failed",
-        cause="worker_lost",
-        reason=f"Process {rank} ended with exit code {failure.exitcode} before it had a result.",
-    )
+def _result_file(folder: Path, rank: int) -> Path:
+    return folder / f"{rank}.json"
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        return int(probe.getsockname()[1])
+def _first_failure(folder: Path, error: ProcessException) -> TrialResult:
+    for path in sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime_ns):
+        result = TrialResult.from_dict(read_json(path))
+        if result.outcome not in ("completed", "stopped"):
+            return result
+    return TrialResult("failed", "worker_lost", f"{died(error)} before it had a result.")

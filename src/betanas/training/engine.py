@@ -1,4 +1,4 @@
-"""The trial engine: trains one network after another on images that stay on the device."""
+"""The trial engine: trains one network after another on images that stay on the device, or are streamed to it."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ import torch
 from torch import nn
 
 from betanas.blueprint import Blueprint
-from betanas.data.images import Splits
+from betanas.data.images import ImageSet, Splits
+from betanas.data.streaming import StreamedImages, StreamedSplits
 from betanas.errors import BlueprintError
 from betanas.training.augmentation import Standardise
 from betanas.training.budget import Budget
 from betanas.training.device import (
     describe_device,
+    free_memory,
     keep_freed_memory,
     peak_memory,
     release_memory,
     reset_peak_memory,
     resolve_device,
 )
-from betanas.training.failure import describe_failure
+from betanas.training.failure import Failure, describe_failure
 from betanas.training.processes import OneProcess, Processes
 from betanas.training.recipe import Recipe
 from betanas.training.result import Cause, CurvePoint, Outcome, TrialResult
@@ -30,15 +32,22 @@ from betanas.training.run import Material, TrainingRun
 
 __all__ = ["TrialEngine", "resolve_device"]
 
+# Images of a stream that its channels' statistics are taken from: many more would not change the second digit.
+_SAMPLE = 2048
+
+# Of a GPU's free memory, for the images: the rest is the network's.
+_SHARE_OF_DEVICE = 0.5
+
 
 class TrialEngine:
     """Trains networks under a budget, one after another.
 
-    The images are put on the device once; a trial then needs its network alone, so that the next one starts
-    within a fraction of a second.
+    Images in memory are put on the device once, where they fit; a trial then needs its network alone, so that the next
+    one starts within a fraction of a second. Others come to the device batch by batch, those that are streamed from
+    processes that decode ahead.
 
     Args:
-        splits: what to train and judge on.
+        splits: what to train and judge on, in memory or streamed (`betanas.data.open_splits`).
         resolution: side of the networks' input, in pixels.
         recipe: how to train.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
@@ -52,7 +61,7 @@ class TrialEngine:
 
     def __init__(
         self,
-        splits: Splits,
+        splits: Splits | StreamedSplits,
         *,
         resolution: int,
         recipe: Recipe,
@@ -68,14 +77,24 @@ class TrialEngine:
             keep_freed_memory()
         self.recipe = recipe if batch_size is None else recipe.with_settings(batch_size=batch_size)
         self._processes = processes
-        train = splits.train.to(self.device)
+        together = self.recipe.batch_size * processes.share.size
+        self._compiled: tuple[tuple[int, ...], ...] = ()
+        train = _placed(splits.train, self.device)
+        some = train.sample(max(_SAMPLE, together)) if isinstance(train, StreamedImages) else train
         self.material = Material(
+            device=self.device,
             train=train,
-            validation=splits.validation.to(self.device),
-            num_classes=len(splits.classes),
+            validation=_placed(splits.validation, self.device),
+            first=some.subset(torch.arange(min(together, len(some)))) if some is not train else train,
+            classes=splits.classes,
             resolution=resolution,
-            standardise=Standardise(train.images, self.recipe),
+            standardise=Standardise(some.images, self.recipe, device=self.device),
         )
+
+    @property
+    def processes(self) -> Processes:
+        """Those that train every network together."""
+        return self._processes
 
     def run(
         self,
@@ -103,7 +122,7 @@ class TrialEngine:
             BlueprintError: the blueprint is of another resolution, or other images, than the engine's.
         """
         material = self.material
-        expected = (material.resolution, material.train.images.shape[1], material.num_classes)
+        expected = (material.resolution, material.in_channels, material.num_classes)
         if (blueprint.resolution, blueprint.in_channels, blueprint.num_classes) != expected:
             raise BlueprintError(
                 "A blueprint must have the resolution, channels and classes of the images it is trained on: "
@@ -130,20 +149,34 @@ class TrialEngine:
             on_point: as in `run`.
             on_end: called with the run after its last evaluation, if it got there.
         """
-        trial = _Trial(self.device)
+        trial = _Trial(self.device, self._processes.share.size)
         cuda = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=cuda), torch.backends.cudnn.flags(benchmark=True, allow_tf32=True):
             points = self._points(trial, build, budget, seed)
-            while (point := trial.next_point(points)) is not None:
-                if on_point is not None and not self._all_agree(on_point(point)):
-                    trial.stop()
-                    break
-            if on_end is not None and trial.run is not None and trial.outcome == "completed":
-                on_end(trial.run)
+            try:
+                while (point := trial.next_point(points)) is not None:
+                    if on_point is not None and not self._all_agree(on_point(point)):
+                        trial.stop()
+                        break
+                if on_end is not None and trial.run is not None and trial.outcome == "completed":
+                    on_end(trial.run)
+            finally:
+                trial.close()
         result = trial.result()
         del points, trial
         release_memory(self.device)
         return result
+
+    def _forget_others(self, network: nn.Module) -> None:
+        """Keep what torch compiled if it was for a network like this one.
+
+        It remembers a few networks and resolutions alone, and beyond them quietly compiles no more. What it compiled
+        once is also on disk, where a later trial finds it.
+        """
+        shapes = tuple(tuple(parameter.shape) for parameter in network.parameters())
+        if shapes != self._compiled:
+            torch.compiler.reset()
+            self._compiled = shapes
 
     def _all_agree(self, goes_on: bool) -> bool:
         """Whether every process goes on: one that stopped alone would leave the others waiting for it."""
@@ -152,6 +185,8 @@ class TrialEngine:
     def _points(self, trial: _Trial, build: Callable[[], nn.Module], budget: Budget, seed: int) -> Iterator[CurvePoint]:
         torch.manual_seed(seed)
         network = build().to(self.device)
+        if self.recipe.compile:
+            self._forget_others(network)
         # Every process starts from the same weights; what stochastic depth drops differs between them.
         torch.manual_seed(seed + self._processes.share.rank)
         run = TrainingRun(network, self.material, self.recipe, budget, seed=seed, processes=self._processes)
@@ -162,10 +197,11 @@ class TrialEngine:
 class _Trial:
     """What is known of a trial while it runs."""
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, processes: int) -> None:
         self.run: TrainingRun | None = None
         self.outcome: Outcome = "completed"
         self._device = device
+        self._processes = processes
         self._cause: Cause = ""
         self._reason = ""
         self._curve: list[CurvePoint] = []
@@ -177,13 +213,26 @@ class _Trial:
         try:
             point = next(points, None)
         except Exception as error:
-            steps = self.run.clock.steps if self.run is not None else 0
-            failure = describe_failure(error, device=self._device, steps=steps)
+            failure = self._described(error)
             self.outcome, self._cause, self._reason = failure.outcome, failure.cause, failure.reason
             return None
         if point is not None:
             self._curve.append(point)
         return point
+
+    def _described(self, error: Exception) -> Failure:
+        steps = self.run.clock.steps if self.run is not None else 0
+        try:
+            return describe_failure(error, device=self._device, steps=steps)
+        except RuntimeError as reader_lost:
+            # torch tells of a dead reader from a signal's handler, which may strike while what its death first broke is
+            # being described.
+            return describe_failure(reader_lost, device=self._device, steps=steps)
+
+    def close(self) -> None:
+        """Let go of what the run holds beside memory."""
+        if self.run is not None:
+            self.run.close()
 
     def stop(self) -> None:
         """Note that the caller ended the trial."""
@@ -198,7 +247,7 @@ class _Trial:
             curve=tuple(self._curve),
             wall_seconds=time.perf_counter() - self._started,
             peak_memory=peak_memory(self._device),
-            device=describe_device(self._device),
+            device=describe_device(self._device, processes=self._processes),
         )
         if self.run is None:
             return found
@@ -213,3 +262,10 @@ class _Trial:
             epochs=clock.epochs,
             images_per_second=images / clock.seconds if clock.seconds > 0 else None,
         )
+
+
+def _placed(images: ImageSet | StreamedImages, device: torch.device) -> ImageSet | StreamedImages:
+    """Images in memory, on the device where they fit there; images on disk as they are."""
+    if not isinstance(images, ImageSet) or images.images.nbytes > _SHARE_OF_DEVICE * free_memory(device):
+        return images
+    return images.to(device)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from betanas.data.images import ImageSet
+from betanas.data.images import Images
 from betanas.training.augmentation import Standardise
 from betanas.training.batches import ALONE, Share
 from betanas.training.resample import resize
@@ -37,10 +37,11 @@ class Score:
 
 def evaluate(
     network: nn.Module,
-    images: ImageSet,
+    images: Images,
     *,
     standardise: Standardise,
     resolution: int,
+    device: torch.device | str = "cpu",
     channels_last: bool = False,
     autocast: torch.dtype | None = None,
     flip: bool = False,
@@ -50,9 +51,10 @@ def evaluate(
 
     Args:
         network: in evaluation mode.
-        images: what it is judged on.
+        images: what it is judged on, in memory or streamed.
         standardise: as in training.
         resolution: side of the network's input, in pixels.
+        device: the network's.
         channels_last: memory layout of the batches.
         autocast: type to compute in, None for the weights' own.
         flip: whether to average the logits over each image and its mirror image.
@@ -62,16 +64,15 @@ def evaluate(
         Float64, shape [4]: correct first choices, correct among five, summed loss, images. Sums of several
         processes add up.
     """
-    device = images.images.device
+    device = torch.device(device)
     memory_format = torch.channels_last if channels_last else torch.contiguous_format
-    own = torch.arange(share.rank, len(images), share.size, device=device)
+    own = torch.arange(share.rank, len(images), share.size)
     batch_size = max(16, min(256, _PIXELS // resolution**2))
     # MPS has no float64.
     exact = torch.float32 if device.type == "mps" else torch.float64
     sums = torch.zeros(4, dtype=exact, device=device)
     with torch.inference_mode(), torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
-        for indices in torch.split(own, batch_size):
-            batch = images.subset(indices)
+        for batch in images.batches(torch.split(own, batch_size), device=device):
             inputs = standardise(resize(batch.images.float(), resolution)).contiguous(memory_format=memory_format)
             logits = network(inputs).float()
             if flip:

@@ -22,6 +22,9 @@ _OUT_OF_MEMORY = (
     "CUDNN_STATUS_ALLOC_FAILED",
 )
 
+# How torch says that a process which decodes streamed images has died; the signal can reach us between any two steps.
+_READER_LOST = "DataLoader worker"
+
 
 class NonFiniteLossError(ArithmeticError):
     """The training loss became infinite or not a number."""
@@ -52,8 +55,11 @@ def describe_failure(error: Exception, *, device: torch.device, steps: int) -> F
         return Failure("failed", "host_memory", f"The machine's memory ran out: {message}")
     if isinstance(error, NonFiniteLossError):
         return Failure("failed", "non_finite", f"After {steps} steps {message}.")
-    if isinstance(error, DataError):
+    if isinstance(error, DataError) or (isinstance(error, RuntimeError) and _READER_LOST in message):
         return Failure("failed", "data", message)
+    if isinstance(error, (ConnectionError, EOFError)):
+        # Its socket can tell before the signal does.
+        return Failure("failed", "data", f"A process that decodes images was lost: {message}")
     place = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{Path(place.filename).name}, line {place.lineno}, in {place.name}"
     return Failure("failed", "exception", f"{type(error).__name__}: {message} ({where})")

@@ -13,6 +13,8 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from betanas.errors import RecipeError
+
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file under another name, bring it to the disk, and only then give it its own name."""
@@ -42,7 +44,12 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def read_tensors(path: Path, device: torch.device | None = None) -> dict[str, Tensor]:
-    """Read what `write_tensors` wrote."""
+    """Read what `write_tensors` wrote.
+
+    Raises:
+        OSError: the file is missing.
+        SafetensorError: it is damaged or something else, such as a pickled checkpoint of torch's, which is not read.
+    """
     tensors: dict[str, Tensor] = load_file(path, device=str(device or "cpu"))
     return tensors
 
@@ -51,3 +58,14 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read what `write_json` wrote."""
     document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return document
+
+
+def file_in(folder: Path, name: object) -> Path:
+    """A file that a document names, in the document's own folder.
+
+    Raises:
+        RecipeError: the name leads out of the folder.
+    """
+    if not isinstance(name, str) or name in ("", "..") or Path(name).name != name:
+        raise RecipeError("A training's files must lie in its own folder.", value=name)
+    return folder / name

@@ -9,17 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from betanas.data.images import ImageSet
+from betanas.data.images import Images
 from betanas.errors import RecipeError
 from betanas.training.budget import Budget
 from betanas.training.checkpoint import load_checkpoint, random_state, save_checkpoint, set_random_state
+from betanas.training.compression import Compression
 from betanas.training.device import describe_device, peak_memory, reset_peak_memory
 from betanas.training.engine import TrialEngine
 from betanas.training.evaluation import Score
 from betanas.training.failure import NonFiniteLossError
-from betanas.training.files import read_json, read_tensors, write_json, write_tensors
+from betanas.training.files import file_in, read_json, read_tensors, write_json, write_tensors
 from betanas.training.result import CurvePoint
 from betanas.training.run import TrainingRun
 from betanas.training.tracking import NoTracker, Tracker
@@ -46,6 +47,8 @@ class LongPlan:
         budget: at most so long, as typed.
         seed: of weights, order and augmentation.
         patience: evaluations without a better validation top-1 after which training ends; 0 never ends it early.
+        processes: how many train it together, each with the recipe's batch size.
+        compression: of the gradients between them.
     """
 
     architecture: Mapping[str, Any]
@@ -55,6 +58,15 @@ class LongPlan:
     budget: str
     seed: int = 0
     patience: int = 0
+    processes: int = 1
+    compression: Compression = "none"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as plain data, ready for JSON; of one process, without what is about several."""
+        document = asdict(self)
+        if self.processes == 1:
+            del document["processes"], document["compression"]
+        return document
 
 
 @dataclass(frozen=True)
@@ -100,6 +112,10 @@ class LongTraining:
     training ends with the numbers it would have ended with uninterrupted (bit for bit on a CPU, where the budget is
     not in seconds).
 
+    Several processes make one training each with the same arguments; the first of them writes. Among more than two
+    the first step after a start can round gradients otherwise than it did uninterrupted, since they are summed in
+    another order.
+
     Args:
         folder: of this training alone.
         plan: what is trained.
@@ -108,7 +124,7 @@ class LongTraining:
         tracker: told of every evaluation.
 
     Raises:
-        RecipeError: the folder holds a training with another plan.
+        RecipeError: the folder holds a training with another plan, or its compression cannot be resumed.
     """
 
     def __init__(
@@ -125,19 +141,27 @@ class LongTraining:
         self._engine = engine
         self._build = build
         self._tracker = tracker or NoTracker()
-        document = json.loads(json.dumps(asdict(plan)))
+        self._processes = engine.processes
+        self._writes = engine.processes.share.rank == 0
+        if plan.compression == "powersgd":
+            raise RecipeError(
+                "A long training must be able to go on exactly, and PowerSGD remembers what it has left out.",
+                value=plan.compression,
+                hint="Compress by fp16 or bf16.",
+            )
+        document = json.loads(json.dumps(plan.to_dict()))
         if (folder / _PLAN).exists():
             stored = read_json(folder / _PLAN)
-            differing = [name for name in document if stored.get(name) != document[name]]
+            differing = [name for name in {**document, **stored} if stored.get(name) != document.get(name)]
             if differing:
                 raise RecipeError(
                     f"The folder {folder} holds a training with another {' and '.join(differing)}.",
                     hint="Type the same command as before to go on with it, or give another folder.",
                 )
-        else:
+        elif self._writes:
             write_json(folder / _PLAN, document)
 
-    def run(self, *, test: ImageSet | None, on_point: Callable[[CurvePoint], None] | None = None) -> LongResult:
+    def run(self, *, test: Images | None, on_point: Callable[[CurvePoint], None] | None = None) -> LongResult:
         """Train to the end, or go on doing so; a training that has ended gives its stored result.
 
         Args:
@@ -154,13 +178,18 @@ class LongTraining:
         cuda = [device] if device.type == "cuda" else []
         with torch.random.fork_rng(devices=cuda), torch.backends.cudnn.flags(benchmark=True, allow_tf32=True):
             torch.manual_seed(self._plan.seed)
+            network = self._build().to(device)
+            if self._processes.share.size > 1:
+                # They start from the same weights; what stochastic depth drops differs between them.
+                torch.manual_seed(self._plan.seed + self._processes.share.rank)
             run = TrainingRun(
-                self._build().to(device),
+                network,
                 self._engine.material,
                 # The best weights are chosen among evaluations, so all of them look at all images.
                 self._engine.recipe.with_settings(interim_images=0),
                 Budget.parse(self._plan.budget),
                 seed=self._plan.seed,
+                processes=self._processes,
             )
             progress = self._restore(run)
             try:
@@ -171,6 +200,8 @@ class LongTraining:
                     value=f"a loss that is not after {run.clock.steps} steps",
                     hint="Lower the recipe's learning_rate, or set clip_norm = 1.0.",
                 ) from error
+            finally:
+                run.close()
             result = self._conclude(run, progress, ending, test)
         self._tracker.close()
         return result
@@ -193,20 +224,30 @@ class LongTraining:
                 return "patience"
         return "budget"
 
+    def _wait_for_all(self) -> None:
+        """Let the first process finish writing: what the others waited for it in a step would count as training."""
+        self._processes.maximum(0.0)
+
     def _out_of_patience(self, progress: _Progress) -> bool:
         return 0 < self._plan.patience <= progress.since_best
 
     def _keep(self, run: TrainingRun, step: int) -> str:
         name = f"best-{step:09d}.safetensors"
-        write_tensors(self._folder / name, run.evaluated_network.state_dict())
+        if self._writes:
+            write_tensors(self._folder / name, run.evaluated_network.state_dict())
         return name
 
     def _save(self, run: TrainingRun, progress: _Progress) -> None:
-        state = {"run": run.state_dict(), "random": random_state(self._engine.device)}
-        save_checkpoint(self._folder, state, step=run.clock.steps, notes=asdict(progress))
-        for old in self._folder.glob("best-*.safetensors"):
-            if old.name != progress.best_file:
-                old.unlink(missing_ok=True)
+        random = random_state(self._engine.device)
+        if self._processes.share.size > 1:
+            random = {name: torch.stack(self._processes.gather(own)) for name, own in random.items()}
+        state = {"run": run.state_dict(), "random": random}
+        if self._writes:
+            save_checkpoint(self._folder, state, step=run.clock.steps, notes=asdict(progress))
+            for old in self._folder.glob("best-*.safetensors"):
+                if old.name != progress.best_file:
+                    old.unlink(missing_ok=True)
+        self._wait_for_all()
 
     def _restore(self, run: TrainingRun) -> _Progress:
         found = load_checkpoint(self._folder)
@@ -214,13 +255,18 @@ class LongTraining:
             return _Progress()
         state, notes = found
         run.load_state_dict(state["run"])
-        set_random_state(state["random"], self._engine.device)
+        random = state["random"]
+        if self._processes.share.size > 1:
+            # Cloned, since torch reads a generator's state from the beginning of the memory behind a tensor.
+            random = {name: each[self._processes.share.rank].clone() for name, each in random.items()}
+        set_random_state(random, self._engine.device)
         return _Progress(**{**notes, "curve": [CurvePoint(**point) for point in notes["curve"]]})
 
-    def _conclude(self, run: TrainingRun, progress: _Progress, ending: str, test: ImageSet | None) -> LongResult:
-        tensors = read_tensors(self._folder / progress.best_file, self._engine.device)
+    def _conclude(self, run: TrainingRun, progress: _Progress, ending: str, test: Images | None) -> LongResult:
+        tensors = read_tensors(file_in(self._folder, progress.best_file), self._engine.device)
         run.evaluated_network.load_state_dict(tensors)
-        score = run.score(test.to(self._engine.device)) if test is not None else None
+        self._wait_for_all()  # before the first of them removes the file
+        score = run.score(test) if test is not None else None
         last = progress.curve[-1]
         result = LongResult(
             ending=ending,
@@ -234,18 +280,26 @@ class LongTraining:
             training_seconds=last.seconds,
             images_per_second=last.step * run.images_per_step / last.seconds if last.seconds > 0 else 0.0,
             peak_memory=peak_memory(self._engine.device),
-            device=describe_device(self._engine.device),
+            device=describe_device(self._engine.device, processes=self._processes.share.size),
             curve=tuple(progress.curve),
         )
-        standardise = self._engine.material.standardise
+        if self._writes:
+            self._publish(result, tensors)
+        return result
+
+    def _publish(self, result: LongResult, tensors: Mapping[str, Tensor]) -> None:
+        material = self._engine.material
         write_tensors(self._folder / NETWORK, tensors)
         write_json(
             self._folder / SIDECAR,
             {
                 "format": 1,
-                **json.loads(json.dumps(asdict(self._plan))),
-                "scale": standardise.scale.tolist(),
-                "offset": standardise.offset.tolist(),
+                **json.loads(json.dumps(self._plan.to_dict())),
+                "classes": list(material.classes),
+                "in_channels": material.in_channels,
+                "stored_side": material.side,
+                "scale": material.standardise.scale.tolist(),
+                "offset": material.standardise.offset.tolist(),
                 "top1": result.top1,
                 "test_top1": result.test_top1,
             },
@@ -253,7 +307,6 @@ class LongTraining:
         write_json(self._folder / _RESULT, asdict(result))
         for leftover in (*self._folder.glob("checkpoint*"), *self._folder.glob("best-*.safetensors")):
             leftover.unlink(missing_ok=True)
-        return result
 
 
 @dataclass

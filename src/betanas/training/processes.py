@@ -34,6 +34,10 @@ class Processes(Protocol):
         """Replace every tensor, in place, by its mean over all processes."""
         ...
 
+    def gather(self, tensor: Tensor) -> list[Tensor]:
+        """All processes' tensors, of one shape, in the order of their numbers."""
+        ...
+
 
 class OneProcess:
     """A run on its own."""
@@ -54,3 +58,7 @@ class OneProcess:
 
     def average(self, tensors: Sequence[Tensor]) -> None:
         """Nothing: a single process's tensors are their own mean."""
+
+    def gather(self, tensor: Tensor) -> list[Tensor]:
+        """The tensor itself."""
+        return [tensor]

@@ -185,6 +185,23 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
     return Recipe.from_dict(_settings(text, seen=()))
 
 
+def recipe_for(name_or_path: str | Path, *, mirror_safe: bool, flip: bool | None = None) -> Recipe:
+    """The recipe of a name or file as it is used on certain images: without mirror images where those would lie.
+
+    Args:
+        name_or_path: as in `load_recipe`.
+        mirror_safe: whether an image's mirror image is still of its class (`DataSource.mirror_safe`).
+        flip: what the user says about it, which counts more: True keeps what the recipe does; None says nothing.
+
+    Raises:
+        RecipeError: as of `load_recipe`.
+    """
+    recipe = load_recipe(name_or_path)
+    if mirror_safe if flip is None else flip:
+        return recipe
+    return recipe.with_settings(flip=0.0, test_flip=False)
+
+
 def _settings(name: str, *, seen: tuple[str, ...], beside: Path | None = None) -> dict[str, Any]:
     if name in seen:
         raise RecipeError("Recipes must not extend each other in a circle.", value=" -> ".join((*seen, name)))

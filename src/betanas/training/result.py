@@ -52,7 +52,8 @@ class TrialResult:
         steps: optimiser steps.
         epochs: passes over the training set.
         images_per_second: training images a training second.
-        peak_memory: bytes: allocated on the device where it has a counter, otherwise the process's resident peak.
+        peak_memory: bytes: allocated on the device where it has a counter, otherwise the process's resident peak; where
+            several processes trained together, the first one's.
         device: what it trained on, in words (`cpu (2 threads)`, `cuda:0 NVIDIA H100`).
     """
 

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 from torchvision.ops import StochasticDepth
 
-from betanas.data.images import ImageSet
+from betanas.data.images import Images
 from betanas.training.augmentation import Augmentation, Standardise
 from betanas.training.batches import BatchStream
 from betanas.training.budget import Budget
@@ -42,31 +42,40 @@ _WARM_UP_STEPS = 2
 
 @dataclass(frozen=True)
 class Material:
-    """What runs share: images on the device, and how they are prepared.
+    """What runs share: images, and how they are prepared.
 
     Attributes:
-        train: what is trained on.
-        validation: what runs are judged on.
-        num_classes: classes to tell apart.
+        device: where the training happens.
+        train: what is trained on: on the device, in the machine's memory, or streamed from disk.
+        validation: what runs are judged on, likewise.
+        first: what the steps before the clock train on: the training images, or a few of them where those are streamed.
+        classes: their names, in label order.
         resolution: side of the network's input, in pixels.
         standardise: from bytes to the network's floats.
     """
 
-    train: ImageSet
-    validation: ImageSet
-    num_classes: int
+    device: torch.device
+    train: Images
+    validation: Images
+    first: Images
+    classes: tuple[str, ...]
     resolution: int
     standardise: Standardise
 
     @property
-    def device(self) -> torch.device:
-        """Where the images are, and the training happens."""
-        return self.train.images.device
+    def num_classes(self) -> int:
+        """Classes to tell apart."""
+        return len(self.classes)
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of the images."""
+        return self.train.shape[1]
 
     @property
     def side(self) -> int:
         """Side of the stored images, in pixels."""
-        return self.train.images.shape[-1]
+        return self.train.shape[-1]
 
 
 class TrainingRun:
@@ -115,7 +124,7 @@ class TrainingRun:
         self._parameters = [p for p in network.parameters() if p.requires_grad]
         self._optimizer = build_optimizer(network, recipe, self._device)
         self._rate = Rate(self._optimizer, recipe)
-        self._stream = self._new_stream(seed)
+        self._stream = self._new_stream(material.train, seed)
         self._loss = torch.zeros((), device=self._device)
         self._loss_steps = 0
         self._judged_step = -1
@@ -152,6 +161,9 @@ class TrainingRun:
             NonFiniteLossError: the loss became infinite or not a number.
         """
         clock = self.clock
+        # What decodes is started, and every process has a batch in hand, before the clock is.
+        self._stream.start()
+        self.processes.maximum(0.0)
         while clock.goes_on():
             clock.start()
             due = self._evaluations_due()
@@ -186,7 +198,11 @@ class TrainingRun:
             accuracy=score.top1,
         )
 
-    def score(self, images: ImageSet) -> Score:
+    def close(self) -> None:
+        """End the processes that decode, where images are streamed."""
+        self._stream.close()
+
+    def score(self, images: Images) -> Score:
         """How well the evaluated network does on images."""
         network = self.evaluated_network.eval()
         # Each process has seen its own images alone: norms are evaluated with the mean of their statistics.
@@ -196,6 +212,7 @@ class TrainingRun:
             images,
             standardise=self.material.standardise,
             resolution=self.material.resolution,
+            device=self._device,
             channels_last=self.recipe.channels_last,
             autocast=self._autocast,
             flip=self.recipe.test_flip,
@@ -205,7 +222,12 @@ class TrainingRun:
         return score_of(self.processes.total(sums), num_classes=self.material.num_classes)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that decides how the run goes on, at an evaluation."""
+        """Everything that decides how the run goes on, at an evaluation; all processes are to ask for it.
+
+        It is the same in all of them: their norms' statistics, the one thing in which their networks differ, are
+        replaced by the mean.
+        """
+        self.processes.average([buffer for buffer in self.network.buffers() if buffer.is_floating_point()])
         return {
             "network": self.network.state_dict(),
             "average": self._average.network.state_dict() if self._average is not None else {},
@@ -231,14 +253,15 @@ class TrainingRun:
         self.clock.load_state_dict(state["clock"])
         self._judged_step = self.clock.steps
 
-    def _new_stream(self, seed: int) -> BatchStream:
+    def _new_stream(self, images: Images, seed: int) -> BatchStream:
         augmentation = Augmentation(self.recipe, self.material.standardise, side=self.material.side)
         return BatchStream(
-            self.material.train,
+            images,
             augmentation,
             batch_size=self.recipe.batch_size,
             seed=seed,
             share=self.processes.share,
+            device=self._device,
         )
 
     def _step(self) -> None:
@@ -270,7 +293,7 @@ class TrainingRun:
         are afterwards what they were before.
         """
         before = copy.deepcopy(self.network.state_dict())
-        stream = self._new_stream(seed)
+        stream = self._new_stream(self.material.first, seed)
         cuda = [self._device] if self._device.type == "cuda" else []
         # A processor chooses no kernels by trial: one resolution is enough, and the next trial starts sooner.
         sizes = self._sizes if self._device.type != "cpu" or self.recipe.compile else self._sizes[:1]
@@ -302,7 +325,7 @@ class TrainingRun:
             raise NonFiniteLossError("the training loss became infinite or not a number")
 
 
-def _interim(validation: ImageSet, count: int) -> ImageSet:
+def _interim(validation: Images, count: int) -> Images:
     """The images of interim evaluations: drawn once and for all, so that the curves of all trials compare."""
     if count == 0 or count >= len(validation):
         return validation
