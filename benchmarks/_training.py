@@ -64,6 +64,9 @@ class Journal:
             for line in self._path.read_text(encoding="utf-8").splitlines():
                 self._read(line)
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._found
+
     def once(self, key: str, measure: Callable[[], Any]) -> Any:
         """The measurement of this name: from the journal, or made now and written there."""
         if key not in self._found:

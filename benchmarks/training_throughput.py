@@ -27,10 +27,15 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--compile", action="store_true", help="compile `fast`'s network")
+    parser.add_argument(
+        "--full-resolution", action="store_true", help="without `fast`'s smaller images in the first part of the budget"
+    )
     options = parser.parse_args()
     repeats, steps = (2, 4) if options.quick else (options.repeats, options.steps)
     splits = random_splits(side=32)
     recipe = load_recipe("fast").with_settings(evaluations=1, compile=options.compile)
+    if options.full_resolution:
+        recipe = recipe.with_settings(progressive_start=1.0)
     engine = TrialEngine(
         splits,
         resolution=options.resolution,
@@ -73,7 +78,8 @@ def main() -> None:
         }
     device = "gpu" if engine.device.type == "cuda" else "cpu"
     write_record(
-        f"training_throughput_{device}_r{options.resolution}{'_quick' if options.quick else ''}",
+        f"training_throughput_{device}_r{options.resolution}"
+        f"{'_full' if options.full_resolution else ''}{'_quick' if options.quick else ''}",
         conditions={
             "device": describe_device(engine.device),
             "threads": torch.get_num_threads(),
