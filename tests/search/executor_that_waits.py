@@ -1,4 +1,4 @@
-"""A search that starts a worker, prints its process id and waits to be killed."""
+"""A search that starts a worker of two processes, prints their process ids and waits to be killed."""
 
 import time
 
@@ -16,10 +16,10 @@ setup = WorkerSetup(
     recipe=bn.load_recipe("fast").to_dict(),
     batch_size=64,
 )
-with LocalExecutor(setup, ExecutorSettings(devices=("cpu",))) as executor:
+with LocalExecutor(setup, ExecutorSettings(devices=("cpu",), per_trial_devices=2)) as executor:
     while not executor.idle:
         executor.poll(0.5)
-    process = executor._seats[0].process
-    assert process is not None
-    print(process.pid, flush=True)
+    group = executor._seats[0].group
+    assert group is not None
+    print(*(process.pid for process in group.processes), flush=True)
     time.sleep(600)

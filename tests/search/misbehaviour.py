@@ -20,7 +20,7 @@ from betanas.blueprint import Blueprint
 
 MISBEHAVIOUR_FILE = Path(__file__)
 
-KINDS = ("hang", "allocate", "segfault", "raise", "nan", "flood", "exit", "killed", "out_of_memory")
+KINDS = ("hang", "allocate", "segfault", "raise", "nan", "flood", "exit", "killed", "out_of_memory", "raise_in_second")
 LATENT = {kind: 9001 + place for place, kind in enumerate(KINDS)}
 
 _real_build = betanas.models.build
@@ -48,7 +48,7 @@ def act(kind: str) -> None:
             hoard.append(bytearray(os.urandom(1) * 50_000_000))
     elif kind == "segfault":
         ctypes.string_at(0)
-    elif kind == "raise":
+    elif kind == "raise" or (kind == "raise_in_second" and os.environ.get("RANK") == "1"):
         raise RuntimeError("this network is broken on purpose")
     elif kind == "flood":
         line = b"x" * 999_999 + b"\n"

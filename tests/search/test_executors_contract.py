@@ -29,12 +29,14 @@ from betanas.search.executors.base import (
     TrialStarted,
     WorkerSetup,
 )
-from betanas.search.executors.local import LocalExecutor, plan_slots
+from betanas.search.executors.local import LocalExecutor
 from betanas.search.executors.registry import make_executor
+from betanas.search.executors.slots import plan_slots
 from betanas.training.result import TrialResult
 
 IN_THIS_PROCESS = ("inline",)
 IN_PROCESSES = ("local",)
+ON_A_CLUSTER = ("ray",)
 
 
 def settings(tmp_path: Path, **values: object) -> ExecutorSettings:
@@ -77,11 +79,13 @@ def train(executor: Executor, wanted: TrialJob) -> TrialResult:
     return ended[0].result
 
 
-@pytest.fixture(scope="module", params=[*IN_THIS_PROCESS, *IN_PROCESSES])
+@pytest.fixture(scope="module", params=[*IN_THIS_PROCESS, *IN_PROCESSES, *ON_A_CLUSTER])
 def executor(
     request: pytest.FixtureRequest, digits_setup: WorkerSetup, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Executor]:
-    made = make_executor(request.param, digits_setup, settings(tmp_path_factory.mktemp("executor")))
+    if request.param in ON_A_CLUSTER:
+        request.getfixturevalue("ray_cluster")  # it has room for this worker and one more
+    made = make_executor(request.param, digits_setup, settings(tmp_path_factory.mktemp("executor"), workers=1))
     with made:
         yield made
 
@@ -151,8 +155,9 @@ class TestExecutorsWithProcesses:
         self, local: LocalExecutor, digits_blueprint: Blueprint
     ) -> None:
         submit_when_idle(local, job(digits_blueprint, 0, kind="hang", budget="1s"))
-        worker = local._seats[0].process
-        assert worker is not None
+        group = local._seats[0].group
+        assert group is not None
+        (worker,) = group.processes
         began = time.monotonic()
         ended = [event for event in until_ended(local, 0) if isinstance(event, TrialEnded)]
         assert ended[0].result.cause == "timeout"
@@ -183,14 +188,16 @@ class TestExecutorsWithProcesses:
         script = Path(__file__).with_name("executor_that_waits.py")
         search = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
         assert search.stdout is not None
-        worker = int(search.stdout.readline())
-        assert psutil.pid_exists(worker)
+        workers = [int(word) for word in search.stdout.readline().split()]
+        assert len(workers) == 2
+        assert all(psutil.pid_exists(worker) for worker in workers)
         search.send_signal(signal.SIGKILL)
         search.wait()
         deadline = time.monotonic() + 10
-        while psutil.pid_exists(worker) and psutil.Process(worker).status() != psutil.STATUS_ZOMBIE:
-            assert time.monotonic() < deadline, "an orphan holds its device"
-            time.sleep(0.05)
+        for worker in workers:
+            while psutil.pid_exists(worker) and psutil.Process(worker).status() != psutil.STATUS_ZOMBIE:
+                assert time.monotonic() < deadline, "an orphan holds its device"
+                time.sleep(0.05)
 
     def test_a_worker_that_cannot_start_says_why(self, digits_setup: WorkerSetup, tmp_path: Path) -> None:
         plugin = tmp_path / "plugin.py"

@@ -33,9 +33,12 @@ def worth_another_attempt(result: TrialResult, earlier: Sequence[tuple[str, str]
 
 
 def failing_steadily(records: Sequence[TrialRecord]) -> str:
-    """Why a search should not go on: its last trials all failed. Empty where it should."""
-    ended = sorted((record.ended, record.index, record) for record in records if record.ended is not None)
-    last = [record for _, _, record in ended[-MAX_FAILURES_IN_A_ROW:]]
+    """Why a search should not go on: its last trials all failed. Empty where it should.
+
+    Args:
+        records: of trials in the order in which they ended.
+    """
+    last = records[-MAX_FAILURES_IN_A_ROW:]
     if len(last) < MAX_FAILURES_IN_A_ROW or any(record.state != "failed" for record in last):
         return ""
     return f"The last {len(last)} trials all failed. The newest: {last[-1].reason}"

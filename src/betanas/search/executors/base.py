@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from betanas.blueprint import Blueprint
+from betanas.training.compression import Compression
 from betanas.training.result import CurvePoint, TrialResult
 
 
@@ -25,9 +26,10 @@ class WorkerSetup:
         validation_share: part of the training images kept for validation.
         split_seed: decides which.
         recipe: every setting of the training recipe.
-        batch_size: images per optimiser step.
+        batch_size: images per optimiser step and process.
         stoppable: whether the search wants to judge each curve point before training goes on.
         plugins: Python files of the user's to run first: they register data sources, blocks, whatever a trial needs.
+        compression: of the gradients, where several processes train a trial together.
     """
 
     data: str
@@ -40,6 +42,7 @@ class WorkerSetup:
     batch_size: int
     stoppable: bool = False
     plugins: tuple[str, ...] = ()
+    compression: Compression = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,8 @@ class ExecutorSettings:
     Attributes:
         devices: `auto`, or device names (`cpu`, `cuda:0`, ...).
         workers: trials at the same time; None for one a device (one in all on a CPU).
-        per_trial_devices: devices that one trial trains on together.
+        per_trial_devices: devices that one trial trains on together, with a process for each; on the processor,
+            processes that share a worker's cores.
         log_folder: where the trials' logs go; None for nowhere.
         log_bytes: the most that is kept of what one trial prints.
         patience: how long a trial may take.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import ClassVar
 
+from betanas.errors import DeviceError
 from betanas.search.executors.base import (
     Executor,
     ExecutorEvent,
@@ -28,6 +29,12 @@ class InlineExecutor(Executor):
     name: ClassVar[str] = "inline"
 
     def __init__(self, setup: WorkerSetup, settings: ExecutorSettings) -> None:
+        if settings.per_trial_devices != 1:
+            raise DeviceError(
+                "The inline executor trains in the search's own process, on one device.",
+                value=settings.per_trial_devices,
+                hint="Leave --executor out to train a trial on several.",
+            )
         super().__init__(setup, settings)
         self._runner: TrialRunner | None = None
         self._jobs: deque[TrialJob] = deque()

@@ -9,18 +9,50 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import deque
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 import psutil
 
 from betanas.search.executors.messages import Message, decode, encode
+from betanas.search.store.containment import open_unlinked
+from betanas.training.loopback import rank_environment
 
 # Lines of a worker's standard error that are kept to explain its death.
 _LAST_LINES = 20
 _EXIT_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A process's place among those that train every trial together.
+
+    Attributes:
+        rank: its number.
+        size: how many there are.
+        port: where they meet, on this machine alone.
+        listening: the file descriptor of a socket that listens there, for the first of them.
+    """
+
+    rank: int = 0
+    size: int = 1
+    port: int | None = None
+    listening: int | None = None
+
+    def arguments(self) -> list[str]:
+        """What a worker process is told on its command line."""
+        if self.size == 1:
+            return []
+        given = ["--rank", str(self.rank), "--ranks", str(self.size), "--port", str(self.port)]
+        return given if self.listening is None else [*given, "--listening", str(self.listening)]
+
+    def environment(self) -> dict[str, str]:
+        """What Accelerate reads, as torchrun would set it; what the processes tell each other stays on this machine."""
+        if self.size == 1:
+            return {}
+        return dict(rank_environment(self.rank, self.size))
 
 
 class WorkerProcess:
@@ -36,6 +68,7 @@ class WorkerProcess:
         cores: tuple[int, ...],
         environment: dict[str, str],
         log_bytes: int,
+        place: Place = Place(),
     ) -> None:
         self._outbox = outbox
         self._log_bytes = log_bytes
@@ -43,19 +76,21 @@ class WorkerProcess:
         self._log_room = 0
         self._log_lock = threading.Lock()
         self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
-        arguments = [sys.executable, "-m", "betanas.search.executors.worker", "--parent", str(os.getpid())]
+        arguments = [sys.executable, *_import_path()]
+        arguments += ["-m", "betanas.search.executors.worker", "--parent", str(os.getpid())]
         if cores:
             arguments += ["--cores", ",".join(map(str, cores))]
+        arguments += place.arguments()
         # A session of its own: Ctrl-C in the terminal goes to the search alone, and the whole group can be killed.
         self._process = subprocess.Popen(  # noqa: S603 - our own module with our own arguments
             arguments,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, **environment},
+            env={**os.environ, **environment, **place.environment()},
+            pass_fds=() if place.listening is None else (place.listening,),
             start_new_session=True,
         )
-        self.started = time.monotonic()
         threading.Thread(target=self._read_messages, daemon=True).start()
         self._stderr_reader = threading.Thread(target=self._read_errors, daemon=True)
         self._stderr_reader.start()
@@ -83,8 +118,9 @@ class WorkerProcess:
                 # A full or read-only disk must not cost the trial: it only loses its log.
                 with contextlib.suppress(OSError):
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    self._log = path.open("ab", buffering=0)
-                    self._log.write(header.encode() + b"\n")
+                    self._log = open_unlinked(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+                    if header:
+                        self._log.write(header.encode() + b"\n")
             self._log_room = self._log_bytes
 
     def memory(self) -> int:
@@ -98,7 +134,7 @@ class WorkerProcess:
         return total
 
     def kill(self) -> None:
-        """End the process and everything it started, at once."""
+        """End the process and everything it started, at once; `bury` waits for it."""
         # Children that made sessions of their own (data loader workers, ranks) are not in the group.
         with contextlib.suppress(psutil.Error):
             descendants = psutil.Process(self.pid).children(recursive=True)
@@ -107,6 +143,9 @@ class WorkerProcess:
                     process.kill()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
+
+    def bury(self) -> None:
+        """Wait until the killed process has gone, and close its log."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_EXIT_SECONDS)
         self.log_to(None, "")
@@ -152,6 +191,17 @@ class WorkerProcess:
             self._log_room -= len(piece)
             if self._log_room <= 0:
                 self._log.write(b"\n[the rest of this trial's output was left out]\n")
+
+
+def _import_path() -> list[str]:
+    """Keeps a worker from importing what lies in the working directory, as `-m` would, unless the search does so too.
+
+    That may be a stranger's study with a `torch.py` in it.
+    """
+    here = {""}
+    with contextlib.suppress(OSError):  # it was deleted
+        here.add(str(Path.cwd()))
+    return [] if here & set(sys.path) else ["-P"]
 
 
 def _pipe(stream: IO[bytes] | None) -> IO[bytes]:

@@ -1,17 +1,18 @@
-"""From a worker's set-up to results: opens the data once, then trains one trial after another on one device."""
+"""From a worker's set-up to results: opens the data once, then trains one trial after another."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
-from betanas.data import load_splits, open_source
+from betanas.data import open_source, open_splits
 from betanas.errors import DataError
 from betanas.search.executors.base import TrialJob, WorkerSetup
 from betanas.search.plugins import run_plugins
 from betanas.training.budget import Budget
 from betanas.training.device import describe_device
 from betanas.training.engine import TrialEngine
+from betanas.training.processes import OneProcess, Processes
 from betanas.training.recipe import Recipe
 from betanas.training.result import CurvePoint, TrialResult
 
@@ -19,7 +20,14 @@ from betanas.training.result import CurvePoint, TrialResult
 class TrialRunner:
     """Trains trials in this process, with data and device kept warm between them."""
 
-    def __init__(self, setup: WorkerSetup, *, device: str, threads: int | None) -> None:
+    def __init__(
+        self,
+        setup: WorkerSetup,
+        *,
+        device: str,
+        threads: int | None,
+        processes: Processes = OneProcess(),  # noqa: B008 - it has no state
+    ) -> None:
         run_plugins(setup.plugins)
         source = open_source(setup.data, root=Path(setup.data_root) if setup.data_root else None)
         if source.fingerprint != setup.data_fingerprint:
@@ -28,7 +36,7 @@ class TrialRunner:
                 value=setup.data,
                 hint="Put the images back as they were, or start a new study for the new ones.",
             )
-        splits = load_splits(
+        splits = open_splits(
             source,
             resolution=setup.resolution,
             seed=setup.split_seed,
@@ -41,12 +49,14 @@ class TrialRunner:
             device=device,
             batch_size=setup.batch_size,
             threads=threads,
+            processes=processes,
         )
+        self._count = processes.share.size
 
     @property
     def device(self) -> str:
         """What trials train on, in words."""
-        return describe_device(self._engine.device)
+        return describe_device(self._engine.device, processes=self._count)
 
     def run(self, job: TrialJob, on_point: Callable[[CurvePoint], bool]) -> TrialResult:
         """Train one trial; `on_point` is shown each curve point and says whether to go on."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import ctypes
+import gc
 import os
 import queue
 import signal
@@ -16,11 +17,17 @@ import sys
 import threading
 import traceback
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from betanas.errors import UserError
+from betanas.search.executors.base import WorkerSetup
 from betanas.search.executors.messages import Message, decode, encode, read_job, read_setup
+from betanas.search.executors.process import Place
+from betanas.search.executors.refusals import write_refusal
 from betanas.training.result import CurvePoint
+
+if TYPE_CHECKING:
+    from betanas.search.executors.runner import TrialRunner
 
 # How long a curve point waits for the search's verdict; training goes on without one.
 _VERDICT_SECONDS = 10.0
@@ -33,6 +40,10 @@ def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--parent", type=int, required=True)
     arguments.add_argument("--cores", default="")
+    arguments.add_argument("--rank", type=int, default=0)
+    arguments.add_argument("--ranks", type=int, default=1)
+    arguments.add_argument("--port", type=int)
+    arguments.add_argument("--listening", type=int)
     given = arguments.parse_args()
     die_with_parent(given.parent)
     volunteer_for_the_oom_killer()
@@ -41,7 +52,7 @@ def main() -> None:
     messages = _claim_standard_output()
     inbox: queue.Queue[Message] = queue.Queue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, inbox), daemon=True).start()
-    _serve(messages, inbox)
+    _serve(messages, inbox, Place(given.rank, given.ranks, given.port, given.listening))
 
 
 def die_with_parent(parent: int) -> None:
@@ -72,7 +83,7 @@ def _listen(stream: BinaryIO, inbox: queue.Queue[Message]) -> None:
     os._exit(1)  # the search is gone, or wants us gone
 
 
-def _serve(pipe: BinaryIO, inbox: queue.Queue[Message]) -> None:
+def _serve(pipe: BinaryIO, inbox: queue.Queue[Message], place: Place) -> None:
     lock = threading.Lock()
 
     def send(message: Message) -> None:
@@ -81,28 +92,16 @@ def _serve(pipe: BinaryIO, inbox: queue.Queue[Message]) -> None:
 
     setup, device, threads = read_setup(inbox.get()["body"])
     try:
-        from betanas.search.executors.runner import TrialRunner
-
-        runner = TrialRunner(setup, device=device, threads=threads)
-    except UserError as error:
-        body = {
-            "type": type(error).__name__,
-            "rule": error.rule,
-            "value": str(error.value),
-            "hint": error.hint,
-        }
-        send({"kind": "refused", "body": body})
-        return
+        runner = _make_runner(setup, device, threads, place)
     except Exception as error:
-        traceback.print_exc()
-        body = {
-            "type": "",
-            "rule": f"A worker could not start: {type(error).__name__}: {error}",
-            "value": "",
-            "hint": "",
-        }
-        send({"kind": "refused", "body": body})
+        if not isinstance(error, UserError):
+            traceback.print_exc()
+        send({"kind": "refused", "body": write_refusal(error)})
         return
+    # What the libraries have made stays for good. To look through it for garbage after every trial took longer than
+    # everything else between two trials (benchmarks/soak_workers.py).
+    gc.collect()
+    gc.freeze()
     send({"kind": "ready", "body": runner.device})
     while True:
         message = inbox.get()
@@ -111,13 +110,35 @@ def _serve(pipe: BinaryIO, inbox: queue.Queue[Message]) -> None:
         job = read_job(message)
 
         def on_point(point: CurvePoint, index: int = job.index, attempt: int = job.attempt) -> bool:
+            if place.rank > 0:
+                return True  # the first process shows the search every point, and all obey its verdict
             body = {name: getattr(point, name) for name in CurvePoint.__dataclass_fields__}
             send({"kind": "point", "index": index, "attempt": attempt, "body": body})
             return _verdict(inbox, index) if setup.stoppable else True
 
-        send({"kind": "started", "index": job.index, "attempt": job.attempt, "body": runner.device})
+        if place.rank == 0:
+            send({"kind": "started", "index": job.index, "attempt": job.attempt, "body": runner.device})
         result = runner.run(job, on_point)
         send({"kind": "ended", "index": job.index, "attempt": job.attempt, "body": result.to_dict()})
+
+
+def _make_runner(setup: WorkerSetup, device: str, threads: int | None, place: Place) -> TrialRunner:
+    """Load libraries and data, and meet the others that train with this process."""
+    from betanas.search.executors.runner import TrialRunner
+
+    if place.size == 1:
+        return TrialRunner(setup, device=device, threads=threads)
+    from betanas.training.distributed import meet_processes
+
+    processes = meet_processes(
+        place.rank,
+        place.size,
+        port=place.port or 0,
+        listening=place.listening,
+        compression=setup.compression,
+        device=device,
+    )
+    return TrialRunner(setup, device=str(processes.device), threads=threads, processes=processes)
 
 
 def _verdict(inbox: queue.Queue[Message], index: int) -> bool:

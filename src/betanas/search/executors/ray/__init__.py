@@ -1,0 +1,1 @@
+"""The Ray executor: trials on the nodes of a Ray cluster."""
