@@ -9,6 +9,7 @@
     │   ├── DataError           images that cannot be found, read or used
     │   ├── RecipeError         a training recipe that cannot be read or run
     │   ├── LimitError          cost limits that leave nothing to search
+    │   │   └── SpaceExhausted  every network within them has been tried; a search that gets there is complete
     │   ├── StrategyError       an unknown or unusable search strategy or objective
     │   ├── StudyError          a study that is missing, in use, or something else altogether
     │   ├── DeviceError         a device or an executor that is not there
@@ -94,6 +95,13 @@ class RecipeError(UserError):
 
 class LimitError(UserError):
     """Cost limits that leave nothing, or almost nothing, of the search space."""
+
+
+class SpaceExhausted(LimitError):  # noqa: N818 (an end of the search rather than a mistake)
+    """Every network of the space that keeps the limits has been suggested, as a strategy says it.
+
+    A search that gets there is complete and ends as finished; the error only reaches whoever asks a strategy.
+    """
 
 
 class StrategyError(UserError):

@@ -16,6 +16,9 @@ _COUNT_UNITS = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "B": 10**
 _BYTES = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([kKMGT]?)(i?)B\s*")
 _BYTE_POWERS = {"": 0, "k": 1, "K": 1, "M": 2, "G": 3, "T": 4}
 
+_LATENCY = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(us|ms|s)\s*")
+_LATENCY_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
+
 _NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
 _RANGE = re.compile(rf"\s*({_NUMBER})\s*:\s*({_NUMBER})\s*")
 
@@ -78,6 +81,23 @@ def parse_range(text: str) -> tuple[float, float]:
     return float(match[1]), float(match[2])
 
 
+def parse_latency(text: str) -> float:
+    """Read a short time in seconds: `5ms`, `800us`, `0.1s`.
+
+    Raises:
+        QuantityError: the text is not a positive time.
+    """
+    match = _LATENCY.fullmatch(text)
+    value = float(match[1]) * _LATENCY_UNITS[match[2]] if match else 0.0
+    if not 0 < value < math.inf:
+        raise QuantityError(
+            "A latency must be a positive number with one of the units us, ms or s.",
+            value=text,
+            hint="Type, for example, 5ms.",
+        )
+    return value
+
+
 def format_count(value: float) -> str:
     """Write a count the way papers do: 8.86M, 410.2k, 12."""
     if abs(value) < 9_999.5:
@@ -96,6 +116,14 @@ def format_bytes(value: float) -> str:
             return f"{size:.{digits}f} {unit}"
         size /= 1024
     return f"{size:.2f} GiB"
+
+
+def format_latency(value: float) -> str:
+    """Write a short time in seconds with three digits: 812 us, 5.31 ms, 1.2 s."""
+    for unit, size in _LATENCY_UNITS.items():
+        if value / size < 999.5:
+            return f"{value / size:.3g} {unit}"
+    return format_seconds(value)
 
 
 def format_seconds(value: float) -> str:

@@ -15,6 +15,7 @@ from betanas.analysis.snapshot import StudySnapshot
 from betanas.blueprint import BlueprintBatch
 from betanas.cost import training_memory
 from betanas.search.confirmed import Confirmation, ConfirmationRun
+from betanas.search.objectives import Accuracy, OwnFunction
 from betanas.search.records import Attachment, Limits, SessionRecord, StudyPlan, TrialRecord
 from betanas.search.store.location import StudyLocation
 from betanas.search.store.store import Store
@@ -136,7 +137,7 @@ def make_study(trials: int = 120, seed: int = 7, *, resolution: int = 32, limit:
         recipe_settings={"optimizer": "adamw", "learning_rate": 0.001},
         batch_size=64,
         strategy="gpei",
-        objective="accuracy",
+        objective=Accuracy(),
         seed=seed,
         trials=trials,
         limits=Limits(params=limit),
@@ -411,7 +412,7 @@ def hostile_snapshot() -> StudySnapshot:
         recipe=word,
         recipe_settings={word: word},
         strategy=word,
-        objective=word,
+        objective=OwnFunction(word),
         options={word: word},
     )
     sessions = tuple(

@@ -7,6 +7,7 @@ import numpy as np
 
 from betanas.analysis import snapshot as module
 from betanas.analysis.snapshot import StudySnapshot
+from betanas.search.objectives import Compound
 from betanas.search.study import Study
 
 
@@ -48,8 +49,8 @@ def test_the_objective_is_shown_in_percent_where_it_is_the_accuracy(snapshot: St
     assert snapshot.measure.title == "Validation top-1 accuracy (%)"
     assert snapshot.measure.text(0.6255) == "62.55%"
     trials = tuple(replace(t, objective=t.objective and t.objective * 0.9) for t in snapshot.trials)
-    other = replace(snapshot, trials=trials, plan=replace(snapshot.plan, objective="compound"))
-    assert other.measure.title == "Objective compound"
+    other = replace(snapshot, trials=trials, plan=replace(snapshot.plan, objective=Compound("params", 5e6)))
+    assert other.measure.title == "Objective accuracy x (parameters / 5.00M)^-0.07"
     assert other.measure.text(0.6255) == "0.63"
 
 

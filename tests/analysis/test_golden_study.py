@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from betanas.analysis.report import build_report
 from betanas.analysis.snapshot import StudySnapshot
+from betanas.search.objectives import Accuracy, Pareto
+from betanas.search.run import resume
+from betanas.search.settings import ResumeSettings
 from betanas.search.study import Study
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "study"
@@ -41,6 +45,31 @@ def test_the_confirmed_network_is_its_best(study: Study) -> None:
     assert best.interval.n == 2
     assert best.accuracy == pytest.approx(0.8862, abs=1e-4)
     assert study.best("observed").accuracy == pytest.approx(0.8828, abs=1e-4)
+
+
+def test_it_can_be_resumed(study: Study, tmp_path: Path) -> None:
+    """Its objective, a text in schema 1, is data by now."""
+    study.close()
+    changes = ResumeSettings(trials=31, executor="inline", devices=("cpu",))
+    with resume(tmp_path / "golden", changes) as resumed:
+        assert resumed.plan.objective == Accuracy()
+        assert resumed.state == "finished"
+        assert resumed.trial(30).state == "completed"
+        assert resumed.trial(30).objective == resumed.trial(30).top1
+
+
+def test_the_study_of_a_front_opens_with_its_front(tmp_path: Path) -> None:
+    shutil.copytree(GOLDEN.with_name("study_2"), tmp_path / "golden")
+    with Study.open(tmp_path / "golden") as study:
+        assert study.plan.objective == Pareto("params")
+        status, trials = study.status(), study.trials()
+        assert [record.origin for record in trials] == ["sobol"] * 16 + ["gpei"] * 8
+        front = study.front()
+        assert [record.index for record in front] == [one["trial"] for one in status["front"]]
+        # Fewer parameters first, each with more accuracy than the one before; the best trial is the last.
+        assert all(a.params < b.params and a.top1 < b.top1 for a, b in pairwise(front))
+        assert front[-1].top1 == max(record.top1 for record in trials)
+        assert not build_report(StudySnapshot.of(study, curves=True)).failed
 
 
 def test_its_report_has_every_figure_that_a_search_can_fill(study: Study) -> None:

@@ -57,6 +57,14 @@ def image_folder(place: Path, **counts: int) -> str:
         (["--colour", "blue"], ["--colour"]),
         (["--stop-early"], ["seconds", "--budget 60s"]),
         (["--objective", "beauty"], ["beauty", "accuracy"]),
+        (["--cost-target", "5M"], ["cost-target", "--objective compound"]),
+        (["--objective", "compound", "--cost", "params"], ["target", "--cost-target 5M"]),
+        (["--objective", "scaling", "--scaling-resolution", "16"], ["above the search's 16"]),
+        (["--objective", "pareto", "--cost", "params", "--strategy", "tpe"], ["tpe", "gpei"]),
+        (
+            ["--objective", "compound", "--cost", "macs", "--cost-target", "9M", "--stop-early", "--budget", "2s"],
+            ["best by"],
+        ),
     ],
 )
 def test_search_refuses(

@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import betanas as bn
 from betanas.search.executors.base import WorkerSetup
+from betanas.search.objectives import Accuracy
 from betanas.search.records import Limits, StudyPlan, TrialRecord
 from betanas.search.store.location import StudyLocation
 from betanas.search.store.store import Store
 
+if TYPE_CHECKING:
+    from ray.cluster_utils import Cluster
+
+
 MISBEHAVIOUR = Path(__file__).parent / "misbehaviour.py"
+
+
+@pytest.fixture(scope="module")
+def ray_cluster() -> Iterator[Cluster]:
+    """A Ray cluster of one small node, which this process is connected to."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    # Ray's processors are counted, not real. Its workers are not to give way to whatever else runs here.
+    head = {"num_cpus": 2, "object_store_memory": 80_000_000, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args={**head, "_system_config": {"worker_niceness": 0}})
+    ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
+    ray._private.worker._worker_logs_enabled = False
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +84,7 @@ def plan(digits_fingerprint: str) -> StudyPlan:
         recipe_settings=recipe.to_dict(),
         batch_size=64,
         strategy="sobol",
-        objective="accuracy",
+        objective=Accuracy(),
         seed=0,
         trials=4,
         limits=Limits(params=2_000_000, memory=2**30),

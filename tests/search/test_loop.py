@@ -25,6 +25,7 @@ from betanas.search.planning import make_strategy, problem_of
 from betanas.search.progress import SearchListener
 from betanas.search.records import Limits, StudyPlan, TrialRecord
 from betanas.search.stopping import StoppingRule
+from betanas.search.store.location import StudyLocation
 from betanas.search.store.store import Store
 from betanas.search.study import Study
 from betanas.training.result import CurvePoint, TrialResult
@@ -103,7 +104,7 @@ def loop_over(
         plan=plan,
         problem=problem_of(plan),
         make_strategy=lambda problem: make_strategy(plan, problem),
-        objective=lambda record, _blueprint: record.top1,
+        score=lambda record, _blueprint: record.top1,
         executor=executor,
         listener=listener or SearchListener(),
         session=session,
@@ -126,6 +127,31 @@ def test_runs_the_planned_trials(store: Store, digits_setup: WorkerSetup) -> Non
     assert all(record.params <= 2_000_000 and record.memory <= 2**30 for record in records)
 
 
+def test_a_search_that_has_tried_every_network_is_complete(
+    tmp_path: Path, plan: StudyPlan, digits_setup: WorkerSetup
+) -> None:
+    ranges = {name: (low, low) for name, (low, _) in plan.ranges.items()} | {"B": plan.ranges["B"]}
+    (tmp_path / "study").mkdir()
+    small = Store.create(StudyLocation.parse(tmp_path / "study"), replace(plan, ranges=ranges, trials=500))
+    notes: list[str] = []
+
+    class Notes(SearchListener):
+        def on_note(self, text: str) -> None:
+            notes.append(text)
+
+    loop, executor = loop_over(small, digits_setup, completed, capacity=2, listener=Notes())
+    ending = loop.run()
+    assert ending == "exhausted"
+    small.end_session(0, ending)
+    assert 1 < len(executor.submitted) < 500
+    assert all(record.state == "completed" for record in small.trials())
+    assert [note for note in notes if "complete" in note and "has not been tried" in note] == notes
+    with Study.open(tmp_path / "study") as study:
+        assert study.state == "finished"
+    assert loop_over(small, digits_setup, completed)[0].run() == "exhausted", "also when it is asked again"
+    small.close()
+
+
 def test_more_trials_go_on_where_it_stopped(store: Store, digits_setup: WorkerSetup) -> None:
     loop_over(store, digits_setup, completed)[0].run()
     store.set_trials_planned(7)
@@ -139,8 +165,6 @@ def test_more_trials_go_on_where_it_stopped(store: Store, digits_setup: WorkerSe
 def test_a_killed_search_goes_on_as_if_it_had_not_been(
     tmp_path: Path, plan: StudyPlan, digits_setup: WorkerSetup, strategy: str, cut: int
 ) -> None:
-    from betanas.search.store.location import StudyLocation
-
     plan = replace(plan, strategy=strategy, trials=8, options={**plan.options, "strategy": {}})
     stores = []
     for name in ("whole", "cut"):
@@ -367,8 +391,6 @@ def test_own_code_needs_a_word_when_a_study_goes_on(tmp_path: Path) -> None:
 
 def test_a_strangers_options_cannot_name_code_as_data(tmp_path: Path, plan: StudyPlan) -> None:
     """The data of a study stand in its plan, which is checked; whatever else is in there is not run."""
-    from betanas.search.store.location import StudyLocation
-
     planted = tmp_path / "planted.py"
     planted.write_text("import pathlib; pathlib.Path(__file__).with_name('ran').touch()")
     (tmp_path / "study").mkdir()

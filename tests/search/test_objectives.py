@@ -3,15 +3,25 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from betanas.errors import StrategyError
+from betanas.errors import QuantityError, StrategyError
 from betanas.search.feasibility import Problem
-from betanas.search.objectives import get_objective, non_dominated, pareto_front
+from betanas.search.front import pareto_front
+from betanas.search.objectives import (
+    Accuracy,
+    Compound,
+    ObjectiveSettings,
+    OwnFunction,
+    Pareto,
+    Scaling,
+    read_objective,
+)
 from betanas.search.records import TrialRecord
+from betanas.search.scoring import make_score
+from betanas.search.settings import make_settings
 from betanas.spaces import get_space, published
 
 SPACE = get_space("betanet3", "report")
@@ -31,79 +41,130 @@ RECORD = TrialRecord(
 )
 
 
-def value(name: str, record: TrialRecord = RECORD) -> float | None:
-    return get_objective(name, PROBLEM)(record, BLUEPRINT)
+def value(objective: ObjectiveSettings, record: TrialRecord = RECORD) -> float | None:
+    return make_score(objective, PROBLEM)(record, BLUEPRINT)
 
 
 def test_accuracy_is_the_default() -> None:
-    assert get_objective().name == "accuracy"
-    assert value("accuracy") == 0.4
-    assert value("accuracy", replace(RECORD, top1=None)) is None
+    assert make_settings({"data": "digits", "study": "s"}).objective == Accuracy()
+    assert value(Accuracy()) == 0.4
+    assert value(Accuracy(), replace(RECORD, top1=None)) is None
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"),
+    ("objective", "expected"),
     [
-        ("accuracy*params/5M", 0.4 * (5_110_124 / 5e6) ** -0.07),
-        ("accuracy*params/10.22M^-1", 0.4 * 10.22e6 / 5_110_124),
-        ("accuracy*seconds/10s", 0.4 * 2**-0.07),
-        ("accuracy*latency/5ms", 0.4),  # 200 images a second are 5 ms an image
-        ("accuracy*latency/0.0025^-0.5", 0.4 * 2**-0.5),
-        ("accuracy*scaling/384:2", 0.4 * (14_634_951 / 5_110_124 / 2) ** -0.07),
+        (Compound("params", 5e6), 0.4 * (5_110_124 / 5e6) ** -0.07),
+        (Compound("params", 10.22e6, -1.0), 0.4 * 10.22e6 / 5_110_124),
+        (Compound("macs", BLUEPRINT.macs, -0.3), 0.4),
+        (Compound("seconds", 10.0), 0.4 * 2**-0.07),
+        (Compound("latency", 0.005), 0.4),  # 200 images a second are 5 ms an image
+        (Compound("latency", 0.0025, -0.5), 0.4 * 2**-0.5),
+        (Scaling(384, 2.0), 0.4 * (14_634_951 / 5_110_124 / 2) ** -0.07),
+        (Pareto("params"), 0.4),
     ],
 )
-def test_compound_objectives(name: str, expected: float) -> None:
-    assert value(name) == pytest.approx(expected, rel=1e-9)
-    assert get_objective(name, PROBLEM).name == name
-
-
-def test_macs_are_the_blueprints() -> None:
-    assert value(f"accuracy*macs/{BLUEPRINT.macs}^-0.3") == pytest.approx(0.4)
+def test_values(objective: ObjectiveSettings, expected: float) -> None:
+    assert value(objective) == pytest.approx(expected, rel=1e-9)
 
 
 def test_a_cost_that_was_not_measured_gives_no_value() -> None:
-    assert value("accuracy*latency/5ms", replace(RECORD, images_per_second=None)) is None
-    assert value("accuracy*seconds/5s", replace(RECORD, training_seconds=None)) is None
+    assert value(Compound("latency", 0.005), replace(RECORD, images_per_second=None)) is None
+    assert value(Compound("seconds", 5.0), replace(RECORD, training_seconds=None)) is None
+    assert value(Scaling(384), replace(RECORD, top1=None)) is None
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "speed",
-        "accuracy*beauty/3",
-        "accuracy*params/",
-        "accuracy*params/0",
-        "accuracy*params/384:3",
-        "accuracy*latency/5M",
-        "accuracy*seconds/0s",
-        "accuracy*scaling/3",
-        "accuracy*scaling/384:0",
-        "accuracy*params/1.2.3",
-        "missing.py",
-    ],
-)
-def test_what_is_no_objective_is_refused(name: str) -> None:
-    with pytest.raises(StrategyError):
-        get_objective(name, PROBLEM)
+@pytest.mark.parametrize("resolution", [224, 100, 5000])
+def test_the_scaling_ratio_needs_a_larger_resolution(resolution: int) -> None:
+    with pytest.raises(StrategyError, match="above the search's 224"):
+        make_score(Scaling(resolution), PROBLEM)
 
 
-def test_the_scaling_ratio_needs_the_problem() -> None:
-    with pytest.raises(StrategyError, match="scaling"):
-        get_objective("accuracy*scaling/384:3")
+class TestReading:
+    @pytest.mark.parametrize(
+        ("given", "expected"),
+        [
+            ({"objective": "accuracy"}, Accuracy()),
+            ({"objective": "compound", "cost": "params", "cost_target": "5M"}, Compound("params", 5e6)),
+            (
+                {"objective": "compound", "cost": "latency", "cost_target": "10ms", "cost_exponent": -0.1},
+                Compound("latency", 0.01, -0.1),
+            ),
+            ({"objective": "compound", "cost": "seconds", "cost_target": "20s"}, Compound("seconds", 20.0)),
+            ({"objective": "scaling", "scaling_resolution": 384, "cost_target": "3"}, Scaling(384, 3.0)),
+            ({"objective": "pareto", "cost": "memory"}, Pareto("memory")),
+            ({"objective": "mine.py"}, OwnFunction("mine.py")),
+            ({"objective": {"kind": "compound", "cost": "macs", "target": "300M"}}, Compound("macs", 3e8)),
+            # What is typed wins over a file's table.
+            ({"objective": {"kind": "scaling", "resolution": 64}, "scaling_resolution": 128}, Scaling(128)),
+            ({"objective": Compound("params", 1e6), "cost_target": "2M"}, Compound("params", 2e6)),
+        ],
+    )
+    def test_from_settings(self, given: dict[str, object], expected: ObjectiveSettings) -> None:
+        assert make_settings({"data": "digits", "study": "s", **given}).objective == expected
+
+    @pytest.mark.parametrize(
+        ("given", "message"),
+        [
+            ({"objective": "speed"}, "accuracy, compound, scaling, pareto"),
+            ({"objective": "accuracy*params/5M"}, "--objective compound --cost params --cost-target 5M"),
+            ({"objective": 3}, "accuracy, compound"),
+            ({"cost": "params"}, "setting cost belongs to the objectives compound and pareto"),
+            ({"cost_target": "5M"}, "cost-target belongs to the objectives compound and scaling"),
+            ({"objective": "pareto", "cost": "params", "cost_exponent": -0.1}, "cost-exponent belongs"),
+            (
+                {"objective": "compound", "scaling_resolution": 384},
+                "scaling-resolution belongs to the objectives scaling",
+            ),
+            ({"objective": "compound"}, "needs its cost and target"),
+            ({"objective": "compound", "cost": "params"}, "needs its target"),
+            ({"objective": "scaling"}, "needs its resolution"),
+            ({"objective": "pareto"}, "needs its cost"),
+            ({"objective": "pareto", "cost": "latency"}, "params, macs, memory"),
+            ({"objective": "compound", "cost": "beauty", "cost_target": "5"}, "params, macs, seconds, latency"),
+            ({"objective": {"kind": "accuracy", "colour": "blue"}}, "has the fields kind"),
+            ({"objective": {"kind": "scaling", "resolution": "wide"}}, "number of pixels"),
+            ({"objective": {"kind": "function", "file": 3}}, "must be a path"),
+            ({"objective": "compound", "cost": "params", "cost_target": 0}, "must be positive"),
+            ({"objective": "compound", "cost": "latency", "cost_target": "5M"}, "20s or 10ms"),
+            ({"objective": "scaling", "scaling_resolution": 384, "cost_target": "wide"}, "must be a number"),
+            ({"objective": "scaling", "scaling_resolution": 384, "cost_exponent": 0.0}, "must not be zero"),
+        ],
+    )
+    def test_what_is_no_objective_is_refused(self, given: dict[str, object], message: str) -> None:
+        with pytest.raises(StrategyError, match=message):
+            make_settings({"data": "digits", "study": "s", **given})
+
+    def test_a_target_is_a_count_of_what_is_counted(self) -> None:
+        with pytest.raises(QuantityError, match="30M"):
+            read_objective("compound", {"cost": "params", "cost_target": "few"})
+
+    @pytest.mark.parametrize(
+        ("objective", "words"),
+        [
+            (Accuracy(), "accuracy"),
+            (Compound("params", 5e6), "accuracy x (parameters / 5.00M)^-0.07"),
+            (Compound("latency", 0.01, -0.5), "accuracy x (seconds an image / 0.01 s)^-0.5"),
+            (Scaling(384, 3.0), "accuracy x (parameters at R=384 over the search's / 3)^-0.07"),
+            (Pareto("memory"), "accuracy and little training memory"),
+            (OwnFunction("mine.py"), "mine.py"),
+        ],
+    )
+    def test_in_words(self, objective: ObjectiveSettings, words: str) -> None:
+        assert str(objective) == words
 
 
-class TestUserObjective:
-    def write(self, folder: Path, text: str) -> str:
+class TestOwnFunction:
+    def write(self, folder: Path, text: str) -> OwnFunction:
         path = folder / "mine.py"
         path.write_text(text, encoding="utf-8")
-        return str(path)
+        return OwnFunction(str(path))
 
     def test_is_a_function_of_record_and_blueprint(self, tmp_path: Path) -> None:
-        path = self.write(
+        own = self.write(
             tmp_path, "def objective(record, blueprint):\n    return record.top1 - len(blueprint.layers) / 100\n"
         )
-        assert value(path) == pytest.approx(0.4 - len(BLUEPRINT.layers) / 100)
-        assert get_objective(path).name == path
+        assert value(own) == pytest.approx(0.4 - len(BLUEPRINT.layers) / 100)
 
     def test_none_and_nan_are_no_value(self, tmp_path: Path) -> None:
         assert value(self.write(tmp_path, "def objective(record, blueprint):\n    return None\n")) is None
@@ -126,33 +187,24 @@ class TestUserObjective:
         with pytest.raises(StrategyError, match="file must"):
             value(self.write(tmp_path, text))
 
+    def test_a_missing_file_is_refused(self) -> None:
+        with pytest.raises(StrategyError, match="must exist"):
+            value(OwnFunction("missing.py"))
 
-class TestParetoFront:
-    def test_by_hand(self) -> None:
-        values = np.array([[1.0, 5.0], [2.0, 4.0], [2.0, 3.0], [3.0, 1.0], [0.5, 5.0], [np.nan, 9.0], [2.0, 4.0]])
-        assert non_dominated(values).tolist() == [True, True, False, True, False, False, True]
 
-    @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=30))
-    @settings(deadline=None)
-    def test_every_point_is_beaten_by_the_front_or_on_it(self, points: list[tuple[int, int]]) -> None:
-        values = np.array(points, dtype=float)
-        front = non_dominated(values)
-        assert front.any()
-        for place, point in enumerate(values):
-            beaten = any((other >= point).all() and (other > point).any() for other in values[front])
-            assert beaten is not bool(front[place])
-
-    def test_of_records_is_sorted_by_cost(self) -> None:
-        rows = [(0.3, 10), (0.4, 20), (0.35, 30), (0.5, 40)]
-        records = [replace(RECORD, index=i, top1=top1, params=params) for i, (top1, params) in enumerate(rows)]
-        records += [replace(RECORD, index=9, state="failed", top1=None, params=1)]
-        assert [each.index for each in pareto_front(records[::-1])] == [0, 1, 3]
-        assert pareto_front([]) == []
-
-    def test_a_cost_that_is_not_measured_keeps_a_trial_off(self) -> None:
-        records = [replace(RECORD, index=0, peak_memory=None), replace(RECORD, index=1, peak_memory=5)]
-        assert [each.index for each in pareto_front(records, "peak_memory")] == [1]
-
-    def test_an_unknown_cost_is_refused(self) -> None:
-        with pytest.raises(StrategyError, match="params"):
-            pareto_front([RECORD], "beauty")
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=30))
+@settings(deadline=None)
+def test_every_trial_is_beaten_by_the_front_or_on_it(points: list[tuple[int, int]]) -> None:
+    records = [replace(RECORD, index=i, top1=top1 / 10, params=params) for i, (top1, params) in enumerate(points)]
+    unusable = [replace(RECORD, index=99, state="failed", top1=None, params=0)]
+    front = pareto_front([*unusable, *records], "params")
+    on_it = {record.index for record in front}
+    assert [record.params for record in front] == sorted(record.params for record in front)
+    for one in records:
+        beaten = any(
+            other.top1 >= one.top1
+            and other.params <= one.params
+            and (other.top1, other.params) != (one.top1, one.params)
+            for other in records
+        )
+        assert beaten is not (one.index in on_it)

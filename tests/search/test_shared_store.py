@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,41 +20,6 @@ from betanas.search.records import StudyPlan, TrialRecord
 from betanas.search.store.location import StudyLocation
 from betanas.search.store.store import SILENCE_SECONDS, Store
 from betanas.search.study import Study
-
-
-def server_program(name: str) -> str | None:
-    found = shutil.which(name) or next(iter(sorted(map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{name}")))), None)
-    return str(found) if found else None
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """The URL of a PostgreSQL of this module's own, without a study's name."""
-    initdb, pg_ctl = server_program("initdb"), server_program("pg_ctl")
-    if not initdb or not pg_ctl:
-        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
-    # Not in pytest's folder: that is closed to other users, and the server refuses to run as root.
-    place = Path(tempfile.mkdtemp(prefix="betanas-postgresql-"))
-    as_user: list[str] = []
-    if os.geteuid() == 0:
-        as_user = ["runuser", "-u", "postgres", "--"]
-        shutil.chown(place, "postgres")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    data = place / "data"
-    subprocess.run(
-        [*as_user, initdb, "-D", str(data), "-U", "tester", "-A", "trust", "-N"], check=True, capture_output=True
-    )
-    options = f"-c listen_addresses=127.0.0.1 -p {port} -k {place}"
-    subprocess.run(
-        [*as_user, pg_ctl, "-D", str(data), "-o", options, "-l", str(place / "log"), "-w", "start"],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    yield f"postgresql://tester@127.0.0.1:{port}/postgres"
-    subprocess.run([*as_user, pg_ctl, "-D", str(data), "-m", "immediate", "stop"], check=True, capture_output=True)
-    shutil.rmtree(place)
 
 
 def betanas(*arguments: str) -> subprocess.Popen[str]:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from sqlalchemy import text
 
 from betanas.blueprint import Blueprint
 from betanas.errors import StoreError, StudyError
+from betanas.search.objectives import Accuracy, Compound, ObjectiveSettings, OwnFunction, Pareto, Scaling
 from betanas.search.records import StudyPlan, TrialRecord
 from betanas.search.store import connection, migrations
 from betanas.search.store.location import StudyLocation
@@ -236,6 +239,39 @@ def test_a_missing_migration_is_refused(store: Store) -> None:
         opened.execute(text("UPDATE schema_info SET version = -1"))
     with pytest.raises(StudyError, match="no migration"):
         migrations.migrate(store._engine, {})
+
+
+@pytest.mark.parametrize(
+    ("text_of_schema_1", "options", "expected"),
+    [
+        ("accuracy", {}, Accuracy()),
+        ("accuracy*params/5M", {}, Compound("params", 5e6)),
+        ("accuracy*macs/300M^-0.1", {}, Compound("macs", 3e8, -0.1)),
+        ("accuracy*latency/10ms", {}, Compound("latency", 0.01)),
+        ("accuracy*seconds/20^-1", {}, Compound("seconds", 20.0, -1.0)),
+        ("accuracy*scaling/384:3", {}, Scaling(384, 3.0)),
+        ("/home/mine.py", {}, OwnFunction("/home/mine.py")),
+        ("accuracy", {"against": "params"}, Pareto("params")),
+    ],
+)
+def test_the_objective_of_a_schema_1_study_is_read(
+    store: Store, plan: StudyPlan, text_of_schema_1: str, options: dict[str, str], expected: ObjectiveSettings
+) -> None:
+    with store._engine.begin() as opened:
+        kept = json.loads(opened.execute(text("SELECT plan FROM studies")).scalar_one())
+        kept |= {"objective": text_of_schema_1}
+        kept["options"]["strategy"] = {"initial": 5, **options}
+        opened.execute(text("UPDATE studies SET plan = :plan"), {"plan": json.dumps(kept)})
+        opened.execute(text("UPDATE schema_info SET version = 1"))
+    expected_plan = replace(plan, objective=expected, options={**plan.options, "strategy": {"initial": 5}})
+    read = Store.open(store.location, read_only=True)
+    assert read.plan() == expected_plan
+    read.close()
+    assert migrations.schema_version(store._engine) == 1, "reading it has changed nothing"
+    opened_to_write = Store.open(store.location)
+    assert opened_to_write.plan() == expected_plan
+    opened_to_write.close()
+    assert migrations.schema_version(store._engine) == SCHEMA_VERSION
 
 
 def test_the_lock_keeps_a_second_search_out(tmp_path: Path) -> None:

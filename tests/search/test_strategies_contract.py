@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from betanas.blueprint import FloatArray
-from betanas.errors import LimitError, StrategyError
-from betanas.search.feasibility import Problem, SpaceExhausted
+from betanas.errors import LimitError, SpaceExhausted, StrategyError
+from betanas.search.feasibility import Problem
 from betanas.search.records import Limits
 from betanas.search.strategies import Observation, Strategy, Suggestion, available_strategies, get_strategy
 from betanas.spaces import get_space

@@ -281,7 +281,7 @@ def plan_facts(snapshot: StudySnapshot) -> tuple[tuple[str, str], ...]:
         ("Budget of a trial", plan.budget),
         ("Recipe", f"{plan.recipe}: " + ", ".join(f"{key} {value}" for key, value in plan.recipe_settings.items())),
         ("Strategy", plan.strategy),
-        ("Objective", plan.objective),
+        ("Objective", str(plan.objective)),
         ("Seed", str(plan.seed)),
         ("Limits", "; ".join(limits) or "none"),
         ("Options", ", ".join(f"{key} {value}" for key, value in plan.options.items()) or "none"),

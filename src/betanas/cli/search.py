@@ -10,14 +10,16 @@ import typer
 
 from betanas.cli.output import console, print_json
 from betanas.cli.study import StudyArgument, TrustOption
-from betanas.errors import SpaceError, StudyError
+from betanas.errors import DeviceError, SpaceError, StudyError
 from betanas.quantities import parse_range
 
-_SEARCH, _LIMITS, _TRAINING, _MACHINE = (
+_SEARCH, _OBJECTIVE, _LIMITS, _TRAINING, _MACHINE, _CLUSTER = (
     "What to search",
+    "What to maximise",
     "What a candidate may cost",
     "How a trial trains",
     "Where",
+    "On a Ray cluster",
 )
 
 DevicesOption = Annotated[
@@ -30,8 +32,35 @@ DataRootOption = Annotated[
 SameDataOption = Annotated[
     str | None, typer.Option(help="Where the same images are on this machine.", rich_help_panel=_MACHINE)
 ]
+FlipOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--flip/--no-flip",
+        help="Whether a mirror image is still of its class; unless said, what the data source knows.",
+        rich_help_panel=_TRAINING,
+    ),
+]
 ExecutorOption = Annotated[
-    str | None, typer.Option(help="Who trains: local (worker processes) or inline.", rich_help_panel=_MACHINE)
+    str | None,
+    typer.Option(help="Who trains: local (worker processes), ray (a cluster) or inline.", rich_help_panel=_MACHINE),
+]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        help="The Ray cluster: auto for this machine's, HOST:PORT, or local for one of its own.",
+        rich_help_panel=_CLUSTER,
+    ),
+]
+TrialCpusOption = Annotated[
+    int | None, typer.Option(help="Cores a trial takes of a Ray node.", rich_help_panel=_CLUSTER)
+]
+TrialGpusOption = Annotated[
+    float | None,
+    typer.Option(help="The part of a GPU a trial takes, where several share one: 0.5.", rich_help_panel=_CLUSTER),
+]
+TrialResourcesOption = Annotated[
+    list[str] | None,
+    typer.Option("--trial-resource", help="What else a trial takes of a Ray node: name=1.", rich_help_panel=_CLUSTER),
 ]
 StatusJsonOption = Annotated[bool, typer.Option("--json", help="At the end, print the study's status as JSON.")]
 
@@ -66,7 +95,32 @@ def search(
         list[str] | None,
         typer.Option("--fix", help="A fixed value for a parameter: B=0.3.", rich_help_panel=_SEARCH),
     ] = None,
-    objective: Annotated[str | None, typer.Option(help="What to maximise.", rich_help_panel=_SEARCH)] = None,
+    objective: Annotated[
+        str | None,
+        typer.Option(
+            help="accuracy; compound (weighed by a cost); scaling (by its growth with the resolution); pareto "
+            "(accuracy and a low cost); or a .py file.",
+            rich_help_panel=_OBJECTIVE,
+        ),
+    ] = None,
+    cost: Annotated[
+        str | None,
+        typer.Option(
+            help="compound: params, macs, seconds or latency; pareto: params, macs or memory.",
+            rich_help_panel=_OBJECTIVE,
+        ),
+    ] = None,
+    cost_target: Annotated[
+        str | None,
+        typer.Option(help="compound, scaling: where accuracy counts as it is: 5M, 10ms.", rich_help_panel=_OBJECTIVE),
+    ] = None,
+    cost_exponent: Annotated[
+        float | None,
+        typer.Option(help="compound, scaling: the cost's weight; -0.07 where not given.", rich_help_panel=_OBJECTIVE),
+    ] = None,
+    scaling_resolution: Annotated[
+        int | None, typer.Option(help="scaling: the larger resolution, in pixels.", rich_help_panel=_OBJECTIVE)
+    ] = None,
     stop_early: Annotated[
         bool | None,
         typer.Option("--stop-early/--no-stop-early", help="End trials that cannot win.", rich_help_panel=_TRAINING),
@@ -86,7 +140,11 @@ def search(
         str | None,
         typer.Option(help="Training recipe: fast, paper, or a TOML file.", rich_help_panel=_TRAINING),
     ] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images a training step.", rich_help_panel=_TRAINING)] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(help="Images a training step, on each of a trial's devices.", rich_help_panel=_TRAINING),
+    ] = None,
+    flip: FlipOption = None,
     validation_share: Annotated[
         float | None,
         typer.Option(help="Share of the training images to judge by.", rich_help_panel=_TRAINING),
@@ -100,10 +158,24 @@ def search(
     executor: ExecutorOption = None,
     devices: DevicesOption = None,
     workers: WorkersOption = None,
+    per_trial_devices: Annotated[
+        int | None,
+        typer.Option(help="Devices a trial trains on; with cpu, processes that share cores.", rich_help_panel=_MACHINE),
+    ] = None,
+    compression: Annotated[
+        str | None,
+        typer.Option(
+            help="Of gradients between a trial's devices: none, fp16, bf16 or powersgd.", rich_help_panel=_TRAINING
+        ),
+    ] = None,
     grace: Annotated[
         float | None,
         typer.Option(help="Seconds a trial may outlive its budget by.", rich_help_panel=_MACHINE),
     ] = None,
+    address: AddressOption = None,
+    trial_cpus: TrialCpusOption = None,
+    trial_gpus: TrialGpusOption = None,
+    trial_resources: TrialResourcesOption = None,
     config: Annotated[
         Path | None, typer.Option(help="A TOML file with any of these settings.", rich_help_panel=_SEARCH)
     ] = None,
@@ -127,6 +199,10 @@ def search(
         "ranges": dict(_split(item, "--range", "k=2:4", parse_range) for item in ranges or []) or None,
         "fixed": dict(_split(item, "--fix", "B=0.3", _number) for item in fix or []) or None,
         "objective": objective,
+        "cost": cost,
+        "cost_target": cost_target,
+        "cost_exponent": cost_exponent,
+        "scaling_resolution": scaling_resolution,
         "stop_early": stop_early,
         "max_params": max_params,
         "max_macs": max_macs,
@@ -134,6 +210,7 @@ def search(
         "lookahead": lookahead or None,
         "recipe": recipe,
         "batch_size": batch_size,
+        "flip": flip,
         "validation_share": validation_share,
         "seed": seed,
         "data_root": data_root,
@@ -141,7 +218,13 @@ def search(
         "executor": executor,
         "devices": device_names(devices),
         "workers": workers,
+        "per_trial_devices": per_trial_devices,
+        "compression": compression,
         "grace": grace,
+        "address": address,
+        "trial_cpus": trial_cpus,
+        "trial_gpus": trial_gpus,
+        "trial_resources": _resources(trial_resources),
     }
     configured = read_config(config) if config else {}
     settings = make_settings({**configured, **{name: value for name, value in given.items() if value is not None}})
@@ -156,6 +239,10 @@ def resume(
     devices: DevicesOption = None,
     workers: WorkersOption = None,
     data_root: DataRootOption = None,
+    address: AddressOption = None,
+    trial_cpus: TrialCpusOption = None,
+    trial_gpus: TrialGpusOption = None,
+    trial_resources: TrialResourcesOption = None,
     trust_files: TrustOption = False,
     as_json: StatusJsonOption = False,
 ) -> None:
@@ -170,6 +257,10 @@ def resume(
         workers=workers,
         data_root=data_root,
         trust_files=trust_files,
+        address=address,
+        trial_cpus=trial_cpus,
+        trial_gpus=trial_gpus,
+        trial_resources=_resources(trial_resources),
     )
     _watch(as_json, lambda listener: _resume(study, changes, listener))
 
@@ -183,6 +274,10 @@ def join(
     devices: DevicesOption = None,
     workers: WorkersOption = None,
     data_root: DataRootOption = None,
+    address: AddressOption = None,
+    trial_cpus: TrialCpusOption = None,
+    trial_gpus: TrialGpusOption = None,
+    trial_resources: TrialResourcesOption = None,
     trust_files: TrustOption = False,
     as_json: StatusJsonOption = False,
 ) -> None:
@@ -207,6 +302,10 @@ def join(
         workers=workers,
         data_root=data_root,
         trust_files=trust_files,
+        address=address,
+        trial_cpus=trial_cpus,
+        trial_gpus=trial_gpus,
+        trial_resources=_resources(trial_resources),
     )
     _watch(as_json, lambda listener: _resume(study, changes, listener))
 
@@ -255,6 +354,11 @@ def _watch(as_json: bool, work: Any) -> None:
             reporter.close()
 
 
+def _resources(typed: list[str] | None) -> dict[str, float] | None:
+    """What a trial takes of a node beside processors and GPUs, as typed."""
+    return dict(_split(item, "--trial-resource", "H100=1", _amount) for item in typed or []) or None
+
+
 def _split(item: str, option: str, example: str, read: Any) -> tuple[str, Any]:
     name, equals, value = item.partition("=")
     if not equals or not name:
@@ -271,3 +375,12 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         raise SpaceError("--fix takes a number.", value=text, hint="Type, for example, --fix B=0.3.") from None
+
+
+def _amount(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise DeviceError(
+            "--trial-resource takes a number.", value=text, hint="Type, for example, --trial-resource H100=1."
+        ) from None

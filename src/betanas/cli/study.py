@@ -45,6 +45,8 @@ def status(study: StudyArgument, as_json: JsonOption = False) -> None:
         out.print(
             f"  best: trial {best['trial']}, accuracy {best['accuracy']:.2%}, {format_count(best['params'])} parameters"
         )
+    if found["front"]:
+        out.print(f"  front: trials {', '.join(str(one['trial']) for one in found['front'])}, the cheapest first")
     out.print(
         f"  time: {format_seconds(found['wall_seconds'])} in {found['sessions']} session(s), "
         f"of which {format_seconds(found['training_seconds'])} training"

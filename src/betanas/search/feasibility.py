@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from betanas.blueprint import Blueprint, BlueprintBatch, BoolArray, FloatArray, 
 from betanas.cost import count_macs, count_params, training_memory
 from betanas.errors import LimitError, StrategyError
 from betanas.quantities import format_bytes, format_count
+from betanas.search.objectives import FrontCost
 from betanas.search.records import Limits
 from betanas.spaces import Range, SearchSpace
 
@@ -24,10 +26,6 @@ LEAST_SHARE = 1e-3
 # Advice narrows ranges until this share of the space is feasible, changing at most so many parameters.
 ADVISED_SHARE = 0.25
 MOST_ADVICE = 4
-
-
-class SpaceExhausted(LimitError):  # noqa: N818 (an end of the search rather than a mistake)
-    """Every network of the space that keeps the limits has been suggested: the search is complete."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +49,8 @@ class Problem:
         in_channels: channels of the images.
         batch_size: images per optimiser step, which decides the training memory.
         limits: what a candidate may cost.
+        against: a cost (`params`, `macs`, `memory`) that the objective is traded against, where a front is searched
+            for; empty for the best objective alone.
         dtype, optimizer: what the recipe trains with, as `betanas.cost.training_memory` names them.
     """
 
@@ -62,6 +62,7 @@ class Problem:
     limits: Limits = field(default_factory=Limits)
     dtype: str = "float32"
     optimizer: str = "adamw"
+    against: FrontCost | Literal[""] = ""
 
     def blueprints(self, rows: FloatArray, resolution: int | None = None) -> BlueprintBatch:
         """The networks of vectors (rows of shape [n, parameters]) at the search resolution or another."""

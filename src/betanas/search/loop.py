@@ -6,12 +6,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 import numpy as np
 
 from betanas.blueprint import Blueprint
-from betanas.errors import BetanasError
+from betanas.errors import BetanasError, SpaceExhausted
 from betanas.search.executors.base import (
     Executor,
     ExecutorEvent,
@@ -20,16 +20,16 @@ from betanas.search.executors.base import (
     TrialPoint,
     WorkerReady,
 )
-from betanas.search.failures import failing_steadily, worth_another_attempt
+from betanas.search.failures import MAX_FAILURES_IN_A_ROW, failing_steadily, worth_another_attempt
 from betanas.search.feasibility import Problem
 from betanas.search.progress import SearchListener
-from betanas.search.records import Limits, StudyPlan, TrialRecord
+from betanas.search.records import Limits, StudyPlan, TrialRecord, result_fields
+from betanas.search.scoring import Score
 from betanas.search.stopping import StoppingRule, Verdict
 from betanas.search.store.store import Store
 from betanas.search.strategies.base import Observation, Strategy, Suggestion
 from betanas.training.result import CurvePoint, TrialResult
 
-Objective = Callable[[TrialRecord, Blueprint], float | None]
 StrategyFactory = Callable[[Problem], Strategy]
 
 _POLL_SECONDS = 1.0
@@ -55,7 +55,7 @@ class SearchParts:
         plan: the study's plan.
         problem: the plan's space, images and limits.
         make_strategy: a fresh strategy for a problem.
-        objective: what is maximised, from a finished trial and its network; None where it has no value.
+        score: what is maximised, from a finished trial and its network; None where it has no value.
         executor: who trains.
         listener: who is told.
         session: the number of this search session.
@@ -66,7 +66,7 @@ class SearchParts:
     plan: StudyPlan
     problem: Problem
     make_strategy: StrategyFactory
-    objective: Objective
+    score: Score
     executor: Executor
     listener: SearchListener
     session: int
@@ -90,6 +90,8 @@ class SearchLoop:
         self._running: dict[int, list[CurvePoint]] = {}
         self._verdicts: dict[int, Verdict] = {}
         self._ahead: deque[Suggestion] = deque()
+        self._exhausted = False
+        self._last_ended: tuple[TrialRecord, ...] = ()
         self._strategy = self._fresh_strategy()
         self._seen_alive = 0.0
         self._synchronised = 0.0
@@ -104,11 +106,12 @@ class SearchLoop:
         """Search to the end.
 
         Returns:
-            How it ended: `finished`, or `paused` where a person asked for it.
+            How it ended: `finished`, `exhausted` where it finished since every network had been tried, or `paused`
+            where a person asked for it.
 
         Raises:
             SearchFailedError: trial after trial fails.
-            LimitError: the strategy finds no feasible candidate.
+            LimitError: almost nothing of the space is feasible.
         """
         executor = self._parts.executor
         while True:
@@ -117,7 +120,7 @@ class SearchLoop:
                 return "paused"
             wanted = self._wanted() if request == "run" else 0
             if wanted == 0 and not self._running and (request != "run" or not self._others_run()):
-                return "finished" if request == "run" else "paused"
+                return self._ending() if request == "run" else "paused"
             for _ in range(min(wanted, executor.idle)):
                 self._begin_next()
             if executor.proposes_ahead and not self._parts.store.shared and not self._ahead and self._wanted() > 0:
@@ -140,7 +143,16 @@ class SearchLoop:
 
     def _wanted(self) -> int:
         """How many trials are to be started, new ones and such as are started again."""
-        return self._strategy.remaining(self._parts.store.trials_planned()) + len(self._cut_off) + len(self._retries)
+        return self._remaining() + len(self._cut_off) + len(self._retries)
+
+    def _remaining(self) -> int:
+        """How many new trials are to be started."""
+        if self._exhausted:
+            return len(self._ahead)
+        return self._strategy.remaining(self._parts.store.trials_planned())
+
+    def _ending(self) -> str:
+        return "exhausted" if self._exhausted else "finished"
 
     def _begin_next(self) -> None:
         store = self._parts.store
@@ -149,8 +161,11 @@ class SearchLoop:
                 self._synchronise()
             if self._cut_off or self._retries:
                 self._restart((self._cut_off or self._retries).popleft())
-            elif self._wanted() > 0:
-                self._begin(self._ahead.popleft() if self._ahead else self._suggest(1)[0])
+            elif self._remaining() > 0:
+                if not self._ahead:
+                    self._ahead.extend(self._suggest(1))
+                if self._ahead:
+                    self._begin(self._ahead.popleft())
 
     def _synchronise(self) -> None:
         """Learn what other searches of the study have done, and which trials a dead one has left behind."""
@@ -169,10 +184,16 @@ class SearchLoop:
         return self._parts.store.shared and any(record.state == "running" for record in self.records)
 
     def _suggest(self, count: int) -> list[Suggestion]:
+        """New candidates; none where the space has no more, which completes the search."""
         self._parts.listener.on_suggesting()
-        with self._parts.executor.proposing() as threads:
-            self._strategy.threads = threads
-            return self._strategy.ask(count)
+        try:
+            with self._parts.executor.proposing() as threads:
+                self._strategy.threads = threads
+                return self._strategy.ask(count)
+        except SpaceExhausted as end:
+            self._exhausted = True
+            self._parts.listener.on_note(f"The search is complete before its planned trials are run. {end}")
+            return []
 
     def _begin(self, suggestion: Suggestion) -> None:
         parts = self._parts
@@ -190,7 +211,7 @@ class SearchLoop:
             params=int(costs.params[0]),
             macs=int(costs.macs[0]),
             memory=int(costs.memory[0]),
-            started=_now(),
+            started=parts.store.now(),
         )
         broken = [rule for rule, excluded in parts.problem.excluded(row).items() if excluded[0]]
         twin = self._by_key.get(blueprint.key)
@@ -200,10 +221,10 @@ class SearchLoop:
                 state="infeasible",
                 cause="limit",
                 reason=f"Exceeds {' and '.join(broken)}.",
-                ended=_now(),
+                ended=parts.store.now(),
             )
         elif twin is not None:
-            record = _repeat(record, self._records[twin])
+            record = _repeat(record, self._records[twin], ended=parts.store.now())
         parts.store.add_trial(record, blueprint)
         self._note(record)
         if record.state == "running":
@@ -213,8 +234,9 @@ class SearchLoop:
             parts.listener.on_trial_ended(record)
 
     def _restart(self, record: TrialRecord) -> None:
-        attempt = self._parts.store.restart_trial(record.index, self._parts.session)
-        record = replace(record, attempts=attempt, session=self._parts.session, started=_now(), state="running")
+        store, session = self._parts.store, self._parts.session
+        attempt = store.restart_trial(record.index, session)
+        record = replace(record, attempts=attempt, session=session, started=store.now(), state="running")
         self._note(record)
         if record.index not in self._blueprints:
             self._blueprints[record.index] = self._parts.store.blueprint(record.index)
@@ -261,10 +283,10 @@ class SearchLoop:
                 parts.listener.on_trial_retried(record, result)
                 self._retries.append(record)
                 return
-        ended = finished_record(record, result)
-        objective = self._value(ended)
-        ended = replace(ended, objective=objective)
-        if not parts.store.end_trial(event.index, event.attempt, result, objective=objective):
+        ended = finished_record(record, result, ended=parts.store.now())
+        value = self._value(ended)
+        ended = replace(ended, objective=value)
+        if not parts.store.end_trial(event.index, event.attempt, result, objective=value):
             return
         self._blueprints.pop(event.index, None)
         self._note(ended)
@@ -277,7 +299,8 @@ class SearchLoop:
                 f"Trial {record.index} ran out of memory although {record.memory:,} bytes were predicted: "
                 "the memory limit is lowered below that."
             )
-        if trouble := failing_steadily(self.records):
+        self._last_ended = (*self._last_ended, ended)[-MAX_FAILURES_IN_A_ROW:]
+        if trouble := failing_steadily(self._last_ended):
             raise SearchFailedError(trouble, hint="Mend the cause, then go on with: betanas resume.")
 
     def _value(self, ended: TrialRecord) -> float | None:
@@ -285,7 +308,7 @@ class SearchLoop:
         verdict = self._verdicts.pop(ended.index, None)
         if ended.state == "stopped" and verdict is not None:
             ended = replace(ended, top1=verdict.predicted)
-        return None if ended.top1 is None else self._parts.objective(ended, self._blueprints[ended.index])
+        return None if ended.top1 is None else self._parts.score(ended, self._blueprints[ended.index])
 
     # -----------------------------------------------------------------------------------------------------------------
 
@@ -330,26 +353,12 @@ def corrected_limits(limits: Limits, records: Sequence[TrialRecord]) -> Limits:
     return replace(limits, memory=min(limits.memory or largest, largest))
 
 
-def finished_record(record: TrialRecord, result: TrialResult) -> TrialRecord:
+def finished_record(record: TrialRecord, result: TrialResult, *, ended: datetime) -> TrialRecord:
     """A running trial's record once its result is known (the objective is still to come)."""
-    return replace(
-        record,
-        state=result.outcome,
-        cause=result.cause,
-        reason=result.reason,
-        top1=result.top1,
-        top5=result.top5,
-        training_seconds=result.training_seconds,
-        wall_seconds=result.wall_seconds,
-        peak_memory=result.peak_memory,
-        images_per_second=result.images_per_second,
-        device=result.device,
-        ended=_now(),
-        curve=result.curve,
-    )
+    return replace(record, **result_fields(result), ended=ended, curve=result.curve)
 
 
-def _repeat(record: TrialRecord, twin: TrialRecord) -> TrialRecord:
+def _repeat(record: TrialRecord, twin: TrialRecord, *, ended: datetime) -> TrialRecord:
     """The record of a network that another trial has trained: the same result, no second training."""
     return replace(
         record,
@@ -362,9 +371,5 @@ def _repeat(record: TrialRecord, twin: TrialRecord) -> TrialRecord:
         training_seconds=0.0,
         wall_seconds=0.0,
         device=twin.device,
-        ended=_now(),
+        ended=ended,
     )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -1,69 +1,46 @@
-"""What a search maximises: accuracy, accuracy weighed against a cost, or a function of the user's own.
+"""What a search maximises, as data: accuracy, accuracy weighed against a cost, a front, or a function of the user's.
 
-An objective turns a finished trial and its blueprint into one number, larger is better, or into nothing where the
-trial has no result. Names carry their settings, so that a study's plan holds everything:
-
-    accuracy                    validation top-1 (the default)
-    accuracy*params/5M          accuracy x (parameters / 5M) ** -0.07, MnasNet's compound objective
-    accuracy*macs/300M^-0.1     the same with multiply-accumulates and an exponent of one's own
-    accuracy*latency/10ms       with the measured seconds of an image in training
-    accuracy*scaling/384:3      with parameters at R=384 over parameters at the search's R (section 8.1)
-    my_objective.py             the function `objective(record, blueprint)` of a file
+A study's plan holds one of these frozen dataclasses; `betanas.search.scoring` turns a trial into its number. Reading
+them needs neither torch nor Ax.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
+from typing import Annotated, Any, Literal, get_args
 
-import numpy as np
+from pydantic import Field
 
-from betanas.blueprint import Blueprint, BoolArray, FloatArray
-from betanas.errors import QuantityError, StrategyError
-from betanas.quantities import parse_count
-from betanas.search.feasibility import Problem
-from betanas.search.records import TrialRecord
-from betanas.userfile import run_user_file
+from betanas.errors import StrategyError
+from betanas.quantities import format_count, parse_count
 
 # Tan et al. (2019), section 3.1: doubling the latency is worth 5% of accuracy, which gives the exponent -0.07.
 MNASNET_EXPONENT = -0.07
 
-_COMPOUND = re.compile(
-    r"accuracy\*(?P<cost>[a-z]+)/(?P<target>[0-9.]+\s*(?:[kKMGTB]|ms|s)?|[0-9]+:[0-9.]+)(?:\^(?P<exponent>-?[0-9.]+))?"
-)
-_SECONDS = re.compile(r"([0-9.]+)\s*(ms|s)?")
-_HINT = "Type accuracy, or for example accuracy*params/5M, accuracy*latency/10ms^-0.1 or the path of a .py file."
+CompoundCost = Literal["params", "macs", "seconds", "latency"]
+FrontCost = Literal["params", "macs", "memory"]
 
-
-@runtime_checkable
-class Objective(Protocol):
-    """A number to maximise, from a trial that has ended.
-
-    Attributes:
-        name: what the command line calls it; a study keeps it.
-    """
-
-    @property
-    def name(self) -> str:
-        """What the command line calls it."""
-
-    def __call__(self, record: TrialRecord, blueprint: Blueprint) -> float | None:
-        """The value; None where the trial has none."""
+_COST_WORDS: Mapping[str, str] = {
+    "params": "parameters",
+    "macs": "multiply-accumulates",
+    "memory": "training memory",
+    "seconds": "training seconds",
+    "latency": "seconds an image",
+}
+_SECONDS = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(ms|s)?\s*")
 
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
     """Best validation top-1 within the budget (section 4.4.3 of the report)."""
 
-    name: str = "accuracy"
+    kind: Literal["accuracy"] = "accuracy"
 
-    def __call__(self, record: TrialRecord, blueprint: Blueprint) -> float | None:
-        """See `Objective`."""
-        return record.top1
+    def __str__(self) -> str:
+        return "accuracy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,178 +48,197 @@ class Compound:
     """accuracy x (cost / target) ** exponent: MnasNet's soft constraint (Tan et al. 2019, equation 2, alpha = beta).
 
     Attributes:
-        name: as typed.
-        cost: which of `COSTS`, or `scaling`.
+        cost: `params`, `macs`, `seconds` (of the training) or `latency` (measured seconds of an image in training,
+            where the trial ran).
         target: the cost at which accuracy counts as it is; in the cost's unit.
         exponent: negative, unless more is better.
-        at: the larger resolution of `scaling`.
     """
 
-    name: str
-    cost: str
+    cost: CompoundCost
     target: float
     exponent: float = MNASNET_EXPONENT
-    at: int | None = None
-    problem: Problem | None = None
+    kind: Literal["compound"] = "compound"
 
-    def __call__(self, record: TrialRecord, blueprint: Blueprint) -> float | None:
-        """See `Objective`."""
-        value = self._scaling(record) if self.cost == "scaling" else COSTS[self.cost](record, blueprint)
-        if record.top1 is None or value is None or value <= 0:
-            return None
-        return float(record.top1 * (value / self.target) ** self.exponent)
+    def __post_init__(self) -> None:
+        _require_cost(self.kind, self.cost, get_args(CompoundCost))
+        _require_trade(self.kind, self.target, self.exponent)
 
-    def _scaling(self, record: TrialRecord) -> float:
-        """Parameters at the larger resolution over those at the search's: how a network pays for more pixels."""
-        if self.problem is None or self.at is None:
-            raise StrategyError("The scaling ratio needs the search's space and resolution.", value=self.name)
-        row = self.problem.space.to_array([record.vector])
-        ahead = self.problem.blueprints(row, self.at)[0]
-        return ahead.num_params / self.problem.blueprint(row[0]).num_params
-
-
-def _latency(record: TrialRecord, blueprint: Blueprint) -> float | None:
-    return 1.0 / record.images_per_second if record.images_per_second else None
-
-
-# Costs a compound objective can weigh. Latency is measured where the trial ran, as seconds of an image in training.
-COSTS: Mapping[str, Callable[[TrialRecord, Blueprint], float | None]] = {
-    "params": lambda record, blueprint: float(blueprint.num_params),
-    "macs": lambda record, blueprint: float(blueprint.macs),
-    "seconds": lambda record, blueprint: record.training_seconds,
-    "latency": _latency,
-}
+    def __str__(self) -> str:
+        counted = self.cost in ("params", "macs")
+        target = format_count(self.target) if counted else f"{self.target:g} s"
+        return f"accuracy x ({_COST_WORDS[self.cost]} / {target})^{self.exponent:g}"
 
 
 @dataclass(frozen=True, slots=True)
-class UserObjective:
-    """A function of a file: `objective(record, blueprint)` returns a number, or None for no result."""
+class Scaling:
+    """accuracy x (ratio / target) ** exponent, with parameters at a larger resolution over those at the search's.
 
-    name: str
-    function: Callable[[TrialRecord, Blueprint], float | None]
+    The scaling ratio (section 8.1 of the report) is how a network pays for more pixels.
 
-    def __call__(self, record: TrialRecord, blueprint: Blueprint) -> float | None:
-        """See `Objective`.
+    Attributes:
+        resolution: the larger one.
+        target: the ratio at which accuracy counts as it is.
+        exponent: negative, unless more is better.
+    """
 
-        Raises:
-            StrategyError: the function raised, or returned something else than a number.
-        """
-        try:
-            value = self.function(record, blueprint)
-        except Exception as error:
-            raise StrategyError(
-                "An objective must run without errors.",
-                value=f"{type(error).__name__}: {error}",
-                hint=f"Trial {record.index} of {self.name}.",
-            ) from error
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, (int, float, np.floating, np.integer)):
-            raise StrategyError("An objective must return a number or None.", value=value, hint=f"See {self.name}.")
-        return float(value) if math.isfinite(value) else None
+    resolution: int
+    target: float = 1.0
+    exponent: float = MNASNET_EXPONENT
+    kind: Literal["scaling"] = "scaling"
+
+    def __post_init__(self) -> None:
+        if type(self.resolution) is not int or self.resolution < 1:
+            raise StrategyError("The scaling objective's resolution must be a number of pixels.", value=self.resolution)
+        _require_trade(self.kind, self.target, self.exponent)
+
+    def __str__(self) -> str:
+        return f"accuracy x (parameters at R={self.resolution} over the search's / {self.target:g})^{self.exponent:g}"
 
 
-def get_objective(name: str = "accuracy", problem: Problem | None = None) -> Objective:
-    """An objective by name.
+@dataclass(frozen=True, slots=True)
+class Pareto:
+    """Accuracy and a cost at once: the networks that no other beats in both. A trial's value is its accuracy.
+
+    Attributes:
+        cost: `params`, `macs` or `memory`, which are known before a network is trained.
+    """
+
+    cost: FrontCost
+    kind: Literal["pareto"] = "pareto"
+
+    def __post_init__(self) -> None:
+        _require_cost(self.kind, self.cost, get_args(FrontCost))
+
+    def __str__(self) -> str:
+        return f"accuracy and {'little' if self.cost == 'memory' else 'few'} {_COST_WORDS[self.cost]}"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFunction:
+    """The function `objective(record, blueprint)` of a user's Python file; it returns a number, or None for no result.
+
+    Attributes:
+        file: the file's path.
+    """
+
+    file: str
+    kind: Literal["function"] = "function"
+
+    def __post_init__(self) -> None:
+        if type(self.file) is not str:
+            raise StrategyError("An objective's file must be a path.", value=self.file, hint="Type my_objective.py.")
+
+    def __str__(self) -> str:
+        return self.file
+
+
+_KINDS: Mapping[str, type[Accuracy | Compound | Scaling | Pareto | OwnFunction]] = {
+    "accuracy": Accuracy,
+    "compound": Compound,
+    "scaling": Scaling,
+    "pareto": Pareto,
+    "function": OwnFunction,
+}
+
+ObjectiveSettings = Annotated[Accuracy | Compound | Scaling | Pareto | OwnFunction, Field(discriminator="kind")]
+
+# What a search's settings call the fields of an objective, as its options do on the command line.
+SETTINGS: Mapping[str, str] = {
+    "cost": "cost",
+    "cost_target": "target",
+    "cost_exponent": "exponent",
+    "scaling_resolution": "resolution",
+}
+
+_EXAMPLES = {
+    "compound": "--objective compound --cost params --cost-target 5M",
+    "scaling": "--objective scaling --scaling-resolution 384",
+    "pareto": "--objective pareto --cost params",
+    "function": "--objective my_objective.py",
+}
+
+
+def read_objective(given: object, settings: Mapping[str, Any] | None = None) -> ObjectiveSettings:
+    """An objective from what a person gave.
 
     Args:
-        name: see the module's docstring.
-        problem: what is searched; needed by the scaling ratio alone.
+        given: an objective, its kind or a `.py` file as text, or a mapping of its fields (a configuration's table).
+        settings: further fields by the names of `SETTINGS`, which win over those in `given`.
 
     Raises:
-        StrategyError: there is no such objective, or it needs what it was not given.
+        StrategyError: there is no such objective, a field is missing, does not belong to it, or has no sensible value.
     """
-    if name == "accuracy":
-        return Accuracy()
-    if name.endswith(".py"):
-        return _load_file(Path(name))
-    match = _COMPOUND.fullmatch(name.strip())
-    if not match or match["cost"] not in (*COSTS, "scaling"):
+    values = _as_mapping(given)
+    kind = str(values.get("kind"))
+    if kind not in _KINDS:
         raise StrategyError(
-            f"The objectives are accuracy and accuracy*COST/TARGET with the costs {', '.join((*COSTS, 'scaling'))}.",
-            value=name,
-            hint=_HINT,
+            "The objectives are accuracy, compound, scaling, pareto and a .py file of your own.",
+            value=kind,
+            hint=f"Type, for example, {_EXAMPLES['compound']}.",
         )
-    exponent = float(match["exponent"]) if match["exponent"] else MNASNET_EXPONENT
-    cost, target = match["cost"], match["target"]
-    if cost == "scaling":
-        if problem is None or ":" not in target:
+    made = _KINDS[kind]
+    known = {spec.name: spec for spec in fields(made)}
+    for setting, value in (settings or {}).items():
+        if SETTINGS[setting] not in known:
+            owners = [name for name, other in _KINDS.items() if SETTINGS[setting] in other.__dataclass_fields__]
             raise StrategyError(
-                "The scaling ratio takes the larger resolution and a target.",
-                value=name,
-                hint="Type, for example, accuracy*scaling/384:3.",
+                f"The setting {setting.replace('_', '-')} belongs to the objectives {' and '.join(owners)}.",
+                value=f"objective {kind}",
+                hint=f"Type, for example, {_EXAMPLES[owners[0]]}.",
             )
-        at, ratio = target.split(":")
-        return Compound(name, cost, _positive(ratio, name), exponent, at=int(at), problem=problem)
-    if ":" in target:
-        raise StrategyError("A target is one quantity.", value=target, hint=_HINT)
-    return Compound(name, cost, _target(cost, target, name), exponent)
+        values[SETTINGS[setting]] = value
+    if unknown := [name for name in values if name not in known]:
+        raise StrategyError(f"The objective {kind} has the fields {', '.join(known)}.", value=", ".join(unknown))
+    missing = [spec.name for spec in known.values() if spec.default is MISSING and spec.name not in values]
+    if missing:
+        raise StrategyError(
+            f"The objective {kind} needs its {' and '.join(missing)}.", hint=f"Type, for example, {_EXAMPLES[kind]}."
+        )
+    for name in ("target", "exponent"):
+        if name in values:
+            values[name] = _number(values[name], name, values.get("cost"))
+    return made(**values)
 
 
-def _target(cost: str, text: str, name: str) -> float:
-    if cost in ("seconds", "latency"):
-        match = _SECONDS.fullmatch(text)
-        return _positive(match[1] if match else "", name) * (1e-3 if match and match[2] == "ms" else 1.0)
-    try:
+def _as_mapping(given: object) -> dict[str, Any]:
+    if isinstance(given, tuple(_KINDS.values())):
+        return asdict(given)  # type: ignore[call-overload, no-any-return]
+    if isinstance(given, Mapping):
+        return dict(given)
+    if isinstance(given, str) and given.endswith(".py"):
+        return {"kind": "function", "file": given}
+    return {"kind": given}
+
+
+def _number(value: object, name: str, cost: object) -> float:
+    """A target (`5M` parameters, `10ms`) or an exponent."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    text = str(value)
+    if name == "target" and cost in ("params", "macs"):
         return float(parse_count(text, what="A target"))
-    except QuantityError as error:
-        raise StrategyError("An objective's target must be a positive quantity.", value=name, hint=_HINT) from error
-
-
-def _positive(text: str, name: str) -> float:
+    if name == "target" and cost in ("seconds", "latency"):
+        match = _SECONDS.fullmatch(text)
+        if match:
+            return float(match[1]) * (1e-3 if match[2] == "ms" else 1.0)
+        raise StrategyError("A target in seconds must be a time.", value=text, hint="Type, for example, 20s or 10ms.")
     try:
-        value = float(text)
+        return float(text)
     except ValueError:
-        value = 0.0
-    if value <= 0:
-        raise StrategyError("An objective's target must be a positive quantity.", value=name, hint=_HINT)
-    return value
+        raise StrategyError(f"An objective's {name} must be a number.", value=text) from None
 
 
-def _load_file(path: Path) -> UserObjective:
-    kind = "An objective's file"
-    hint = "The file must define a function objective(record, blueprint) that returns a number or None."
-    function = getattr(run_user_file(path, kind=kind, error=StrategyError, hint=hint), "objective", None)
-    if not callable(function):
-        raise StrategyError(f"{kind} must define the function objective.", value=str(path), hint=hint)
-    return UserObjective(str(path), function)
-
-
-def non_dominated(values: FloatArray) -> BoolArray:
-    """Which of some points no other one beats: the Pareto front.
-
-    Args:
-        values: shape [n, m], larger is better in every column; rows with a NaN are never on the front.
-
-    Returns:
-        Shape [n]. Equal points are on the front together.
-    """
-    usable = np.isfinite(values).all(axis=1)
-    kept = values[usable]
-    at_least = (kept[:, None, :] >= kept[None, :, :]).all(axis=2)
-    beats = at_least & (kept[:, None, :] > kept[None, :, :]).any(axis=2)
-    front = np.zeros(len(values), dtype=np.bool_)
-    front[usable] = ~beats.any(axis=0)
-    return front
-
-
-def pareto_front(records: Sequence[TrialRecord], cost: str = "params") -> list[TrialRecord]:
-    """The completed trials that none beats in accuracy and a cost at once, cheapest first.
-
-    Args:
-        records: of a study.
-        cost: a field of the record that is better where it is smaller: `params`, `macs`, `memory`, `peak_memory`,
-            `training_seconds`.
-
-    Raises:
-        StrategyError: a record has no such cost.
-    """
-    known = ("params", "macs", "memory", "peak_memory", "training_seconds")
+def _require_cost(kind: str, cost: object, known: tuple[str, ...]) -> None:
     if cost not in known:
-        raise StrategyError(f"A front is drawn against one of {', '.join(known)}.", value=cost)
-    kept = [each for each in records if each.state == "completed" and each.top1 is not None]
-    prices = [getattr(each, cost) for each in kept]
-    pairs = [(each.top1, np.nan if price is None else -price) for each, price in zip(kept, prices, strict=True)]
-    best = non_dominated(np.array(pairs, dtype=np.float64).reshape(-1, 2))
-    front = [each for each, chosen in zip(kept, best, strict=True) if chosen]
-    return sorted(front, key=lambda each: (getattr(each, cost), each.index))
+        raise StrategyError(f"The costs of the objective {kind} are {', '.join(known)}.", value=cost)
+
+
+def _require_trade(kind: str, target: float, exponent: float) -> None:
+    if not (math.isfinite(target) and target > 0):
+        raise StrategyError(f"The {kind} objective's target must be positive.", value=target)
+    if not (math.isfinite(exponent) and exponent != 0):
+        raise StrategyError(
+            f"The {kind} objective's exponent must not be zero.",
+            value=exponent,
+            hint=f"Type, for example, {MNASNET_EXPONENT}; leave --objective out for accuracy alone.",
+        )

@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from betanas import host_memory
-from betanas.data import DataSource, load_splits, open_source, prepare
-from betanas.errors import StudyError
+from betanas.data import DataSource, open_source, open_splits, prepare
+from betanas.errors import StrategyError, StudyError
 from betanas.search.executors.base import ExecutorSettings, Patience, WorkerSetup
 from betanas.search.executors.registry import make_executor
 from betanas.search.feasibility import Problem
 from betanas.search.loop import corrected_limits, observation
-from betanas.search.objectives import get_objective
+from betanas.search.objectives import Accuracy, ObjectiveSettings, OwnFunction, Pareto
 from betanas.search.plugins import run_plugins
 from betanas.search.progress import SearchListener
 from betanas.search.records import Limits, StudyPlan, TrialRecord
+from betanas.search.scoring import make_score
 from betanas.search.settings import ResumeSettings, SearchSettings, require
 from betanas.search.stopping import StoppingRule
 from betanas.search.store.location import StudyLocation
@@ -27,7 +28,7 @@ from betanas.search.strategies.registry import get_strategy
 from betanas.spaces import SearchSpace, get_space
 from betanas.spaces.base import MAX_RESOLUTION
 from betanas.training.budget import Budget
-from betanas.training.recipe import Recipe, load_recipe
+from betanas.training.recipe import Recipe, recipe_for
 
 # Without a limit of the user's a candidate may plan with this share of the device's memory: the rest is the
 # allocator's fragmentation, the libraries' own buffers and, on a processor, everything else that runs.
@@ -41,10 +42,19 @@ _OPTIONS = (
     "devices",
     "workers",
     "per_trial_devices",
+    "compression",
     "grace",
     "validation_share",
     "stop_early",
 )
+
+# What a search on Ray needs to know, and how it is typed. Studies of before there was Ray hold none of it.
+_CLUSTER_OPTIONS = {
+    "address": "--address",
+    "trial_cpus": "--trial-cpus",
+    "trial_gpus": "--trial-gpus",
+    "trial_resources": "--trial-resource",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +87,7 @@ def plan_search(settings: SearchSettings, listener: SearchListener) -> Planned:
         settings.grace > 0,
         StudyError("The grace must be a positive number of seconds.", value=settings.grace),
     )
+    _check_cluster(settings, settings.executor)
     run_plugins(settings.plugins)
     budget = Budget.parse(settings.budget)
     require(
@@ -87,15 +98,31 @@ def plan_search(settings: SearchSettings, listener: SearchListener) -> Planned:
             hint="Type a budget in seconds, such as --budget 60s, and leave --executor out.",
         ),
     )
+    require(
+        not settings.stop_early or isinstance(settings.objective, Accuracy),
+        StudyError(
+            "Early stopping compares accuracies: a trial that it ends may be the best by another objective.",
+            value=f"objective {settings.objective}",
+            hint="Leave --stop-early out.",
+        ),
+    )
+    require(
+        not isinstance(settings.objective, Pareto) or get_strategy(settings.strategy).finds_fronts,
+        StrategyError(
+            "The objective pareto needs a strategy that can search for a front, such as gpei or sobol.",
+            value=f"strategy {settings.strategy}",
+            hint="Leave --strategy out.",
+        ),
+    )
     space = get_space(settings.space, settings.preset, ranges=settings.ranges, fixed=settings.fixed)
-    recipe = load_recipe(settings.recipe)
     root = Path(settings.data_root) if settings.data_root else None
     source = open_source(settings.data, root=root)
+    recipe = recipe_for(settings.recipe, mirror_safe=source.mirror_safe, flip=settings.flip)
     resolution = settings.resolution or default_resolution(source)
     for note in source.notes:
         listener.on_note(note)
     prepare(source, resolution=resolution, on_progress=listener.on_images_read)
-    load_splits(source, resolution=resolution, seed=settings.seed, validation_share=settings.validation_share)
+    open_splits(source, resolution=resolution, seed=settings.seed, validation_share=settings.validation_share)
     data = _kept(settings.data) if settings.data.endswith(".py") else source.name  # a folder's whole path
     limits = Limits(
         params=settings.max_params,
@@ -117,19 +144,19 @@ def plan_search(settings: SearchSettings, listener: SearchListener) -> Planned:
         recipe_settings=recipe.to_dict(),
         batch_size=settings.batch_size or recipe.batch_size,
         strategy=settings.strategy,
-        objective=_kept(settings.objective),
+        objective=_whole_path(settings.objective),
         seed=settings.seed,
         trials=settings.trials,
         limits=limits,
         options={
-            **{name: _plain(getattr(settings, name)) for name in _OPTIONS},
+            **{name: _plain(getattr(settings, name)) for name in (*_OPTIONS, *_CLUSTER_OPTIONS)},
             "plugins": [str(Path(file).resolve()) for file in settings.plugins],
             "strategy": dict(settings.strategy_options),
         },
     )
     make_executor(settings.executor, worker_setup(plan, plan.options), executor_settings(plan.options, location))
     strategy = strategy_of(plan, ())
-    get_objective(settings.objective, strategy.problem)
+    make_score(plan.objective, strategy.problem)
     strategy.ask(1)  # a space that holds nothing feasible is refused here, before anything is written
     return Planned(plan, location)
 
@@ -159,6 +186,7 @@ def problem_of(plan: StudyPlan) -> Problem:
         limits=plan.limits,
         dtype="float32",  # never less than what autocast needs, whichever a device turns out to use
         optimizer=recipe.optimizer,
+        against=plan.objective.cost if isinstance(plan.objective, Pareto) else "",
     )
 
 
@@ -178,7 +206,9 @@ def strategy_of(plan: StudyPlan, records: Sequence[TrialRecord]) -> Strategy:
 
 def resumed_options(plan: StudyPlan, changes: ResumeSettings) -> dict[str, Any]:
     """The plan's options with what changes when it goes on."""
-    changed = {name: getattr(changes, name) for name in _OPTIONS if getattr(changes, name, None) is not None}
+    names = (*_OPTIONS, *_CLUSTER_OPTIONS)
+    changed = {name: getattr(changes, name) for name in names if getattr(changes, name, None) is not None}
+    _check_cluster(changes, changed.get("executor", plan.options["executor"]))
     return {**plan.options, **{name: _plain(value) for name, value in changed.items()}}
 
 
@@ -201,6 +231,7 @@ def worker_setup(plan: StudyPlan, options: Mapping[str, Any]) -> WorkerSetup:
         batch_size=plan.batch_size,
         stoppable=options["stop_early"],
         plugins=tuple(options["plugins"]),
+        compression=options.get("compression", "none"),  # studies of before there was a choice hold none
     )
 
 
@@ -212,21 +243,43 @@ def executor_settings(options: Mapping[str, Any], location: StudyLocation) -> Ex
         per_trial_devices=options["per_trial_devices"],
         log_folder=location.logs,
         patience=Patience(grace=options["grace"]),
+        extra={name: options[name] for name in _CLUSTER_OPTIONS if options.get(name) is not None},
+    )
+
+
+def _check_cluster(given: SearchSettings | ResumeSettings, executor: str) -> None:
+    """Refuse what only a Ray cluster has where there is none."""
+    typed = [option for name, option in _CLUSTER_OPTIONS.items() if getattr(given, name) is not None]
+    require(
+        executor == "ray" or not typed,
+        StudyError("Only a search on Ray has these options.", value=", ".join(typed), hint="Add --executor ray."),
     )
 
 
 def _default_memory(settings: SearchSettings) -> int:
     import torch
 
+    require(
+        settings.executor != "ray" or settings.address in (None, "local"),
+        StudyError(
+            "A search on a cluster must be told how much memory a trial may have: it cannot see the nodes'.",
+            hint="Type, for example, --max-memory 20GiB.",
+        ),
+    )
     if settings.devices != ("cpu",) and torch.cuda.is_available():
         counts = range(torch.cuda.device_count())
         return int(_MEMORY_SHARE * min(torch.cuda.get_device_properties(i).total_memory for i in counts))
-    return int(_MEMORY_SHARE * host_memory.available() / (settings.workers or 1))
+    processes = (settings.workers or 1) * settings.per_trial_devices
+    return int(_MEMORY_SHARE * host_memory.available() / max(1, processes))
 
 
 def _kept(name: str) -> str:
     """A file's whole path, so that the study can be resumed from another working directory; a name as it is."""
     return str(Path(name).expanduser().resolve()) if name.endswith(".py") else name
+
+
+def _whole_path(objective: ObjectiveSettings) -> ObjectiveSettings:
+    return replace(objective, file=_kept(objective.file)) if isinstance(objective, OwnFunction) else objective
 
 
 def _plain(value: Any) -> Any:

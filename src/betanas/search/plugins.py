@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from betanas.errors import StudyError
+from betanas.search.objectives import OwnFunction
 from betanas.search.records import StudyPlan
 from betanas.userfile import run_user_file
 
@@ -21,9 +22,15 @@ def run_plugins(files: Sequence[str]) -> None:
 
 
 def own_code(plan: StudyPlan) -> tuple[str, ...]:
-    """The Python files that going on with a study would run: its space's, its data source's, its plugins."""
-    named = [plan.space, plan.data, plan.objective, *plan.options.get("plugins", ())]
-    return tuple(name for name in named if name.endswith(".py"))
+    """The files that going on with a study would run: its space's, its data source's, its objective's, its plugins.
+
+    A plugin or an objective is run whatever it is called (Python also loads compiled files), and `mine.py/` names the
+    same file as `mine.py`.
+    """
+    named = [name for name in (plan.space, plan.data) if Path(name).suffix == ".py"]
+    if isinstance(plan.objective, OwnFunction):
+        named.append(plan.objective.file)
+    return (*named, *map(str, plan.options.get("plugins", ())))
 
 
 def check_trust(plan: StudyPlan, *, trusted: bool) -> None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, get_args
 
-from betanas.training.result import Cause, CurvePoint
+from betanas.search.objectives import ObjectiveSettings
+from betanas.training.result import Cause, CurvePoint, TrialResult
 
 TrialState = Literal["running", "completed", "infeasible", "failed", "stopped"]
 STATES: tuple[TrialState, ...] = get_args(TrialState)
@@ -51,7 +52,7 @@ class StudyPlan:
         recipe_settings: the recipe's every setting, so that the study does not depend on a file.
         batch_size: images per optimiser step.
         strategy: name of the search strategy.
-        objective: name of the objective.
+        objective: what is maximised.
         seed: decides the split, the suggestions and each trial's initialisation.
         trials: trials planned.
         limits: cost limits.
@@ -71,7 +72,7 @@ class StudyPlan:
     recipe_settings: Mapping[str, Any]
     batch_size: int
     strategy: str
-    objective: str
+    objective: ObjectiveSettings
     seed: int
     trials: int
     limits: Limits = Limits()
@@ -132,6 +133,22 @@ class TrialRecord:
     curve: tuple[CurvePoint, ...] = ()
 
 
+def result_fields(result: TrialResult) -> dict[str, Any]:
+    """What a result says, by the names of a trial's record; the curve, the objective and the end are not among them."""
+    return {
+        "state": result.outcome,
+        "cause": result.cause,
+        "reason": result.reason,
+        "top1": result.top1,
+        "top5": result.top5,
+        "training_seconds": result.training_seconds,
+        "wall_seconds": result.wall_seconds,
+        "peak_memory": result.peak_memory,
+        "images_per_second": result.images_per_second,
+        "device": result.device,
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
     """One process that searched: the first, or one that resumed after a crash or an interruption.
@@ -140,7 +157,8 @@ class SessionRecord:
         index: 0, 1, ... in the order of starting.
         started, ended: UTC; `ended` is None while it runs and after a crash.
         seen: UTC, its last sign of life.
-        ending: `finished`, `interrupted`, `paused`, `failed`, or empty while it runs and after a crash.
+        ending: `finished`, `exhausted` (finished, since nothing new was left to train), `interrupted`, `paused`,
+            `failed`, or empty while it runs and after a crash.
         host, pid: where it runs.
         command: what was typed.
         versions: of Python, BetaNAS and the libraries that decide results.

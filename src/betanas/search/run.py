@@ -17,7 +17,6 @@ from betanas.environment import hardware, versions
 from betanas.errors import BetanasError, StoreError, StudyError
 from betanas.search.executors.registry import make_executor
 from betanas.search.loop import SearchLoop, SearchParts
-from betanas.search.objectives import get_objective
 from betanas.search.planning import (
     executor_settings,
     make_strategy,
@@ -30,6 +29,7 @@ from betanas.search.planning import (
 from betanas.search.plugins import check_trust, run_plugins
 from betanas.search.progress import SearchListener
 from betanas.search.records import StudyPlan
+from betanas.search.scoring import make_score
 from betanas.search.settings import ResumeSettings, SearchSettings, make_settings
 from betanas.search.store.location import StudyLocation
 from betanas.search.store.lock import StudyLock
@@ -110,7 +110,7 @@ def _run(store: Store, plan: StudyPlan, options: dict[str, Any], listener: Searc
                     plan=plan,
                     problem=problem,
                     make_strategy=lambda problem: make_strategy(plan, problem),
-                    objective=get_objective(plan.objective, problem),
+                    score=make_score(plan.objective, problem),
                     executor=executor,
                     listener=listener,
                     session=session,

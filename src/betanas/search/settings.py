@@ -7,13 +7,16 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, PlainValidator, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from betanas.errors import QuantityError, StudyError, UserError
 from betanas.quantities import parse_bytes, parse_count
+from betanas.search.objectives import SETTINGS as OBJECTIVE_SETTINGS
+from betanas.search.objectives import Accuracy, ObjectiveSettings, read_objective
+from betanas.training.compression import Compression
 
 
 @checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -32,10 +35,12 @@ class SearchSettings:
         trials: trials to run.
         strategy: a search strategy's name.
         strategy_options: its options.
-        objective: what is maximised.
+        objective: what is maximised: one of the dataclasses of `betanas.search.objectives`, its kind, a mapping of its
+            fields, or a `.py` file.
         stop_early: whether trials that cannot win any more are ended before their budget is used up.
         recipe: a training recipe's name, or a TOML file.
-        batch_size: images per step; None for the recipe's.
+        batch_size: images per step and process of a trial; None for the recipe's.
+        flip: whether trials may train on mirror images, as the recipe says; None for what the data source says.
         seed: decides the split, the suggestions and each trial's initialisation.
         validation_share: part of the training images kept for validation.
         max_params, max_macs: the most a candidate may have.
@@ -43,11 +48,19 @@ class SearchSettings:
         lookahead: (resolution, parameters): limits on the same vector's network at a larger resolution.
         data_root: where downloaded data sets lie.
         plugins: Python files to run first, here and in every worker, for what they register.
-        executor: who trains: `local` (worker processes) or `inline` (this process, for debugging).
+        executor: who trains: `local` (worker processes), `ray` (a cluster's nodes) or `inline` (this process, for
+            debugging).
         devices: `auto`, or device names.
         workers: trials at the same time; None for one a device.
-        per_trial_devices: devices that one trial trains on together.
+        per_trial_devices: devices that one trial trains on together, with a process for each; on a processor,
+            processes that share its cores.
+        compression: of the gradients on their way between those processes.
         grace: seconds a trial may outlive its budget by before it is killed.
+        address: of the Ray cluster: `auto` for the one this machine belongs to, its head's `HOST:PORT`, or None for a
+            Ray of the search's own on this machine.
+        trial_cpus: cores a trial takes of a Ray node; None for one a process.
+        trial_gpus: the part of a GPU that a trial takes, where several share one.
+        trial_resources: what else it takes of a Ray node, by the cluster's own names.
     """
 
     data: str
@@ -61,10 +74,11 @@ class SearchSettings:
     trials: int = 50
     strategy: str = "gpei"
     strategy_options: dict[str, Any] = field(default_factory=dict)
-    objective: str = "accuracy"
+    objective: Annotated[ObjectiveSettings, PlainValidator(read_objective)] = Accuracy()
     stop_early: bool = False
     recipe: str = "fast"
     batch_size: int | None = None
+    flip: bool | None = None
     seed: int = 0
     validation_share: float = 0.1
     max_params: int | None = None
@@ -77,7 +91,12 @@ class SearchSettings:
     devices: tuple[str, ...] = ("auto",)
     workers: int | None = None
     per_trial_devices: int = 1
+    compression: Compression = "none"
     grace: float = 60.0
+    address: str | None = None
+    trial_cpus: int | None = None
+    trial_gpus: float | None = None
+    trial_resources: dict[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +108,7 @@ class ResumeSettings:
         data: where the images are on this machine; they must be the same images.
         executor, devices, workers, per_trial_devices, data_root: as in `SearchSettings`, on this machine.
         trust_files: whether the Python files that the study names may be run.
+        address, trial_cpus, trial_gpus, trial_resources: as in `SearchSettings`; `local` for a Ray of the search's own.
     """
 
     trials: int | None = None
@@ -99,6 +119,10 @@ class ResumeSettings:
     per_trial_devices: int | None = None
     data_root: str | None = None
     trust_files: bool = False
+    address: str | None = None
+    trial_cpus: int | None = None
+    trial_gpus: float | None = None
+    trial_resources: dict[str, float] | None = None
 
 
 _FIELDS = tuple(spec.name for spec in dataclasses.fields(SearchSettings))
@@ -112,15 +136,19 @@ _READ_AS = {
 def make_settings(given: Mapping[str, Any]) -> SearchSettings:
     """Settings from values by name; absent and None ones take their defaults.
 
-    Sizes may be text (`30M`, `20GiB`).
+    Sizes may be text (`30M`, `20GiB`). The objective's own settings (`cost`, `cost_target`, `cost_exponent`,
+    `scaling_resolution`) may stand beside it.
 
     Raises:
         UserError: a name is unknown, one is missing, or a value has the wrong type.
     """
     values = {name: value for name, value in given.items() if value is not None}
-    unknown = [name for name in values if name not in _FIELDS]
+    known = (*_FIELDS, *OBJECTIVE_SETTINGS)
+    unknown = [name for name in values if name not in known]
     if unknown:
-        raise StudyError(f"A search has the settings {', '.join(_FIELDS)}.", value=", ".join(unknown))
+        raise StudyError(f"A search has the settings {', '.join(known)}.", value=", ".join(unknown))
+    own = {name: values.pop(name) for name in OBJECTIVE_SETTINGS if name in values}
+    values["objective"] = read_objective(values.get("objective", Accuracy()), own)
     for name, read in _READ_AS.items():
         if isinstance(values.get(name), str):
             values[name] = read(values[name], what=f"The limit {name}")
@@ -161,7 +189,7 @@ def parse_lookahead(text: str) -> tuple[int, int]:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """Settings from a TOML file: the names of `SearchSettings`, tables for `ranges` and `fixed`.
+    """Settings from a TOML file: the names of `SearchSettings`, tables for `ranges`, `fixed` and `objective`.
 
     Raises:
         StudyError: the file is missing or not TOML.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
+from scipy.special import stdtrit
 
 from betanas.blueprint import FloatArray
 from betanas.errors import StrategyError
@@ -100,11 +101,28 @@ class StoppingRule:
             index: of the trial.
         """
         seconds = curve[-1].seconds if curve else 0.0
-        if len(history) < self.least_history or not self.earliest * self.budget <= seconds < self.budget:
+        if not self.speaks(seconds, len(history)):
             return Verdict(stop=False, hopeless=False, seconds=seconds)
-        finals = np.array([max(final_accuracy(ended), _LEAST_ACCURACY) for ended in history])
-        seen = np.array([_features(ended, seconds) for ended in history])
-        logarithms = _predict(seen, np.log(finals), _features(curve, seconds), self.confidence)
+        finals = np.array([final_accuracy(ended) for ended in history])
+        seen = np.array([progress(ended, seconds) for ended in history])
+        return self.judge(progress(curve, seconds), seen, finals, seconds=seconds, index=index)
+
+    def speaks(self, seconds: float, ended: int) -> bool:
+        """Whether a trial is judged at a training second, when so many trials have ended."""
+        return ended >= self.least_history and self.earliest * self.budget <= seconds < self.budget
+
+    def judge(self, point: FloatArray, seen: FloatArray, finals: FloatArray, *, seconds: float, index: int) -> Verdict:
+        """Judge a trial by its `progress`, where the rule speaks.
+
+        Args:
+            point: the trial's, shape [2].
+            seen: that of the n trials that ended, at the same second, shape [n, 2].
+            finals: their final accuracies, shape [n].
+            seconds: training seconds of the trial.
+            index: of the trial.
+        """
+        finals = np.maximum(finals, _LEAST_ACCURACY)
+        logarithms = _predict(seen, np.log(finals), point, self.confidence)
         predicted, upper = (float(np.exp(value)) for value in logarithms)
         bar = float(np.sort(finals)[-self.leaders])
         hopeless = upper < bar
@@ -130,23 +148,22 @@ def accuracy_at(curve: Curve, seconds: float) -> float:
     return float(np.interp(seconds, times, best))
 
 
-def _features(curve: Curve, seconds: float) -> tuple[float, float]:
+def progress(curve: Curve, seconds: float) -> FloatArray:
+    """How far a curve has come at a second: logarithms of its accuracy, and of its growth since half that time."""
     now, before = (max(accuracy_at(curve, at), _LEAST_ACCURACY) for at in (seconds, seconds / 2))
-    return float(np.log(now)), float(np.log(now / before))
+    return np.log([now, now / before])
 
 
-def _predict(
-    seen: FloatArray, finals: FloatArray, features: tuple[float, float], confidence: float
-) -> tuple[float, float]:
+def _predict(seen: FloatArray, finals: FloatArray, point: FloatArray, confidence: float) -> tuple[float, float]:
     """Mean and upper end of a new value in a linear regression, by the textbook's prediction interval."""
     design = np.column_stack([np.ones(len(seen)), seen])
-    point = np.array([1.0, *features])
+    point = np.array([1.0, *point])
     coefficients, _, rank, _ = np.linalg.lstsq(design, finals, rcond=None)
     freedom = len(finals) - int(rank)
     residual = float(((finals - design @ coefficients) ** 2).sum() / freedom)
     leverage = float(point @ np.linalg.pinv(design.T @ design) @ point)
     mean = float(point @ coefficients)
-    margin = float(stats.t.ppf(confidence, freedom)) * float(np.sqrt(residual * (1.0 + leverage)))
+    margin = float(stdtrit(freedom, confidence)) * float(np.sqrt(residual * (1.0 + leverage)))
     return mean, mean + margin
 
 

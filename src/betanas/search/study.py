@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -13,6 +13,8 @@ from betanas.blueprint import Blueprint
 from betanas.errors import StudyError
 from betanas.intervals import MeanInterval
 from betanas.search.confirmed import KIND, confirmations
+from betanas.search.front import pareto_front
+from betanas.search.objectives import Pareto
 from betanas.search.records import Attachment, SessionRecord, StudyPlan, StudyState, TrialRecord
 from betanas.search.store.location import StudyLocation
 from betanas.search.store.lock import is_locked
@@ -105,6 +107,8 @@ class Study:
         last = sessions[-1]
         if self._is_searched_now():
             return "paused" if self._store.request() == "pause" else "running"
+        if last.ending == "exhausted":
+            return "finished"
         if last.ending == "finished":
             return "finished" if self._usable() >= self.plan.trials else "interrupted"
         return last.ending if last.ending in ("paused", "failed") else "interrupted"  # type: ignore[return-value]
@@ -183,6 +187,14 @@ class Study:
         best = max(judged, key=lambda record: (record.objective or 0.0, -record.index))
         return Best("observed", best.index, dict(best.vector), self.blueprint(best.index), best.objective, best.top1)
 
+    def front(self) -> tuple[TrialRecord, ...]:
+        """The trials that none beats in accuracy and the objective's cost at once, cheapest first.
+
+        Empty where the study's objective is no front.
+        """
+        objective = self.plan.objective
+        return pareto_front(self.trials(), objective.cost) if isinstance(objective, Pareto) else ()
+
     def status(self) -> dict[str, Any]:
         """How the study stands, as plain JSON values (`interface.md`, `status --json`)."""
         records, plan, state = self.trials(), self.plan, self.state
@@ -197,6 +209,7 @@ class Study:
             "resolution": plan.resolution,
             "budget": plan.budget,
             "strategy": plan.strategy,
+            "objective": asdict(plan.objective),
             "trials": {
                 "completed": counts["completed"],
                 "stopped": counts["stopped"],
@@ -215,6 +228,10 @@ class Study:
                 "macs": best.blueprint.macs,
                 "vector": dict(best.vector),
             },
+            "front": [
+                {"trial": record.index, "accuracy": record.top1, "params": record.params, "macs": record.macs}
+                for record in self.front()
+            ],
             "sessions": len(self.sessions()),
             "wall_seconds": round(sum(self._seconds(session) for session in self.sessions()), 3),
             "training_seconds": round(sum(record.training_seconds or 0.0 for record in records), 3),

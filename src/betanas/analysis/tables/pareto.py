@@ -10,7 +10,7 @@ import numpy as np
 from betanas.analysis.errors import MissingDataError
 from betanas.analysis.snapshot import StudySnapshot
 from betanas.analysis.tables.table import Table
-from betanas.blueprint import BoolArray, FloatArray
+from betanas.search.front import on_front
 
 Cost = Literal["params", "macs", "memory", "training_seconds"]
 
@@ -23,19 +23,6 @@ class ParetoRow:
     cost: float
     objective: float
     front: bool
-
-
-def on_front(costs: FloatArray, objectives: FloatArray) -> BoolArray:
-    """Which of n points no other beats by being cheaper and no worse, or better and no dearer. Shape [n]."""
-    order = np.lexsort((-objectives, costs))
-    ranked = objectives[order]
-    before = np.concatenate([[-np.inf], np.maximum.accumulate(ranked)[:-1]])
-    front = np.zeros(len(costs), dtype=np.bool_)
-    front[order] = ranked > before
-    # Equal points do not beat each other.
-    for place in np.flatnonzero(front):
-        front |= (costs == costs[place]) & (objectives == objectives[place])
-    return front
 
 
 def pareto(snapshot: StudySnapshot, cost: Cost = "params") -> Table[ParetoRow]:

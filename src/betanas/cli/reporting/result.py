@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 
 from betanas.cli.output import cost_line, layer_table, vector_line
-from betanas.quantities import format_seconds
+from betanas.quantities import format_bytes, format_count, format_seconds
+from betanas.search.records import TrialRecord
 from betanas.search.study import Study
 
 
@@ -33,4 +36,22 @@ def show_result(out: Console, study: Study, status: dict[str, Any]) -> None:
         f"[bold green]{best.accuracy:.2%}[/bold green] validation accuracy after {plan.budget} of training "
         f"(median of all trials {statistics.median(accuracies):.2%})"
     )
+    if front := study.front():
+        out.print(front_table(front))
     out.print(f"Study: {study.location}   (betanas status, best, resume {study.location})", soft_wrap=True)
+
+
+def front_table(front: Sequence[TrialRecord]) -> Table:
+    """The trials of a Pareto front, cheapest first."""
+    table = Table(title="No trial beats these in both", title_justify="left", header_style="bold", pad_edge=False)
+    for heading in ("Trial", "Accuracy", "Parameters", "Multiply-accumulates", "Memory"):
+        table.add_column(heading, justify="right")
+    for record in front:
+        table.add_row(
+            str(record.index),
+            f"{record.top1 or 0.0:.2%}",
+            format_count(record.params),
+            format_count(record.macs),
+            format_bytes(record.memory),
+        )
+    return table

@@ -26,6 +26,7 @@ class Recording:
         curve: (training seconds, accuracy) at each evaluation.
         training_seconds, wall_seconds: by the budget clock; from start to end.
         params: parameters.
+        seed: of the training, which tells trainings of one vector apart.
     """
 
     vector: Mapping[str, float]
@@ -34,6 +35,7 @@ class Recording:
     training_seconds: float
     wall_seconds: float
     params: int
+    seed: int = 0
 
     @classmethod
     def of(cls, record: TrialRecord) -> Recording | None:
@@ -48,12 +50,15 @@ class Recording:
             training_seconds=seconds,
             wall_seconds=record.wall_seconds or seconds,
             params=record.params,
+            seed=record.seed,
         )
 
 
 def write_recordings(path: Path, recordings: Iterable[Recording]) -> None:
-    """Write JSON lines."""
-    path.write_text("".join(json.dumps(asdict(each)) + "\n" for each in recordings), encoding="utf-8")
+    """Write JSON lines, atomically."""
+    from betanas.training.files import write_atomically
+
+    write_atomically(path, "".join(json.dumps(asdict(each)) + "\n" for each in recordings).encode())
 
 
 def read_recordings(path: Path) -> list[Recording]:
@@ -62,7 +67,7 @@ def read_recordings(path: Path) -> list[Recording]:
     Raises:
         StudyError: the file is missing, or a line is not a recording.
     """
-    hint = "benchmarks/README says how the recordings are made."
+    hint = "Record it first: benchmarks/README.md says how."
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from betanas.blueprint import FloatArray
-from betanas.search.feasibility import Problem, SpaceExhausted
+from betanas.errors import SpaceExhausted
+from betanas.search.feasibility import Problem
 from betanas.search.records import TrialState
 from betanas.search.simulation.recording import as_curve
 from betanas.search.simulation.surrogate import ReplaySurrogate

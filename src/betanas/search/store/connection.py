@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+import tempfile
+import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from errno import EACCES, EROFS
 from pathlib import Path
 from typing import Any
@@ -18,6 +22,9 @@ from betanas.search.store.location import StudyLocation
 
 # How long a writer waits for another process's transaction; ours last milliseconds.
 _BUSY_SECONDS = 30.0
+
+# A stranger's file may bring triggers and views along; they are to call nothing but what cannot do harm.
+_DISTRUST = "PRAGMA trusted_schema=OFF"
 
 _READ_ONLY = "its directory is read-only or missing"
 
@@ -39,9 +46,25 @@ def connect(location: StudyLocation, *, read_only: bool = False) -> Engine:
             raise MissingExtraError("psycopg", extra="postgresql", purpose="A study in PostgreSQL") from error
     path = location.database.resolve()
     if read_only:
-        return create_engine("sqlite://", creator=lambda: _connect_read_only(path), poolclass=NullPool)
+        return create_engine("sqlite://", creator=_ReadOnly(path), poolclass=NullPool)
     engine = create_engine(location.url, connect_args={"timeout": _BUSY_SECONDS})
     event.listen(engine, "connect", _harden)
+    return engine
+
+
+def connect_to_copy(location: StudyLocation) -> Engine:
+    """An engine for a private copy of a store's file, which goes when the engine goes.
+
+    For reading what an older version wrote: it is the copy that is brought to today's schema.
+    """
+    if location.database is None:
+        raise ValueError("a database server has no file to copy")
+    place = tempfile.TemporaryDirectory(prefix="betanas-")
+    copy = Path(place.name, location.database.name)
+    with closing(_ReadOnly(location.database.resolve())()) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+    engine = connect(replace(location, url=location.url.set(database=str(copy))))
+    weakref.finalize(engine, place.cleanup)
     return engine
 
 
@@ -50,21 +73,45 @@ def _harden(connection: Any, _record: object) -> None:
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute(_DISTRUST)
     cursor.close()
 
 
-def _connect_read_only(path: Path) -> sqlite3.Connection:
-    """Read a file that may be written by a search, or lie in a directory where nobody may write."""
-    uri = path.as_uri()
-    connection = sqlite3.connect(f"{uri}?mode=ro", uri=True, timeout=_BUSY_SECONDS, check_same_thread=False)
-    try:
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.OperationalError:
-        # A write-ahead log needs a shared-memory file, which a read-only directory refuses. Nobody can write there,
-        # so the file does not change under us either.
-        connection.close()
-        connection = sqlite3.connect(f"{uri}?immutable=1", uri=True, check_same_thread=False)
-    return connection
+class _ReadOnly:
+    """Connects to a file that may be written by a search, or lie in a directory where nobody may write."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._copied: tempfile.TemporaryDirectory[str] | None = None
+
+    def __call__(self) -> sqlite3.Connection:
+        if self._copied is not None:
+            return self._open(Path(self._copied.name, self._path.name), "mode=ro")
+        try:
+            return self._open(self._path, "mode=ro")
+        except sqlite3.OperationalError:
+            # Reading a write-ahead log takes a shared-memory file beside it, which a read-only directory refuses.
+            # Nobody can write there, so the file does not change under us either.
+            log = self._path.with_name(f"{self._path.name}-wal")
+            if not log.exists() or log.stat().st_size == 0:
+                return self._open(self._path, "immutable=1")
+            # A search that crashed has left trials in the log.
+            self._copied = tempfile.TemporaryDirectory(prefix="betanas-")
+            for file in (self._path, log):
+                shutil.copy(file, self._copied.name)
+            return self()
+
+    @staticmethod
+    def _open(path: Path, how: str) -> sqlite3.Connection:
+        uri = f"{path.as_uri()}?{how}"
+        connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, check_same_thread=False)
+        try:
+            connection.execute(_DISTRUST)
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
 
 
 @contextmanager

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 from filelock import FileLock, Timeout
 
 from betanas.errors import StoreError, StudyError
+from betanas.search.store.containment import open_unlinked
 
 LOCK_FILE = "search.lock"
 
@@ -36,7 +38,9 @@ class StudyLock:
             raise StoreError(
                 f"The study cannot be written: {error.strerror or error}.", value=str(self._path.parent)
             ) from error
-        self._path.write_text(str(os.getpid()), encoding="utf-8")
+        # Who holds it is told to others as a courtesy; a full disk must not keep a study from being looked after.
+        with suppress(OSError), open_unlinked(self._path, os.O_WRONLY | os.O_TRUNC) as file:
+            file.write(str(os.getpid()).encode())
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -15,8 +15,9 @@ from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, up
 
 from betanas.blueprint import Blueprint, Layer
 from betanas.errors import StudyError
-from betanas.search.records import Attachment, SessionRecord, StudyPlan, TrialRecord
-from betanas.search.store.connection import connect, explained
+from betanas.search.records import Attachment, SessionRecord, StudyPlan, TrialRecord, result_fields
+from betanas.search.store.connection import connect, connect_to_copy, explained
+from betanas.search.store.containment import refuse_links
 from betanas.search.store.location import StudyLocation
 from betanas.search.store.migrations import migrate, schema_version
 from betanas.search.store.schema import (
@@ -30,6 +31,7 @@ from betanas.search.store.schema import (
     studies,
     trials,
 )
+from betanas.search.wall_clock import WallClock
 from betanas.training.result import CurvePoint, TrialResult
 
 Request = Literal["run", "pause", "stop"]
@@ -54,6 +56,7 @@ class Store:
     def __init__(self, engine: Engine, location: StudyLocation, study_id: int) -> None:
         self._engine = engine
         self._study_id = study_id
+        self._wall_clock = WallClock()
         self.location = location
 
     @classmethod
@@ -95,7 +98,7 @@ class Store:
 
     @classmethod
     def open(cls, location: StudyLocation, *, read_only: bool = False) -> Store:
-        """Open an existing study; an older one is brought to today's schema first (unless it is only read).
+        """Open an existing study; an older one is brought to today's schema first (a copy, where it is only read).
 
         Raises:
             StudyError: there is no study, or it is of a newer version.
@@ -103,13 +106,16 @@ class Store:
         hint = "Start one with betanas search, or list the folder to see what is there."
         if location.database is not None and not location.database.is_file():
             raise StudyError("The study must exist.", value=location.text, hint=hint)
+        if not read_only:
+            refuse_links(location)
         engine = connect(location, read_only=read_only)
         with explained(location):
             version = schema_version(engine)
             if version == 0:
                 raise StudyError("The database must hold a BetaNAS study.", value=location.text, hint=hint)
-            if read_only and version < SCHEMA_VERSION:
-                engine = connect(location)
+            if read_only and version < SCHEMA_VERSION and location.database is not None:
+                engine.dispose()
+                engine = connect_to_copy(location)
             migrate(engine)
             with engine.connect() as connection:
                 study_id = _study_id(connection, location.name)
@@ -137,6 +143,10 @@ class Store:
         with explained(self.location), self._engine.begin() as connection:
             connection.execute(select(func.pg_advisory_xact_lock(_LOCK_SPACE, self._study_id)))
             yield
+
+    def now(self) -> datetime:
+        """The time of day for records, in UTC; setting the system's clock does not move it (`WallClock`)."""
+        return self._wall_clock.now()
 
     def close(self) -> None:
         """Let go of the database; its write-ahead log is folded in."""
@@ -279,7 +289,7 @@ class Store:
                 )
             )
             if record.state == "running" and made.inserted_primary_key:
-                _begin_attempt(connection, made.inserted_primary_key[0], record.attempts, record.session)
+                self._begin_attempt(connection, made.inserted_primary_key[0], record.attempts, record.session)
 
     def restart_trial(self, index: int, session: int) -> int:
         """Begin another attempt at a trial that was cut off; returns the attempt's number."""
@@ -293,20 +303,20 @@ class Store:
                     state="running",
                     attempts=attempt,
                     session=session,
-                    started=_now(),
+                    started=self.now(),
                     ended=None,
                     cause="",
                     reason="",
                 )
             )
-            _begin_attempt(connection, row.id, attempt, session)
+            self._begin_attempt(connection, row.id, attempt, session)
         return attempt
 
     def end_attempt(self, index: int, attempt: int, result: TrialResult) -> None:
         """Note that an attempt failed in a way that is worth another try; the trial itself goes on."""
         with self._writing() as connection:
             row = self._trial_row(connection, index)
-            _end_attempt(connection, row.id, attempt, result)
+            self._end_attempt(connection, row.id, attempt, result)
 
     def add_point(self, index: int, attempt: int, point: CurvePoint) -> None:
         """Add a point to a running trial's curve."""
@@ -331,24 +341,11 @@ class Store:
             changed = connection.execute(
                 update(trials)
                 .where(trials.c.id == row.id, trials.c.state == "running", trials.c.attempts == attempt)
-                .values(
-                    state=result.outcome,
-                    cause=result.cause,
-                    reason=result.reason,
-                    top1=result.top1,
-                    top5=result.top5,
-                    objective=objective,
-                    training_seconds=result.training_seconds,
-                    wall_seconds=result.wall_seconds,
-                    peak_memory=result.peak_memory,
-                    images_per_second=result.images_per_second,
-                    device=result.device,
-                    ended=_now(),
-                )
+                .values(**result_fields(result), objective=objective, ended=self.now())
             )
             if changed.rowcount != 1:
                 return False
-            _end_attempt(connection, row.id, attempt, result)
+            self._end_attempt(connection, row.id, attempt, result)
             connection.execute(
                 delete(curve_points).where(curve_points.c.trial_id == row.id, curve_points.c.attempt == attempt)
             )
@@ -413,7 +410,7 @@ class Store:
             )
             connection.execute(
                 insert(attachments).values(
-                    study_id=self._study_id, kind=kind, name=name, created=_now(), document=dict(document)
+                    study_id=self._study_id, kind=kind, name=name, created=self.now(), document=dict(document)
                 )
             )
 
@@ -440,7 +437,7 @@ class Store:
 
     def _clock(self) -> Any:
         """Now: by the server's clock where machines share a study, since theirs may differ."""
-        return func.now() if self.shared else _now()
+        return func.now() if self.shared else self.now()
 
     def _update_session(self, number: int, **values: Any) -> None:
         with self._writing() as connection:
@@ -449,6 +446,17 @@ class Store:
                 .where(sessions.c.study_id == self._study_id, sessions.c.number == number)
                 .values(**values)
             )
+
+    def _begin_attempt(self, connection: Connection, trial_id: int, number: int, session: int) -> None:
+        begun = {"trial_id": trial_id, "number": number, "session": session, "started": self.now()}
+        connection.execute(insert(attempts).values(**begun, cause="", reason=""))
+
+    def _end_attempt(self, connection: Connection, trial_id: int, number: int, result: TrialResult) -> None:
+        connection.execute(
+            update(attempts)
+            .where(attempts.c.trial_id == trial_id, attempts.c.number == number)
+            .values(ended=self.now(), cause=result.cause, reason=result.reason)
+        )
 
     def _trial_row(self, connection: Connection, index: int) -> Row[Any]:
         row = connection.execute(
@@ -483,7 +491,7 @@ def _insert_study(connection: Connection, name: str, plan: StudyPlan) -> int:
             plan=_PLAN.dump_python(plan, mode="json"),
             trials_planned=plan.trials,
             request="run",
-            created=_now(),
+            created=datetime.now(UTC),
         )
     )
     return int(made.inserted_primary_key[0]) if made.inserted_primary_key else 0
@@ -507,26 +515,8 @@ def _taken(location: StudyLocation) -> StudyError:
     )
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 def _study_id(connection: Connection, name: str) -> int | None:
     return connection.execute(select(studies.c.id).where(studies.c.name == name)).scalar()
-
-
-def _begin_attempt(connection: Connection, trial_id: int, number: int, session: int) -> None:
-    connection.execute(
-        insert(attempts).values(trial_id=trial_id, number=number, session=session, started=_now(), cause="", reason="")
-    )
-
-
-def _end_attempt(connection: Connection, trial_id: int, number: int, result: TrialResult) -> None:
-    connection.execute(
-        update(attempts)
-        .where(attempts.c.trial_id == trial_id, attempts.c.number == number)
-        .values(ended=_now(), cause=result.cause, reason=result.reason)
-    )
 
 
 def _record(row: Row[Any], curve: tuple[CurvePoint, ...]) -> TrialRecord:

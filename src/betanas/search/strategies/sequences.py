@@ -25,7 +25,9 @@ class NoOptions:
 
 
 class ScreenedSequence(ScreenedStrategy):
-    """Suggests the first point of a screened sequence whose network has not been tried."""
+    """Suggests the first point of a screened sequence whose network has not been tried, whatever is maximised."""
+
+    finds_fronts: ClassVar[bool] = True
 
     def __init__(self, problem: Problem, *, seed: int, options: Mapping[str, Any] | None = None) -> None:
         read_options(self.name, NoOptions, options)

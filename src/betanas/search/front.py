@@ -1,0 +1,35 @@
+"""The trials that no other beats in accuracy and a cost at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from betanas.blueprint import BoolArray, FloatArray
+from betanas.search.objectives import FrontCost
+from betanas.search.records import TrialRecord
+
+
+def on_front(costs: FloatArray, values: FloatArray) -> BoolArray:
+    """Which of n points no other beats by being cheaper and no worse, or better and no dearer. Shape [n]."""
+    order = np.lexsort((-values, costs))
+    ranked = values[order]
+    before = np.concatenate([[-np.inf], np.maximum.accumulate(ranked)[:-1]])
+    front = np.zeros(len(costs), dtype=np.bool_)
+    front[order] = ranked > before
+    # Equal points do not beat each other.
+    for place in np.flatnonzero(front):
+        front |= (costs == costs[place]) & (values == values[place])
+    return front
+
+
+def pareto_front(records: Sequence[TrialRecord], cost: FrontCost) -> tuple[TrialRecord, ...]:
+    """The completed trials that none beats in accuracy and a cost at once, cheapest first."""
+    kept = sorted(
+        (record for record in records if record.state == "completed" and record.top1 is not None),
+        key=lambda record: (getattr(record, cost), record.index),
+    )
+    costs = np.array([getattr(record, cost) for record in kept], dtype=np.float64)
+    best = on_front(costs, np.array([record.top1 for record in kept], dtype=np.float64))
+    return tuple(record for record, chosen in zip(kept, best, strict=True) if chosen)

@@ -1,0 +1,40 @@
+"""Writing inside a study's directory and nowhere else, whatever links a stranger has put into it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import IO
+
+from betanas.errors import StudyError
+from betanas.search.store.location import DATABASE_FILE, LOG_FOLDER, StudyLocation
+
+_WRITTEN = (DATABASE_FILE, *(f"{DATABASE_FILE}{suffix}" for suffix in ("-wal", "-shm", "-journal")), LOG_FOLDER)
+
+
+def refuse_links(location: StudyLocation) -> None:
+    """Refuse to write a study some of whose files are links: what they point at is not the study's.
+
+    Raises:
+        StudyError: there is such a link.
+    """
+    if location.directory is None:
+        return
+    for name in _WRITTEN:
+        path = location.directory / name
+        if path.is_symlink():
+            raise StudyError(
+                "A study is written in its own directory, and one of its files is a link.",
+                value=str(path),
+                hint="Look where it leads; put the file itself there, or move the study's whole directory.",
+            )
+
+
+def open_unlinked(path: Path, flags: int) -> IO[bytes]:
+    """Open a file, unbuffered, with flags of `os.open`; never through a link in its place.
+
+    Raises:
+        OSError: it cannot be opened, or is a link.
+    """
+    descriptor = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    return os.fdopen(descriptor, "ab" if flags & os.O_APPEND else "wb", buffering=0)

@@ -1,0 +1,319 @@
+"""What SECURITY.md promises, each promise by somebody who tries to break it."""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import os
+import pickle
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import torch
+
+import betanas as bn
+from betanas.analysis.dashboard.access import check_opening
+from betanas.analysis.errors import AnalysisError
+from betanas.data import cache
+from betanas.errors import BetanasError, BlueprintError, RecipeError, StoreError, StudyError
+from betanas.search.confirmation import confirm
+from betanas.search.objectives import OwnFunction
+from betanas.search.plugins import own_code
+from betanas.search.progress import SearchListener
+from betanas.search.records import StudyPlan, TrialRecord
+from betanas.search.settings import ResumeSettings
+from betanas.search.store.location import StudyLocation
+from betanas.search.store.store import Store
+from betanas.search.study import Study
+from betanas.training.checkpoint import load_checkpoint, save_checkpoint
+from betanas.training.files import file_in, write_json
+
+SOURCE = Path(bn.__file__).parent
+
+
+class Trap:
+    """Unpickled, it makes a file."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Path.touch, (self.place,))
+
+
+@pytest.fixture
+def ran(tmp_path: Path) -> Path:
+    """Where a stranger's code leaves a file when it is run."""
+    return tmp_path / "ran"
+
+
+@pytest.fixture
+def code(tmp_path: Path, ran: Path) -> Path:
+    """A stranger's code."""
+    path = tmp_path / "stranger.py"
+    path.write_text(f"import pathlib; pathlib.Path({str(ran)!r}).touch()")
+    return path
+
+
+@pytest.fixture
+def make_study(tmp_path: Path) -> Callable[..., Path]:
+    """A stranger's study: one of ours with something changed in its plan."""
+    place = tmp_path / "study"
+    bn.search(
+        data="digits",
+        study=str(place),
+        resolution=16,
+        budget="1steps",
+        trials=1,
+        strategy="sobol",
+        executor="inline",
+        max_params=200_000,
+    ).close()
+
+    def make(**plan: object) -> Path:
+        with sqlite3.connect(place / "study.sqlite") as database:
+            (text,) = database.execute("SELECT plan FROM studies").fetchone()
+            stored = json.loads(text)
+            stored["options"] |= plan.pop("options", {})  # type: ignore[operator]
+            database.execute("UPDATE studies SET plan = ?, trials_planned = 2", (json.dumps(stored | plan),))
+        database.close()
+        return place
+
+    return make
+
+
+# A study runs nobody's code -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("field", ["space", "data", "objective", "plugins"])
+def test_a_study_that_names_code_is_not_gone_on_with(
+    make_study: Callable[..., Path], code: Path, ran: Path, field: str
+) -> None:
+    # The compiled file and the name with a slash are run by Python and opened by pathlib like the plain one.
+    compiled = code.with_suffix(".pyc")
+    subprocess.run(
+        [sys.executable, "-c", f"import py_compile; py_compile.compile({str(code)!r}, cfile={str(compiled)!r})"],
+        check=True,
+    )
+    for name in (str(code), f"{code}/", *([str(compiled)] if field == "plugins" else [])):
+        named = {"plugins": [name], "objective": {"kind": "function", "file": name}}.get(field, name)
+        study = make_study(**({"options": {field: named}} if field == "plugins" else {field: named}))
+        with pytest.raises(StudyError, match="--trust-files"):
+            bn.resume(study)
+        with pytest.raises(StudyError, match="--trust-files"), Study.open(study) as opened:
+            opened.best("model")
+        with pytest.raises(StudyError, match="--trust-files"):
+            next(confirm(study))
+    assert not ran.exists()
+
+
+def test_a_study_that_names_code_can_be_looked_at(make_study: Callable[..., Path], code: Path, ran: Path) -> None:
+    from betanas.cli.main import run
+
+    study = make_study(space=str(code), options={"plugins": [str(code)]})
+    assert run(["status", str(study)]) == 0
+    assert run(["best", str(study)]) == 0
+    assert run(["report", str(study), "--output", str(study / "report.html")]) == 0
+    assert not ran.exists()
+
+
+def test_every_file_that_a_plan_names_counts(plan: StudyPlan) -> None:
+    objective, plugins = OwnFunction("c.so"), ["d.so", "e"]
+    options = {**plan.options, "plugins": plugins}
+    named = replace(plan, space="a.py", data="b.py/.", objective=objective, options=options)
+    assert own_code(named) == ("a.py", "b.py/.", "c.so", "d.so", "e")
+    assert own_code(plan) == ()
+
+
+def test_a_search_in_a_strangers_folder_imports_nothing_from_there(tmp_path: Path, ran: Path) -> None:
+    for name in ("torch", "numpy", "betanas", "sitecustomize"):
+        (tmp_path / f"{name}.py").write_text(f"import pathlib; pathlib.Path({str(ran)!r}).touch()")
+    command = [Path(sys.executable).with_name("betanas"), "search", "--data", "digits", "--study", "study"]
+    command += ["--resolution", "16", "--budget", "1steps", "--trials", "1", "--strategy", "sobol", "--devices", "cpu"]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment["PYTHONPATH"] = str(SOURCE.parent)
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not ran.exists()
+
+
+def test_a_damaged_plan_is_refused(make_study: Callable[..., Path]) -> None:
+    with pytest.raises(StudyError, match="plan is damaged"):
+        bn.resume(make_study(ranges="everything"))
+
+
+# A study writes nowhere else -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["search.lock", "logs", "study.sqlite-wal", "study.sqlite"])
+def test_links_out_of_a_study_are_not_written_through(
+    make_study: Callable[..., Path], tmp_path: Path, name: str
+) -> None:
+    study = make_study()
+    precious = tmp_path / "precious"
+    link = study / name
+    if name == "study.sqlite":
+        link.rename(precious)
+    elif name == "logs":
+        precious.mkdir()
+    else:
+        precious.write_text("mine")
+    link.unlink(missing_ok=True)
+    link.symlink_to(precious)
+    before = precious.read_bytes() if precious.is_file() else list(precious.iterdir())
+    with pytest.raises((StudyError, StoreError), match=r"is a link|cannot be written"):
+        bn.resume(study)
+    assert (precious.read_bytes() if precious.is_file() else list(precious.iterdir())) == before
+
+
+def test_a_log_is_not_written_through_a_link(make_study: Callable[..., Path], tmp_path: Path) -> None:
+    study, precious = make_study(), tmp_path / "precious"
+    precious.write_text("mine")
+    (study / "logs").mkdir(exist_ok=True)
+    (study / "logs" / "trial-00001.log").symlink_to(precious)
+    with bn.resume(study, ResumeSettings(executor="local", devices=("cpu",))) as resumed:
+        assert resumed.trial(1).state == "completed", "a log is not worth a trial"
+    assert precious.read_text() == "mine"
+
+
+def test_a_strangers_database_is_not_trusted(make_study: Callable[..., Path]) -> None:
+    for read_only in (True, False):
+        store = Store.open(StudyLocation.parse(make_study()), read_only=read_only)
+        with store._engine.connect() as connection:
+            assert connection.exec_driver_sql("PRAGMA trusted_schema").scalar() == 0
+        store.close()
+
+
+# Weights are numbers --------------------------------------------------------------------------------------------------
+
+
+def test_a_pickle_in_a_checkpoints_place_is_not_read(tmp_path: Path, ran: Path) -> None:
+    save_checkpoint(tmp_path, {"weights": torch.zeros(3)}, step=1, notes={})
+    (tensors,) = tmp_path.glob("*.safetensors")
+    torch.save({"weights": Trap(ran)}, tensors)
+    with pytest.raises(RecipeError, match="must be whole"):
+        load_checkpoint(tmp_path)
+    tensors.write_bytes(pickle.dumps(Trap(ran)))
+    with pytest.raises(RecipeError, match="must be whole"):
+        load_checkpoint(tmp_path)
+    assert not ran.exists()
+
+
+@pytest.mark.parametrize("name", ["../elsewhere.safetensors", "/etc/passwd", "a/b.safetensors", "..", "", 3, None])
+def test_a_checkpoint_names_files_of_its_own_folder_alone(tmp_path: Path, name: object) -> None:
+    with pytest.raises(RecipeError, match="own folder"):
+        file_in(tmp_path, name)
+    write_json(tmp_path / "checkpoint.json", {"tensors": name, "state": {"$items": []}, "notes": {}})
+    with pytest.raises(RecipeError):
+        load_checkpoint(tmp_path)
+
+
+def test_a_pickle_in_the_cache_is_not_read(tmp_path: Path, ran: Path) -> None:
+    entry = tmp_path / "entry"
+    entry.mkdir()
+    for name in cache._ARRAYS:
+        file = io.BytesIO()
+        np.save(file, np.array([Trap(ran)], dtype=object), allow_pickle=True)
+        (entry / f"{name}.npy").write_bytes(file.getvalue())
+    (entry / cache._DESCRIPTION).write_text(json.dumps({"checksums": {}, "broken": []}))
+    assert cache._read(entry) is None
+    assert not ran.exists()
+
+
+def test_a_blueprint_is_data(tmp_path: Path, ran: Path) -> None:
+    file = tmp_path / "blueprint.json"
+    file.write_bytes(pickle.dumps(Trap(ran)))
+    with pytest.raises(BlueprintError):
+        bn.Blueprint.load(file)
+    assert not ran.exists()
+
+
+def test_nothing_in_the_package_unpickles_or_evaluates() -> None:
+    """Every way that Python has of turning a stranger's bytes or words into code, by name."""
+    calls = {"eval", "exec", "compile", "__import__"}
+    attributes = {
+        *(("pickle", name) for name in ("load", "loads", "Unpickler")),
+        ("torch", "load"),
+        ("yaml", "load"),
+        ("marshal", "loads"),
+        ("os", "system"),
+        ("tarfile", "extractall"),
+        ("shutil", "unpack_archive"),
+    }
+    found = []
+    for path in sorted(SOURCE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            where = f"{path.relative_to(SOURCE)}:{getattr(node, 'lineno', 0)}"
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = {alias.name for alias in node.names} | {getattr(node, "module", None) or ""}
+                found += [f"{where} imports {name}" for name in names & {"pickle", "marshal", "shelve", "dill"}]
+            if not isinstance(node, ast.Call):
+                continue
+            function = node.func
+            if isinstance(function, ast.Name) and function.id in calls:
+                found.append(f"{where} {function.id}()")
+            if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
+                called = (function.value.id, function.attr)
+                safe = any(word.arg == "weights_only" and getattr(word.value, "value", 0) for word in node.keywords)
+                if called in attributes and not safe:
+                    found.append(f"{where} {'.'.join(called)}()")
+            if any(word.arg == "shell" and getattr(word.value, "value", False) for word in node.keywords):
+                found.append(f"{where} shell=True")
+            if any(word.arg == "allow_pickle" and getattr(word.value, "value", False) for word in node.keywords):
+                found.append(f"{where} allow_pickle=True")
+    assert not found
+
+
+# Servers --------------------------------------------------------------------------------------------------------------
+
+
+def test_the_dashboard_opens_to_others_with_a_token_alone() -> None:
+    check_opening("127.0.0.1", None)
+    with pytest.raises(AnalysisError, match="must have a token"):
+        check_opening("0.0.0.0", None)
+    with pytest.raises(AnalysisError, match="at least 16"):
+        check_opening("0.0.0.0", "short")
+
+
+def test_a_search_listens_to_nobody(tmp_path: Path) -> None:
+    """Not the search, not its workers: they talk through pipes."""
+
+    class Ear(SearchListener):
+        def __init__(self) -> None:
+            self.heard = 0
+            self.listening: list[object] = []
+
+        def on_trial_started(self, record: TrialRecord) -> None:
+            me = psutil.Process()
+            for process in (me, *me.children(recursive=True)):
+                self.heard += 1
+                self.listening += [c for c in process.net_connections("inet") if c.status == psutil.CONN_LISTEN]
+
+    ear = Ear()
+    before = [c for c in psutil.Process().net_connections("inet") if c.status == psutil.CONN_LISTEN]
+    bn.search(
+        data="digits",
+        study=str(tmp_path / "study"),
+        resolution=16,
+        budget="1steps",
+        trials=1,
+        strategy="sobol",
+        devices=("cpu",),
+        listener=ear,
+    ).close()
+    assert ear.heard >= 2
+    assert [c for c in ear.listening if c not in before] == []
+
+
+def test_messages_say_no_password() -> None:
+    with pytest.raises(BetanasError) as refused:
+        StudyLocation.parse("postgresql://me:secret@host/database")
+    assert "secret" not in str(refused.value)
