@@ -1,7 +1,7 @@
 """Every strategy on a surrogate of recorded CIFAR-100 trials, with a simulated clock.
 
     python benchmarks/search_replay.py [--recordings data/replay_cifar100_r32.jsonl] [--seeds 30] [--trials 100]
-                                       [--strategies gpei report ...] [--preset default] [--jobs 2]
+                                       [--strategies gpei report ...] [--preset default] [--jobs 2] [--quick]
 
 The surrogate is fitted to the recordings and its cross-validated error stated (in the manner of NAS-Bench-301); each
 training adds the measured noise. Regret is the surrogate's best feasible accuracy less the expected accuracy of the
@@ -10,30 +10,34 @@ bootstrap interval of the median. `report` is run to 200 usable results, as in t
 limits of the search, where it meets the infeasible candidates that its procedure is about. Wall-clock is simulated: the
 budget and the recorded overhead of each trial, plus the seconds that suggestions really took. Stated for `gpei`: the
 part of `report`'s wall-clock after which it has what `report` has at the end.
+
+Each simulated search is one process with one thread; --jobs of them run at the same time. Interrupted, the benchmark
+goes on where it was, as long as neither the recordings nor the search's code have changed.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 from scipy import stats
 
+import betanas.search
 from _record import spread, write_record
-from betanas.search.feasibility import Problem
-from betanas.search.records import Limits
+from _replay import RECORDINGS, problem
+from _training import Journal
 from betanas.search.simulation.recording import read_recordings
 from betanas.search.simulation.replay import incumbents, optimum, simulate
 from betanas.search.simulation.surrogate import ReplaySurrogate, fit_surrogate
 from betanas.search.strategies import available_strategies
-from betanas.spaces import get_space
 
-RECORDINGS = Path(__file__).parent / "data" / "replay_cifar100_r32.jsonl"
-LIMITS = Limits(params=30_000_000, lookahead=((224, 50_000_000),))
 USABLE, REPORT_TRIALS = 200, 2000
 CHECKPOINTS = (25, 50, 100)
 
@@ -49,24 +53,21 @@ class Job:
     recordings: Path
     noise: float | None
 
-
-_FITTED: dict[tuple[Path, float | None], ReplaySurrogate] = {}
-
-
-def problem(preset: str) -> Problem:
-    """What is searched."""
-    return Problem(get_space("betanet3", preset), 32, 100, 3, 100, limits=LIMITS)
+    @property
+    def key(self) -> str:
+        """What the journal calls it."""
+        return f"{self.strategy}, {self.preset}, {self.trials} trials, seed {self.seed}"
 
 
+@cache
 def fitted(recordings: Path, noise: float | None) -> ReplaySurrogate:
     """The surrogate, once a process. Its features do not depend on ranges, so one preset's space serves both."""
-    if (recordings, noise) not in _FITTED:
-        _FITTED[recordings, noise] = fit_surrogate(problem("default"), read_recordings(recordings), noise=noise)
-    return _FITTED[recordings, noise]
+    return fit_surrogate(problem("default"), read_recordings(recordings), noise=noise)
 
 
 def run(job: Job) -> tuple[str, list[float], list[float]]:
     """The strategy, the incumbent's expected accuracy after each usable trial, and the wall-clock of each."""
+    began = time.process_time()
     surrogate = fitted(job.recordings, job.noise)
     history = simulate(
         job.strategy,
@@ -79,7 +80,23 @@ def run(job: Job) -> tuple[str, list[float], list[float]]:
     held = incumbents(history)
     clock = np.array([trial.ended for trial in history]) + np.cumsum([trial.asking_seconds for trial in history])
     usable = np.array([trial.observed is not None for trial in history])
+    print(f"{job.strategy}, seed {job.seed}: {time.process_time() - began:.0f} s of processor time", flush=True)
     return job.strategy, held[usable].tolist(), clock[usable].tolist()
+
+
+def one_thread() -> None:
+    """Keep a process of the pool to one thread: there is one for each core."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def digest(recordings: Path) -> str:
+    """Of everything that decides a simulated search: the recordings, the limits, the search's code."""
+    package = Path(betanas.search.__file__).parent
+    files = [recordings, Path(__file__).with_name("_replay.py"), *sorted(package.glob("*.py"))]
+    files += sorted(file for room in ("strategies", "simulation") for file in (package / room).rglob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
 def interval(values: np.ndarray) -> list[float]:
@@ -100,8 +117,11 @@ def main() -> None:
     parser.add_argument("--preset", default="default")
     parser.add_argument("--report-preset", default="table1")
     parser.add_argument("--noise", type=float, help="of one training, where no vector was recorded twice")
-    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--jobs", type=int, default=2, help="searches at the same time, each on one thread")
+    parser.add_argument("--quick", action="store_true", help="one seed of each; prints what each took, keeps no record")
     arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.seeds = 1
     surrogate = fitted(arguments.recordings, arguments.noise)
     best = optimum(problem(arguments.preset), surrogate)
     jobs = [
@@ -116,8 +136,13 @@ def main() -> None:
         for seed in range(arguments.seeds)
         for name in arguments.strategies
     ]
-    with ProcessPoolExecutor(arguments.jobs, mp_context=get_context("spawn")) as pool:
-        runs = list(pool.map(run, jobs))
+    with ProcessPoolExecutor(arguments.jobs, mp_context=get_context("spawn"), initializer=one_thread) as pool:
+        if arguments.quick:
+            runs = list(pool.map(run, jobs))
+        else:
+            journal = Journal("search_replay", {"noise": arguments.noise, "made of": digest(arguments.recordings)})
+            made = {job.key: pool.submit(run, job) for job in jobs if job.key not in journal}
+            runs = [journal.once(job.key, lambda key=job.key: made[key].result()) for job in jobs]
     regrets: dict[str, dict[str, object]] = {}
     for name in arguments.strategies:
         curves = [held for strategy, held, _ in runs if strategy == name]
@@ -163,6 +188,8 @@ def main() -> None:
                 "reached": len(reached),
                 "of": len(times),
             }
+    if arguments.quick:
+        return
     write_record(
         "search_replay",
         conditions={
@@ -170,7 +197,7 @@ def main() -> None:
             "trials": arguments.trials,
             "preset": arguments.preset,
             "report's preset": arguments.report_preset,
-            "limits": "30M at 32, 50M at 224",
+            "limits": "30M parameters and 30M multiply-accumulates at 32, 50M parameters at 224",
             "recordings": arguments.recordings.name,
         },
         figures=figures,
