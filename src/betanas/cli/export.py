@@ -1,0 +1,84 @@
+"""`betanas export`: a trained network in forms that other programs read, each checked."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from betanas.cli.output import console, print_json
+from betanas.quantities import format_bytes
+
+
+class Format(StrEnum):
+    """What is written."""
+
+    safetensors = "safetensors"
+    onnx = "onnx"
+    torch = "torch"
+    source = "source"
+    all = "all"
+
+
+ClassesOption = Annotated[
+    Path | None, typer.Option(help="A text file with the classes' names, one a line, in label order.", dir_okay=False)
+]
+
+
+def export(
+    folder: Annotated[Path, typer.Argument(help="What betanas train has left.")],
+    to: Annotated[Path, typer.Option(help="The folder to make.")],
+    format: Annotated[  # noqa: A002 - the option's name is the interface
+        list[Format] | None,
+        typer.Option(
+            help="May be repeated. safetensors: weights; onnx; torch: a torch.export program; source: a folder of "
+            "plain torch that needs no BetaNAS.",
+            show_default="all for which the packages are installed",
+        ),
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(help="Images to check on, instead of those it was trained on.", metavar="DATA")
+    ] = None,
+    classes: ClassesOption = None,
+    license: Annotated[  # noqa: A002 - what the model card calls it
+        str | None, typer.Option(help="The licence you give the network away under, for the model card.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Take a trained network home: weights, ONNX, torch.export or plain source, checked, with a model card."""
+    from betanas.export.exporting import export_network
+
+    made = export_network(
+        folder,
+        to,
+        formats=[each.value for each in format] if format else None,
+        data=data,
+        classes=classes,
+        license=license,
+        overwrite=overwrite,
+    )
+    if not made.classes_named:
+        console(stderr=True).print("The classes' names are not recorded; they are numbered. --classes FILE names them.")
+    if not format and "onnx" not in made.verification:
+        console(stderr=True).print(
+            "ONNX is left out: its packages are not installed. pip install 'betanas[onnx]'", markup=False
+        )
+    if as_json:
+        found = {kind: asdict(each) for kind, each in made.verification.items()}
+        print_json({"folder": str(made.folder), "files": made.files, "verification": found})
+        return
+    out = console()
+    for name, size in made.files.items():
+        out.print(f"{made.folder / name}  {format_bytes(size)}", markup=False, soft_wrap=True)
+    for kind, each in made.verification.items():
+        out.print(
+            f"{kind}: the same first choice for {each.origin}; logits differ by at most {each.largest_difference:.1e}",
+            markup=False,
+            soft_wrap=True,
+        )
+    if not all(each.real for each in made.verification.values()):
+        out.print("The images it was trained on are not here; --data DATA checks on real ones.")

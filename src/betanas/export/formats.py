@@ -1,0 +1,132 @@
+"""The forms a network is written in. Each writer gives back a function that runs what it has written, to be checked."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from betanas.errors import ExportError, MissingExtraError
+from betanas.export.classifier import ImageClassifier, read_classifier
+from betanas.export.naming import source_names
+from betanas.export.sidecar import Sidecar
+from betanas.export.source_code import source_code
+from betanas.export.verification import Runner
+from betanas.training.files import write_tensors
+from betanas.training.long import NETWORK
+from betanas.userfile import run_user_file
+
+ONNX_FILE = "network.onnx"
+PROGRAM_FILE = "network.pt2"
+SOURCE_FOLDER, SOURCE_FILE, CLASSES_FILE = "source", "network.py", "classes.json"
+
+INPUT, OUTPUT = "images", "logits"
+
+_ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+
+# torch.export takes 0 and 1 for special; the example's batch must be neither.
+_EXAMPLE_BATCH = 2
+
+
+def write_safetensors(sidecar: Sidecar, classifier: ImageClassifier, folder: Path) -> Runner:
+    """The weights alone, by the names that BetaNAS gives them."""
+    write_tensors(folder / NETWORK, classifier.network.state_dict())
+    return read_classifier(sidecar, folder / NETWORK)
+
+
+def write_program(sidecar: Sidecar, classifier: ImageClassifier, folder: Path) -> Runner:
+    """A program of torch.export with a batch of any size, standardisation inside."""
+    torch.export.save(_program(sidecar, classifier), folder / PROGRAM_FILE)
+    loaded: Runner = torch.export.load(folder / PROGRAM_FILE).module()
+    return loaded
+
+
+def write_onnx(sidecar: Sidecar, classifier: ImageClassifier, folder: Path) -> Runner:
+    """An ONNX graph with a batch of any size, standardisation inside.
+
+    Raises:
+        MissingExtraError: a package that it needs is not installed.
+    """
+    require_onnx()
+    exported = torch.onnx.export(
+        _program(sidecar, classifier),
+        input_names=[INPUT],
+        output_names=[OUTPUT],
+        dynamic_shapes={INPUT: {0: "batch"}},
+        external_data=False,
+        verbose=False,
+    )
+    assert exported is not None  # noqa: S101 - so it is with dynamo: narrows the type
+    exported.save(str(folder / ONNX_FILE))
+    return onnx_runner(folder / ONNX_FILE)
+
+
+def write_source(sidecar: Sidecar, classifier: ImageClassifier, folder: Path) -> Runner:
+    """A folder of plain torch and torchvision: the network's code, its weights and its classes."""
+    home = folder / SOURCE_FOLDER
+    home.mkdir()
+    (home / SOURCE_FILE).write_text(source_code(sidecar), encoding="utf-8")
+    names = json.dumps(list(sidecar.class_names), ensure_ascii=False, indent=2)
+    (home / CLASSES_FILE).write_text(names + "\n", encoding="utf-8")
+    write_tensors(home / NETWORK, source_names(sidecar, classifier.network.state_dict()))
+    module = run_user_file(home / SOURCE_FILE, kind="The generated source", error=ExportError)
+    shutil.rmtree(home / "__pycache__", ignore_errors=True)
+    loaded: Runner = module.load()
+    return loaded
+
+
+def onnx_is_installed() -> bool:
+    """Whether everything is there that writes and checks an ONNX graph."""
+    return not _missing(_ONNX_PACKAGES)
+
+
+def require_onnx(purpose: str = "Exporting to ONNX", packages: Sequence[str] = _ONNX_PACKAGES) -> None:
+    """Refuse early where ONNX's packages are not installed.
+
+    Raises:
+        MissingExtraError: one is not.
+    """
+    for package in _missing(packages):
+        raise MissingExtraError(package, extra="onnx", purpose=purpose)
+
+
+def onnx_runner(path: Path) -> Runner:
+    """Runs an ONNX graph on the CPU.
+
+    Raises:
+        MissingExtraError: onnxruntime is not installed.
+        ExportError: the file is not such a graph.
+    """
+    require_onnx("Running an ONNX file", ("onnxruntime",))
+    import onnxruntime
+
+    try:
+        session: Any = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own exceptions have no common class but this
+        raise ExportError("An ONNX file must be one that onnxruntime can load.", value=str(path)) from error
+    (entry,) = session.get_inputs()
+
+    def run(images: Tensor) -> Tensor:
+        (logits,) = session.run(None, {entry.name: images.numpy()})
+        return torch.from_numpy(logits)
+
+    return run
+
+
+def _missing(packages: Sequence[str]) -> list[str]:
+    return [package for package in packages if find_spec(package) is None]
+
+
+def _program(sidecar: Sidecar, classifier: ImageClassifier) -> torch.export.ExportedProgram:
+    example = torch.rand(_EXAMPLE_BATCH, sidecar.in_channels, sidecar.resolution, sidecar.resolution)
+    batch = torch.export.Dim("batch", min=1)
+    program = torch.export.export(classifier, (example,), dynamic_shapes={INPUT: {0: batch}}, strict=False)
+    for node in program.graph.nodes:  # where our code lies on this machine is nobody's business; ONNX inherits it too
+        node.meta.pop("stack_trace", None)
+    return program

@@ -1,0 +1,193 @@
+"""What a trained network sees in image files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from betanas.data.decoding import OversizedImageError, UnreadableImageError, decode_image
+from betanas.data.names import list_names
+from betanas.errors import DataError, DeviceError, ExportError
+from betanas.export.classifier import find_sidecar, read_classifier
+from betanas.export.formats import ONNX_FILE, onnx_runner
+from betanas.export.sidecar import Sidecar, read_classes, read_sidecar
+from betanas.export.verification import Runner
+from betanas.training.device import resolve_device
+from betanas.training.long import NETWORK
+from betanas.training.resample import resize
+
+_BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One class for an image.
+
+    Attributes:
+        name: of the class.
+        index: its label.
+        probability: that the network gives it.
+    """
+
+    name: str
+    index: int
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a network sees in one image.
+
+    Attributes:
+        image: its file.
+        top: the likeliest classes, the likeliest first.
+    """
+
+    image: Path
+    top: tuple[Choice, ...]
+
+
+class Predictor:
+    """A network that is loaded once and asked about any number of images.
+
+    Args:
+        model: a training's folder, an export's folder, or an `.onnx` file with its sidecar beside it.
+        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`; ONNX files run on the CPU.
+        classes: names in label order, or a text file with one a line; by default those in the sidecar.
+
+    Raises:
+        ExportError: there is no such network.
+        DeviceError: there is no such device.
+    """
+
+    def __init__(
+        self,
+        model: str | Path,
+        *,
+        device: str = "auto",
+        classes: str | Path | Sequence[str] | None = None,
+    ) -> None:
+        self.sidecar, self._run, self._device = _open(Path(model), device)
+        if classes is not None:
+            names = read_classes(Path(classes)) if isinstance(classes, str | Path) else classes
+            self.sidecar = self.sidecar.with_classes(names)
+
+    def __call__(self, images: Iterable[str | Path], *, top: int = 5) -> tuple[Prediction, ...]:
+        """The likeliest classes of every image.
+
+        Args:
+            images: files; they are decoded as training decodes its own.
+            top: how many classes, at most all.
+
+        Raises:
+            DataError: files cannot be read; all of them are named.
+        """
+        if top < 1:
+            raise ExportError("The number of classes to name must be at least 1.", value=top)
+        paths, predictions, wrong = [Path(image) for image in images], [], []
+        for batch in _batches(paths):
+            pixels, unreadable = self._read(batch)
+            wrong += unreadable
+            if not wrong:  # an answer without some images is none; what is left is only looked at for more of them
+                predictions += self._judge(batch, pixels, top)
+        if wrong:
+            raise DataError(
+                "Every file must be an image that can be read.",
+                value=list_names(wrong),
+                hint="Leave them out, or repair them. For all images of a folder, type FOLDER/*.",
+            )
+        return tuple(predictions)
+
+    def _read(self, paths: Sequence[Path]) -> tuple[list[Tensor], list[str]]:
+        side, channels = self.sidecar.side_to_decode, self.sidecar.in_channels
+        pixels, unreadable = [], []
+        for path in paths:
+            try:
+                pixels.append(torch.from_numpy(decode_image(path.read_bytes(), side=side, channels=channels).copy()))
+            except OSError as error:
+                unreadable.append(f"{path} ({error.strerror or error})")
+            except (UnreadableImageError, OversizedImageError) as error:
+                unreadable.append(f"{path} ({error})")
+        return pixels, unreadable
+
+    def _judge(self, paths: Sequence[Path], pixels: Sequence[Tensor], top: int) -> list[Prediction]:
+        images = resize(torch.stack(list(pixels)).float(), self.sidecar.resolution) / 255
+        with torch.inference_mode():
+            logits = self._run(images.to(self._device)).float().cpu()
+        probabilities = logits.softmax(dim=1).numpy()
+        order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
+        names = self.sidecar.class_names
+        return [
+            Prediction(path, tuple(Choice(names[index], int(index), float(row[index])) for index in first))
+            for path, row, first in zip(paths, probabilities, order, strict=True)
+        ]
+
+
+def predict(
+    model: str | Path,
+    images: Iterable[str | Path],
+    *,
+    top: int = 5,
+    device: str = "auto",
+    classes: str | Path | Sequence[str] | None = None,
+) -> tuple[Prediction, ...]:
+    """What a trained network sees in image files; `Predictor` loads it once for many calls.
+
+    Args:
+        model: a training's folder, an export's folder, or an `.onnx` file with its sidecar beside it.
+        images: files, of any size and format that training reads.
+        top: how many classes of each.
+        device: as in `Predictor`.
+        classes: as in `Predictor`.
+
+    Raises:
+        ExportError: there is no such network.
+        DataError: files cannot be read; all of them are named.
+        DeviceError: there is no such device.
+    """
+    return Predictor(model, device=device, classes=classes)(images, top=top)
+
+
+def _open(model: Path, device: str) -> tuple[Sidecar, Runner, torch.device]:
+    if model.is_file():
+        if model.suffix != ".onnx":
+            raise ExportError(
+                "A model must be a training's folder, an export's folder, or an .onnx file.", value=str(model)
+            )
+        return _open_onnx(model, model.with_suffix(".json"), device)
+    path = find_sidecar(model)
+    if (model / NETWORK).is_file():
+        sidecar, chosen = read_sidecar(path), resolve_device(device)
+        return sidecar, read_classifier(sidecar, model / NETWORK).to(chosen), chosen
+    if (model / ONNX_FILE).is_file():
+        return _open_onnx(model / ONNX_FILE, path, device)
+    # torch.export's programs are read by pickle, which runs what it reads, and source is code: neither is opened here.
+    raise ExportError(
+        f"An export that predicts must hold {NETWORK} or {ONNX_FILE}.",
+        value=str(model),
+        hint="Export it with --format safetensors; a folder of source predicts by itself: python network.py IMAGE.",
+    )
+
+
+def _open_onnx(graph: Path, sidecar: Path, device: str) -> tuple[Sidecar, Runner, torch.device]:
+    if device not in ("auto", "cpu"):
+        raise DeviceError("An ONNX file runs on the CPU.", value=device, hint="Leave --device out.")
+    if not sidecar.is_file():
+        raise ExportError(
+            "An .onnx file must have the sidecar beside it that it was exported with.",
+            value=str(graph),
+            hint=f"Copy {sidecar.name} to {graph.parent} too.",
+        )
+    return read_sidecar(sidecar), onnx_runner(graph), torch.device("cpu")
+
+
+def _batches(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    left = iter(paths)
+    while batch := list(islice(left, _BATCH)):
+        yield batch

@@ -1,0 +1,99 @@
+"""The images that an export is checked on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from betanas.data import DataSource, open_source, open_splits, open_test
+from betanas.data.images import Images
+from betanas.errors import BetanasError, ExportError
+from betanas.export.sidecar import Sidecar
+from betanas.training.resample import resize
+
+MOST_REAL, MOST_RANDOM = 1000, 64
+
+_BATCH = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Images as an exported network takes them.
+
+    Attributes:
+        images: float32, shape [n, in_channels, resolution, resolution], values in [0, 1].
+        origin: what they are, in words.
+        real: whether anybody has photographed or drawn them.
+    """
+
+    images: Tensor
+    origin: str
+    real: bool
+
+
+def given_source(sidecar: Sidecar, data: str) -> DataSource:
+    """The source that a person names, for a network.
+
+    Raises:
+        DataError: there is no such source.
+        ExportError: its images are not of the network's kind.
+    """
+    source = open_source(data)
+    if source.in_channels > sidecar.in_channels:
+        raise ExportError(
+            "The images must have the network's channels, 1 for grey.", value=f"{source.in_channels} in {data}"
+        )
+    return source
+
+
+def recorded_source(sidecar: Sidecar, folder: Path) -> DataSource | None:
+    """The source that a training's folder says the network was trained on, where it is still here and still the same.
+
+    None where it is not, and for an export's folder, which has come from anywhere.
+    """
+    recorded = sidecar.document.get("data")
+    if not isinstance(recorded, dict):
+        return None
+    name = recorded.get("source")
+    # A stranger's folder must not run a stranger's file.
+    if not isinstance(name, str) or name.endswith(".py") or not (folder / "plan.json").is_file():
+        return None
+    try:
+        source = open_source(name)
+        same = source.fingerprint == recorded.get("fingerprint") and len(source.classes) == sidecar.num_classes
+    except (BetanasError, OSError):
+        return None
+    return source if same else None
+
+
+def real_sample(sidecar: Sidecar, source: DataSource) -> Sample:
+    """Up to 1,000 images, evenly spaced over the test part; where there is none, over the validation images.
+
+    Raises:
+        DataError: the images cannot be read.
+    """
+    resolution, seed = sidecar.resolution, int(sidecar.document.get("seed", 0))
+    part = "test" if source.has_test else "validation"
+    whole: Images = (
+        open_test(source, resolution=resolution)
+        if source.has_test
+        else open_splits(source, resolution=resolution, seed=seed).validation
+    )
+    count = min(MOST_REAL, len(whole))
+    rows = torch.from_numpy(np.linspace(0, len(whole) - 1, count).round().astype(np.int64))
+    batches = whole.batches(torch.split(rows, _BATCH), device="cpu")
+    images = torch.cat([resize(batch.images.float(), resolution) / 255 for batch in batches])
+    # A data set of grey images may serve a network for colour ones.
+    images = images.expand(-1, sidecar.in_channels, -1, -1).contiguous()
+    return Sample(images, f"{len(images):,} {part} images of {Path(source.name).name}", real=True)
+
+
+def random_sample(sidecar: Sidecar) -> Sample:
+    """Noise, for want of images; the same every time."""
+    shape = (MOST_RANDOM, sidecar.in_channels, sidecar.resolution, sidecar.resolution)
+    images = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    return Sample(images, f"{MOST_RANDOM} random images", real=False)
