@@ -304,13 +304,13 @@ class Blueprint:
 
 @dataclass(frozen=True, eq=False)
 class BlueprintBatch:
-    """Many blueprints of one resolution, as arrays.
+    """Many blueprints, as arrays.
 
     Every array but the last two has the shape [n, m]: n blueprints, padded to the m layers of the deepest one.
     Where `present` is false the entry is padding and holds zeros.
 
     Attributes:
-        resolution: side of the input image, in pixels.
+        resolution: side of the input image, in pixels: one for all, or one each, shape [n].
         in_channels: channels of the input image.
         num_classes: classes the classifiers tell apart.
         present: bool, whether a blueprint has this layer.
@@ -328,7 +328,7 @@ class BlueprintBatch:
         latent: shape [n], channels before the global average pool.
     """
 
-    resolution: int
+    resolution: int | IntArray
     in_channels: int
     num_classes: int
     present: BoolArray
@@ -367,7 +367,8 @@ class BlueprintBatch:
             )
             for i in range(int(self.depth[row]))
         )
-        return Blueprint(self.resolution, self.in_channels, self.num_classes, layers, int(self.latent[row]))
+        resolution = int(np.broadcast_to(self.resolution, len(self))[row])
+        return Blueprint(resolution, self.in_channels, self.num_classes, layers, int(self.latent[row]))
 
     @cached_property
     def residual(self) -> BoolArray:
@@ -379,7 +380,7 @@ class BlueprintBatch:
     @cached_property
     def side_in(self) -> IntArray:
         """Shape [n, m]: side of a layer's input, in pixels."""
-        first = np.full((len(self), 1), self.resolution, dtype=np.int64)
+        first = np.broadcast_to(np.reshape(self.resolution, (-1, 1)), (len(self), 1))
         return np.where(self.present, np.concatenate([first, self.side[:, :-1]], axis=1), 0)
 
     @cached_property

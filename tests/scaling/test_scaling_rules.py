@@ -163,6 +163,17 @@ def test_resolutions_beyond_the_target_below_the_answer_are_counted() -> None:
     assert (found.ending, found.resolution, found.cost, found.next_cost, found.gaps) == ("reached", 11, 4, 6, 1)
 
 
+def test_a_batch_may_hold_networks_of_different_resolutions() -> None:
+    start, sides = origin(), np.array([8, 33, 224, 1024])
+    rows = start.space.to_array([start.vector] * len(sides))
+    batch = start.space.blueprints(rows, resolution=sides, num_classes=100)
+    alone = [start.space.blueprint(start.vector, resolution=int(side), num_classes=100) for side in sides]
+    assert list(batch) == alone
+    assert [int(each) for each in training_memory(batch, 3)] == [each.training_memory(3) for each in alone]
+    with pytest.raises(SpaceError, match="resolution"):
+        start.space.blueprints(rows, resolution=np.array([8, 33, 224, 3]), num_classes=100)
+
+
 def test_rules_at_equal_cost_stay_within_it() -> None:
     tables = tabulate(rules_for(origin()), range(200, 400), measures=("params",))
     found = at_equal_cost(tables, "params", 10_000_000)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,23 +15,36 @@ from betanas.cli.describe import read_vector
 from betanas.cli.output import console, print_json
 from betanas.cli.study import TrustOption
 from betanas.errors import LimitError, SpaceError, StudyError, VectorError
-from betanas.quantities import format_bytes, format_count, parse_bytes, parse_count
+from betanas.quantities import (
+    format_bytes,
+    format_count,
+    format_latency,
+    parse_bytes,
+    parse_count,
+    parse_latency,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from betanas.spaces.scaling import CostTable, Measure, Origin, Solution
+    from betanas.spaces.scaling import CostTable, LatencySolution, Measure, Origin, ScalingRule, Solution
 
 _PUBLISHED_AT = 224  # where the report's vectors were found
+_USABLE = 0.9  # of the free memory, before a measurement that may need more than was predicted
 _WRITTEN = {"params": "parameters", "macs": "MACs", "memory": "memory"}
 
 
 def scale(
-    network: Annotated[str, typer.Argument(help="A vector's JSON file, a study (its best network), or a space.")],
+    network: Annotated[
+        str, typer.Argument(help="A vector's JSON file, a study (its best network), a space, or a named network.")
+    ],
     to_resolution: Annotated[int | None, typer.Option(help="Scale to this side, in pixels.")] = None,
     to_params: Annotated[str | None, typer.Option(help="The largest within so many parameters, such as 20M.")] = None,
     to_macs: Annotated[str | None, typer.Option(help="The largest within so many MACs an image, such as 2G.")] = None,
     to_memory: Annotated[str | None, typer.Option(help="The largest that trains within it, such as 20GiB.")] = None,
+    to_latency: Annotated[
+        str | None, typer.Option(help="The largest whose answer to one image takes no longer, such as 5ms: measured.")
+    ] = None,
     rule: Annotated[str, typer.Option(help="self-similar, growing-k, slow-width or compound.")] = "self-similar",
     space: Annotated[str | None, typer.Option(help="The space of a vector's file; else known by its names.")] = None,
     from_resolution: Annotated[
@@ -45,6 +60,11 @@ def scale(
     alpha: Annotated[float, typer.Option(help="compound: layers for each unit of phi.")] = 1.2,
     beta: Annotated[float, typer.Option(help="compound: channels for each unit of phi.")] = 1.1,
     gamma: Annotated[float, typer.Option(help="compound: resolution for each unit of phi.")] = 1.15,
+    measure_steps: Annotated[
+        bool, typer.Option("--measure", help="Measure memory and time of training steps along the curve.")
+    ] = False,
+    measure_for: Annotated[float, typer.Option(min=0, help="Begin no measurement after so many seconds.")] = 60.0,
+    device: Annotated[str, typer.Option(help="Where is measured: auto, cpu, cuda, cuda:N or mps.")] = "auto",
     keep: Annotated[bool, typer.Option("--keep", help="Keep the curves in the study, for its report.")] = False,
     trust_files: TrustOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
@@ -67,9 +87,10 @@ def scale(
     )
 
     targets = _targets(to_params, to_macs, to_memory)
-    if len(targets) + (to_resolution is not None) > 1:
+    seconds = parse_latency(to_latency) if to_latency is not None else None
+    if len(targets) + (to_resolution is not None) + (seconds is not None) > 1:
         raise LimitError("A network is scaled to one target.", hint="Type one of the --to- options.")
-    if keep and not _is_study(network):
+    if keep and not is_study(network):
         raise StudyError("Curves can be kept in a study only.", value=network, hint="Leave --keep out.")
     origin = _find_origin(network, space, Origin, sizes=(from_resolution, classes, channels), trust_files=trust_files)
     knobs = Knobs(growth=growth, width_power=width_power, alpha=alpha, beta=beta, gamma=gamma)
@@ -77,16 +98,22 @@ def scale(
     for side in (up_to, to_resolution or up_to):
         check_input(side, origin.num_classes, origin.in_channels)
 
+    if measure_steps and dtype == "float16":
+        raise LimitError("Training steps are measured in float32 or bfloat16.", value=dtype)
+
     rules = rules_for(origin, knobs)
     sides = range(MIN_RESOLUTION, max(up_to, to_resolution or 0) + 1)
     tables = tabulate(rules, sides, measures=("params", "macs"))
-    solution: Solution | None = None
+    solution: Solution | LatencySolution | None = None
     resolution: int | None = to_resolution
     for measure, target in targets.items():
         table = next(table for table in tables if table.rule == chosen.name)
         if measure == "memory":
             (table,) = tabulate([chosen], sides, measures=("memory",), batch_size=batch_size, dtype=dtype)
         solution = solve(table, measure, target)
+        resolution = solution.resolution
+    if seconds is not None:
+        solution = _solve_latency(chosen, seconds, sides[-1], start=origin.resolution, device=device)
         resolution = solution.resolution
     if solution is None and resolution is None:
         resolution = min(2 * origin.resolution, sides[-1])
@@ -105,6 +132,13 @@ def scale(
 
         with Study.open(network, read_only=False) as study:
             study.attach("scaling", "rules", document)
+
+    measured: list[dict[str, Any]] = []
+    if measure_steps:
+        of_chosen = [row for row in rows if row["rule"] == chosen.name and int(row["resolution"]) % 64 == 0]
+        measured = _measure_steps(
+            chosen, of_chosen, batch_size=batch_size, dtype=dtype, device=device, at_most=measure_for
+        )
 
     network_costs = reached and {
         "resolution": reached.resolution,
@@ -125,20 +159,25 @@ def scale(
                 "blueprint": reached.to_dict() if reached else None,
                 "equal": {measure: _compared(found, tables) for measure, found in equal.items()},
                 "curve": document,
+                "measured": measured,
             }
         )
         return
     out = console()
     out.print(f"[bold]{Path(network).name}[/bold], found at {origin.resolution} pixels, rule {chosen.name}")
     if solution is not None:
-        out.print(f"  {_in_words(solution)}", soft_wrap=True)
+        words = _in_words(solution) if solution.measure != "latency" else _latency_in_words(solution)
+        out.print(f"  {words}", soft_wrap=True)
     if network_costs:
         out.print(
             f"  at {network_costs['resolution']} pixels: {_costs_in_words(network_costs, batch_size)}", soft_wrap=True
         )
     for name, found in equal.items():
         out.print(_equal_table(name, _compared(found, tables)))
-    out.print(_curve_table([row for row in rows if row["rule"] == chosen.name], batch_size))
+    out.print(_curve_table([row for row in rows if row["rule"] == chosen.name], batch_size, measured))
+    for row in measured:
+        if row["reason"]:
+            out.print(f"{row['resolution']} pixels: {row['reason']}", soft_wrap=True)
 
 
 def _targets(params: str | None, macs: str | None, memory: str | None) -> dict[Measure, int]:
@@ -152,8 +191,27 @@ def _targets(params: str | None, macs: str | None, memory: str | None) -> dict[M
     return targets
 
 
-def _is_study(name: str) -> bool:
+def is_study(name: str) -> bool:
+    """Whether a name can be a study's: a directory or a database."""
     return Path(name).is_dir() or "://" in name
+
+
+def space_of(vector: Mapping[str, float]) -> str:
+    """The space whose parameters a vector has.
+
+    Raises:
+        SpaceError: there is none.
+    """
+    from betanas.spaces import available_spaces, get_space
+
+    for name in available_spaces():
+        if set(get_space(name).domain) == set(vector):
+            return name
+    raise SpaceError(
+        "No space has exactly the vector's parameters.",
+        value=", ".join(map(str, vector)),
+        hint="Name the space with --space.",
+    )
 
 
 def _find_origin(
@@ -164,10 +222,11 @@ def _find_origin(
     sizes: tuple[int | None, int | None, int | None],
     trust_files: bool,
 ) -> Origin:
+    from betanas.library import library_networks
     from betanas.spaces import available_spaces, get_space, published
 
     resolution, classes, channels = sizes
-    if _is_study(name):
+    if is_study(name):
         from betanas.search.plugins import check_trust
         from betanas.search.study import Study
 
@@ -185,26 +244,22 @@ def _find_origin(
     images = (resolution or _PUBLISHED_AT, classes or 100, channels or 3)
     if Path(name).is_file() or name == "-":
         vector = read_vector(Path(name))
-        return make(get_space(space or _space_of(vector)), vector, *images)
+        return make(get_space(space or space_of(vector)), vector, *images)
     if name in available_spaces():
         return make(get_space(name), published(name), *images)
+    if (named := library_networks().get(name)) is not None:
+        found = named.blueprint
+        return make(
+            get_space(named.space),
+            named.vector,
+            resolution or found.resolution,
+            classes or found.num_classes,
+            channels or found.in_channels,
+        )
     raise VectorError(
-        "A network to scale must be a vector's JSON file, a study's directory or a space.",
+        "A network to scale must be a vector's JSON file, a study's directory, a space or a named network.",
         value=name,
         hint=f"The spaces are {', '.join(available_spaces())}.",
-    )
-
-
-def _space_of(vector: Any) -> str:
-    from betanas.spaces import available_spaces, get_space
-
-    for name in available_spaces():
-        if set(get_space(name).domain) == set(vector):
-            return name
-    raise SpaceError(
-        "No space has exactly the vector's parameters.",
-        value=", ".join(map(str, vector)),
-        hint="Name the space with --space.",
     )
 
 
@@ -237,6 +292,21 @@ def _in_words(solution: Solution) -> str:
     return words + (f" ({solution.gaps} smaller resolutions cost more than the target)" if solution.gaps else "")
 
 
+def _latency_in_words(solution: LatencySolution) -> str:
+    target, cost = format_latency(solution.target), format_latency(solution.cost)
+    tried = f"{len(solution.measured)} sides measured"
+    if solution.ending == "unreachable":
+        return f"not reachable within {target}: the smallest network takes {cost} an image ({tried})"
+    if solution.ending == "bounded":
+        return f"{solution.resolution} pixels, the most that was looked at, take {cost}; --up-to looks further"
+    assert solution.next_cost is not None  # noqa: S101 - so it is where a target was reached: narrows the type
+    more = "cannot be run" if solution.next_cost == math.inf else f"take {format_latency(solution.next_cost)}"
+    return (
+        f"{solution.resolution} pixels is the most within {target}: {cost} an image; "
+        f"{solution.next_resolution} {more} ({tried})"
+    )
+
+
 def _costs_in_words(costs: dict[str, int], batch_size: int) -> str:
     return (
         f"{_amount('params', costs['params'])}, {_amount('macs', costs['macs'])} an image, "
@@ -264,14 +334,78 @@ def _equal_table(measure: str, rows: Sequence[dict[str, Any]]) -> Table:
     return table
 
 
-def _curve_table(rows: Sequence[dict[str, Any]], batch_size: int) -> Table:
-    table = _table("From small to large images", ("Side", "Parameters", "MACs", f"Memory, batch {batch_size}"))
+def _curve_table(rows: Sequence[dict[str, Any]], batch_size: int, measured: Sequence[dict[str, Any]]) -> Table:
+    headings = ("Side", "Parameters", "MACs", f"Memory, batch {batch_size}")
+    table = _table("From small to large images", headings + (("Measured", "Step") if measured else ()))
+    found = {row["resolution"]: row for row in measured if row["step_seconds"] is not None}
     for row in rows:
         if row["resolution"] % 64 == 0:
-            table.add_row(
-                str(row["resolution"]),
-                format_count(row["params"]),
-                format_count(row["macs"]),
-                format_bytes(row["memory"]),
-            )
+            cells = [format_count(row["params"]), format_count(row["macs"]), format_bytes(row["memory"])]
+            if measured:
+                step = found.get(row["resolution"])
+                cells += (
+                    [format_bytes(step["memory"]), format_latency(step["step_seconds"]["median"])]
+                    if step
+                    else ["-"] * 2
+                )
+            table.add_row(str(row["resolution"]), *cells)
     return table
+
+
+def _solve_latency(rule: ScalingRule, target: float, up_to: int, *, start: int, device: str) -> LatencySolution:
+    from betanas.profiling import Conditions, Subject, measure_inference
+    from betanas.spaces.scaling import LATENCY_STEP, solve_latency
+    from betanas.training.device import resolve_device
+
+    # Few calls: the median of these, where one is slow enough to matter, is steadier than the machine.
+    conditions = Conditions(resolve_device(device), warm_up=2, repeats=15, at_most=3.0, energy_seconds=0.0)
+
+    def measure(side: int) -> float:
+        subject = Subject.of_blueprint(str(side), rule.blueprint(side))
+        timing = measure_inference(subject, conditions).timing
+        if timing is not None and timing.least <= target < timing.median:
+            # Some calls were quick enough: whether it was the network or another program is seen by asking again.
+            again = measure_inference(subject, conditions).timing
+            timing = timing if again is None or timing.median < again.median else again
+        return timing.median if timing else math.inf
+
+    sides = range(LATENCY_STEP, up_to + 1, LATENCY_STEP)
+    return solve_latency(rule.name, measure, sides, target, start=start)
+
+
+def _measure_steps(
+    rule: ScalingRule,
+    rows: Sequence[dict[str, Any]],
+    *,
+    batch_size: int,
+    dtype: str,
+    device: str,
+    at_most: float,
+) -> list[dict[str, Any]]:
+    """Training steps of a rule's networks, from small to large, as far as memory and time reach."""
+    import psutil
+
+    from betanas.profiling import Conditions, Subject, measure_training
+    from betanas.training.device import free_memory, resolve_device
+    from betanas.training.recipe import load_recipe
+
+    place, recipe = resolve_device(device), load_recipe("fast").with_settings(dtype=dtype)
+    free = min(free_memory(place), math.inf if place.type == "cuda" else psutil.virtual_memory().available)
+    started, measured = time.perf_counter(), []
+    for row in rows:
+        entry: dict[str, Any] = {"resolution": row["resolution"], "memory": None, "step_seconds": None, "reason": ""}
+        measured.append(entry)
+        left = at_most - (time.perf_counter() - started)
+        if row["memory"] > _USABLE * free:
+            entry["reason"] = f"not measurable here: {format_bytes(free)} of memory are free"
+        elif left <= 0:
+            entry["reason"] = f"not measured: the {at_most:g} seconds were over; --measure-for allows more"
+        else:
+            conditions = Conditions(place, warm_up=1, repeats=5, at_most=left / 4, energy_seconds=0.0)
+            subject = Subject.of_blueprint(str(row["resolution"]), rule.blueprint(row["resolution"]))
+            found = measure_training(subject, conditions, recipe, batch_size=batch_size)
+            step = asdict(found.timing) if found.timing else None
+            entry |= {"memory": found.memory, "step_seconds": step, "reason": found.reason}
+        if entry["reason"]:
+            break  # larger networks need more of what was missing
+    return measured

@@ -291,10 +291,10 @@ def _walk_backwards(operations: Sequence[_Operation]) -> _Walk:
     return _Walk(saved, peak, made, buffers)
 
 
-def _batch_bytes(batch: BlueprintBatch, step: _Step) -> float:
-    """Images in float32, labels, and the logits that the loop holds on to."""
-    pixels = batch.in_channels * batch.resolution**2
-    return step.images * float(pixels * _FLOAT32 + _INT64 + batch.num_classes * step.element)
+def _batch_bytes(batch: BlueprintBatch, step: _Step) -> FloatArray:
+    """Images in float32, labels, and the logits that the loop holds on to; one for all or shape [n]."""
+    pixels = batch.in_channels * np.asarray(batch.resolution, dtype=np.float64) ** 2
+    return np.asarray(step.images * (pixels * _FLOAT32 + _INT64 + batch.num_classes * step.element))
 
 
 def _choose(known: Mapping[str, int], name: str, what: str) -> int:

@@ -110,10 +110,14 @@ class BetaNet(SearchSpace):
         return self.blueprints(rows, resolution=resolution, num_classes=num_classes, in_channels=in_channels)[0]
 
     def blueprints(
-        self, vectors: FloatArray, *, resolution: int, num_classes: int, in_channels: int = 3
+        self, vectors: FloatArray, *, resolution: int | IntArray, num_classes: int, in_channels: int = 3
     ) -> BlueprintBatch:
-        """See `SearchSpace.blueprints`."""
-        resolution, num_classes, in_channels = check_input(resolution, num_classes, in_channels)
+        """See `SearchSpace.blueprints`; every vector may have a resolution of its own, shape [n]."""
+        if isinstance(resolution, np.ndarray):
+            for side in (resolution.min(), resolution.max()):
+                check_input(side, num_classes, in_channels)
+        else:
+            resolution, num_classes, in_channels = check_input(resolution, num_classes, in_channels)
         columns = {name: np.ascontiguousarray(vectors[:, place]) for place, name in enumerate(self.parameters)}
         contractions = construction.count_contractions(columns["k"], resolution)
         depth = construction.count_layers(contractions, columns["K"])

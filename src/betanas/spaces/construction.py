@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import betainc, betaincinv
 
-from betanas.blueprint import KINDS, BlueprintBatch, BoolArray, FloatArray, IntArray, contracted
+from betanas.blueprint import KINDS, BlueprintBatch, BoolArray, FloatArray, IntArray
 
 # Stochastic depth's drop probability at the first and the last layer (Table 2 of the report, SDP0 and SDP1).
 FIRST_DROP_PATH = 0.0
@@ -18,17 +18,21 @@ LAST_DROP_PATH = 0.2
 _CLAIM_SLACK = 1e-9
 
 
-def contracted_sides(resolution: int) -> IntArray:
-    """The sides of a feature map contracted again and again: R, ceil(R/2), ..., 1."""
-    sides = [resolution]
-    while sides[-1] > 1:
-        sides.append(contracted(sides[-1]))
-    return np.array(sides, dtype=np.int64)
+def contracted_sides(resolution: int | IntArray, contractions: IntArray) -> IntArray:
+    """Side of an image's feature map after so many contractions, ceil(R / 2**contractions): at least one pixel.
+
+    Args:
+        resolution: R, one for all or shape [n].
+        contractions: shape [n or 1, m], as the answer's is [n, m].
+    """
+    # A right shift rounds down, so that of the negative rounds up.
+    sides: IntArray = -(-np.reshape(resolution, (-1, 1)) >> contractions)
+    return sides
 
 
-def count_contractions(k: FloatArray, resolution: int) -> IntArray:
+def count_contractions(k: FloatArray, resolution: int | IntArray) -> IntArray:
     """L: the contractions until the side is below 2**k; at least one, the head's. Shape [n]."""
-    sides = contracted_sides(resolution)
+    sides = contracted_sides(resolution, np.arange(int(np.max(resolution)).bit_length())[None])
     above: IntArray = (sides >= np.exp2(k)[:, None]).sum(axis=1)
     return np.maximum(above, 1)
 
@@ -117,7 +121,7 @@ def interpolate_widths(progress: FloatArray, full_width: FloatArray, in_channels
 
 def assemble(
     *,
-    resolution: int,
+    resolution: int | IntArray,
     in_channels: int,
     num_classes: int,
     depth: IntArray,
@@ -132,7 +136,7 @@ def assemble(
     """Rules 6 to 8: kinds, expansion, squeeze-excitation and stochastic depth on layers whose widths are known.
 
     Args:
-        resolution: side of the image, in pixels.
+        resolution: side of the image, in pixels: one for all, or shape [n].
         in_channels: channels of the image.
         num_classes: classes to tell apart.
         depth: N, shape [n].
@@ -184,7 +188,6 @@ def assemble(
     )
 
 
-def contracted_sides_at(contraction: BoolArray, resolution: int) -> IntArray:
+def contracted_sides_at(contraction: BoolArray, resolution: int | IntArray) -> IntArray:
     """Side of every layer's output: the input contracted once for each contraction so far. Shape [n, m]."""
-    sides = contracted_sides(resolution)
-    return sides[np.minimum(np.cumsum(contraction, axis=1), len(sides) - 1)]
+    return contracted_sides(resolution, np.cumsum(contraction, axis=1))

@@ -2,14 +2,17 @@
 
 from betanas.spaces.scaling.compare import at_equal_cost, curve, scaling_document
 from betanas.spaces.scaling.costs import MEASURES, CostTable, Measure, tabulate
+from betanas.spaces.scaling.latency import LATENCY_STEP, LatencySolution, solve_latency
 from betanas.spaces.scaling.registry import available_rules, make_rule, rules_for
 from betanas.spaces.scaling.rules import Knobs, Origin, ScalingRule
 from betanas.spaces.scaling.solve import Solution, solve
 
 __all__ = [
+    "LATENCY_STEP",
     "MEASURES",
     "CostTable",
     "Knobs",
+    "LatencySolution",
     "Measure",
     "Origin",
     "ScalingRule",
@@ -21,5 +24,6 @@ __all__ = [
     "rules_for",
     "scaling_document",
     "solve",
+    "solve_latency",
     "tabulate",
 ]
