@@ -1,0 +1,123 @@
+"""Hypothesis 1: the same vectors at two scales, and accuracy against what it costs."""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from betanas.analysis.figures.costs import log_axis, unit_of
+from betanas.analysis.figures.palette import GREY, series_style
+from betanas.analysis.figures.style import compact, finish, plain
+from betanas.analysis.tables.experiment_scaling import AgreementRow, ScaleRow, UpliftRow
+from betanas.analysis.tables.table import Table
+
+
+def scales(rows: Table[ScaleRow], agreements: Table[AgreementRow], uplifts: Table[UpliftRow]) -> go.Figure:
+    """Above, accuracy at the largest scale over that at the smallest; below, accuracy over MACs; a column a budget."""
+    kinds = list(dict.fromkeys(rows.column("kind")))
+    sides = sorted(set(rows.column("resolution")))
+    names = list(dict.fromkeys(rows.column("vector")))
+    between = {row.kind: row for row in agreements if (row.small, row.large) == (sides[0], sides[-1])}
+    unit, factor = unit_of("macs", max(rows.column("macs")))
+    figure = make_subplots(
+        rows=2,
+        cols=len(kinds),
+        horizontal_spacing=0.12,
+        vertical_spacing=0.14,
+        subplot_titles=[f"{plain(kind)}: {_correlation(between.get(kind))}" for kind in kinds],
+    )
+    for column, kind in enumerate(kinds, start=1):
+        known = {(row.vector, row.resolution): row for row in rows if row.kind == kind and row.percent is not None}
+        ends = [known[name, side].percent or 0.0 for name in names for side in sides if (name, side) in known]
+        reach = [min(ends, default=0.0), max(ends, default=1.0)]
+        figure.add_trace(
+            go.Scatter(
+                x=reach, y=reach, mode="lines", name="equal accuracy", legendgroup="equal", showlegend=column == 1,
+                line={"color": GREY, "dash": "dash", "width": 1.5}, hoverinfo="skip",
+            ),
+            row=1, col=column,
+        )  # fmt: skip
+        for place, name in enumerate(names):
+            own = [known[name, side] for side in sides if (name, side) in known]
+            if not own:
+                continue
+            _add_vector(figure, own, name, place, column, factor=factor, ends=(sides[0], sides[-1]))
+        figure.update_xaxes(title_text=f"Accuracy at R={sides[0]} (%)", row=1, col=column)
+        figure.update_yaxes(title_text=f"Accuracy at R={sides[-1]} (%)", row=1, col=column)
+        macs = [row.macs * factor for row in rows]
+        figure.update_xaxes(log_axis(f"Multiply-accumulates ({unit})", min(macs), max(macs)), row=2, col=column)
+        figure.update_yaxes(title_text="Accuracy (%)", row=2, col=column)
+    gains = "; ".join(
+        f"{plain(row.kind)}: {_ends(row.points, row.low, row.high)}" for row in uplifts if row.cost == "macs"
+    )
+    return finish(
+        figure,
+        title=f"Scaled from R={sides[0]} to R={sides[-1]}",
+        caption="Above: accuracy of the same vectors at the smallest and the largest resolution; whiskers span the "
+        "seeds. Below: their accuracy over what they cost, from the smallest resolution to the largest. Mean gain in "
+        f"points for each doubling of multiply-accumulates, with its 95% interval: {gains}.",
+        alt=f"Scatter plots of {len(names)} vectors at {len(sides)} resolutions for {' and '.join(map(plain, kinds))}.",
+        height=780,
+        min_width=320 * len(kinds),
+        margin={"t": 84},
+        legend={"y": -0.12},
+    )
+
+
+def _add_vector(
+    figure: go.Figure,
+    own: list[ScaleRow],
+    name: str,
+    place: int,
+    column: int,
+    *,
+    factor: float,
+    ends: tuple[int, int],
+) -> None:
+    style = series_style(place)
+    shared = {"name": plain(name), "legendgroup": name, "showlegend": column == 1}
+    small, large = (next((row for row in own if row.resolution == side), None) for side in ends)
+    if small is not None and large is not None:
+        figure.add_trace(
+            go.Scatter(
+                x=[small.percent], y=[large.percent], mode="markers",
+                error_x=_whiskers(small), error_y=_whiskers(large),
+                marker={"color": style.colour, "symbol": style.symbol, "size": 10},
+                hovertemplate="%{x:.2f}% and %{y:.2f}%<extra>%{fullData.name}</extra>",
+                **{**shared, "showlegend": False},
+            ),
+            row=1, col=column,
+        )  # fmt: skip
+    figure.add_trace(
+        go.Scatter(
+            x=compact([row.macs * factor for row in own]), y=compact([row.percent for row in own]),
+            mode="lines+markers", customdata=[row.resolution for row in own],
+            line={"color": style.colour, "dash": style.dash, "width": 1.5},
+            marker={"color": style.colour, "symbol": style.symbol, "size": 8},
+            hovertemplate="R = %{customdata}: %{y:.2f}%<extra>%{fullData.name}</extra>",
+            **shared,
+        ),
+        row=2, col=column,
+    )  # fmt: skip
+
+
+def _whiskers(row: ScaleRow) -> dict[str, object]:
+    middle = row.percent or 0.0
+    return {
+        "array": [(row.highest or middle) - middle],
+        "arrayminus": [middle - (row.lowest or 0.0)],
+        "thickness": 1,
+        "width": 3,
+    }
+
+
+def _correlation(row: AgreementRow | None) -> str:
+    if row is None or row.spearman is None:
+        return "no ranking"
+    return f"\N{GREEK SMALL LETTER RHO} = {_ends(row.spearman, row.spearman_low, row.spearman_high)}"
+
+
+def _ends(value: float | None, low: float | None, high: float | None) -> str:
+    if value is None:
+        return "undefined"
+    return f"{value:.2f}" + (f" [{low:.2f}, {high:.2f}]" if low is not None and high is not None else "")

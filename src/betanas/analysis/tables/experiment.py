@@ -1,0 +1,67 @@
+"""What every experiment's result has: a title, a hypothesis, verdicts. Read from the `results.json` of its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from betanas.analysis.errors import AnalysisError
+from betanas.experiments.statistics import Interval
+from betanas.experiments.verdict import Verdict
+
+FORMAT_VERSION = 1
+
+Parsed = TypeVar("Parsed")
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """The words of an experiment's result.
+
+    Attributes:
+        name: `scaling`, `search` or `objective`.
+        title, hypothesis: in words.
+        verdicts: the experiment's own first.
+    """
+
+    name: str
+    title: str
+    hypothesis: str
+    verdicts: tuple[Verdict, ...]
+
+
+def parse_experiment(document: Mapping[str, Any]) -> Experiment:
+    """Read what all experiments' results have.
+
+    Raises:
+        AnalysisError: it is damaged, or of a newer format.
+    """
+    if document.get("format") != FORMAT_VERSION:
+        raise AnalysisError(f"An experiment's result must have format {FORMAT_VERSION}.", value=document.get("format"))
+
+    def read() -> Experiment:
+        verdicts = tuple(Verdict.from_dict(each) for each in document["verdicts"])
+        name, title, hypothesis = (str(document[word]) for word in ("experiment", "title", "hypothesis"))
+        return Experiment(name, title, hypothesis, verdicts)
+
+    return parsed(read)
+
+
+def parsed(read: Callable[[], Parsed]) -> Parsed:
+    """What a function reads from a document.
+
+    Raises:
+        AnalysisError: the document is damaged.
+    """
+    try:
+        return read()
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
+        raise AnalysisError("An experiment's result is damaged.", value=f"{type(error).__name__}: {error}") from error
+
+
+def ends(data: Mapping[str, Any], scale: float = 1.0) -> tuple[float | None, float | None, float | None]:
+    """An interval's value, lower and upper end."""
+    found = Interval.from_dict(data)
+    value, low, high = (None if end is None else end * scale for end in (found.value, found.low, found.high))
+    return value, low, high

@@ -1,0 +1,612 @@
+"""Hypothesis 3: is training time a better thing to reward than FLOPs?
+
+Two ways to search, which differ in what a trial is and in nothing else:
+
+- `seconds`: every trial trains for the same seconds, and accuracy is the objective. What a network costs counts by
+  itself: the slower, the less it learns (section 8.3 of the report).
+- `macs`: every trial trains for the same epochs, and the objective is accuracy x (MACs / target) ** exponent, the
+  compound objective of MnasNet and EfficientNet (the report calls MACs FLOPs). The target scales the objective and
+  changes no ranking; the exponent is what weighs accuracy against cost.
+
+What makes it fair:
+
+- Equal search cost: both searches end at the same total of training seconds. A trial counts where at least half of it
+  lies within the total, so that neither gains from how its trials happen to add up. Quick networks make the `macs`
+  search have more trials: that is its right.
+- Equal units: unless told otherwise, the epochs are as many as a network of median MACs trains in a `seconds` trial,
+  so that trials of both kinds are about as long.
+- The unit of replication is a pair of searches with one seed (the same division of the images, the same first
+  candidates), not a training: two leaders trained a hundred times would still be the outcome of two searches. All
+  intervals are over pairs.
+- The leaders of both are then trained from nothing for the same seconds, longer than a trial, with the same fresh
+  seeds, and judged on test images that neither search has seen. Equal seconds at the end are what the hypothesis is
+  about: which of them learns most in the time. Networks that both searches found are trained once.
+
+Reported beside the accuracy: multiply-accumulates, seconds of an epoch, and the training seconds to an accuracy that
+both reach: the lower of the two arms' mean final validation accuracy in a pair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from betanas.blueprint import Blueprint
+from betanas.data import open_source, prepare
+from betanas.errors import SpaceExhausted
+from betanas.experiments.engines import Engines, Speed, entrant
+from betanas.experiments.errors import ExperimentError
+from betanas.experiments.folder import ExperimentFolder
+from betanas.experiments.measurement import Measurement
+from betanas.experiments.statistics import Interval, mean_of
+from betanas.experiments.verdict import Verdict, above, in_words
+from betanas.quantities import format_count, format_seconds
+from betanas.search.feasibility import Problem, survey
+from betanas.search.objectives import MNASNET_EXPONENT, Accuracy, Compound
+from betanas.search.progress import SearchListener
+from betanas.search.records import Limits, StudyPlan, TrialRecord
+from betanas.search.run import resume, search
+from betanas.search.settings import ResumeSettings, SearchSettings
+from betanas.search.strategies import get_strategy
+from betanas.search.study import Study
+from betanas.spaces import get_space
+from betanas.spaces.base import check_input
+from betanas.training.budget import Budget
+from betanas.training.comparison import Comparison, Entrant
+from betanas.training.recipe import load_recipe
+
+Arm = Literal["seconds", "macs"]
+ARMS: tuple[Arm, Arm] = ("seconds", "macs")
+
+RULE = (
+    "Supported where the 95% interval, over pairs of searches, of the difference in accuracy at equal training seconds "
+    "(leaders of the search for accuracy within seconds, less those of the search with a penalty on "
+    "multiply-accumulates) lies above zero; not supported where it lies below; otherwise undecided."
+)
+SPEED_RULE = (
+    "Supported where the 95% interval, over pairs of searches, of how many times sooner the leaders of the search for "
+    "accuracy within seconds reach an accuracy that both reach lies above one; not supported where it lies below; "
+    "otherwise undecided."
+)
+
+# A search ends when its training seconds are spent; its number of trials is only a bound.
+_MOST_TRIALS = 100_000
+
+# Feasible candidates whose median stands for a typical network.
+_SURVEYED = 128
+
+# Validation images of an interim evaluation are few, and each trial ends with all of them: about so many passes.
+_PASSES_A_TRIAL = 2
+
+# Apart from the seeds of trials, which are 32-bit hashes.
+_FIRST_SEED = 1_000
+
+_FREE = ("pairs", "seeds", "device", "workers", "executor", "trust_files")
+
+
+@dataclass(frozen=True)
+class ObjectiveSettings:
+    """What is asked for.
+
+    Attributes:
+        data: a data source's name, or an image folder.
+        resolution: side of the images.
+        budget: training budget of a trial of the `seconds` search.
+        epochs: budget of a trial of the `macs` search, steps will do; None for as many epochs as a typical network
+            trains in `budget`.
+        exponent: of the penalty; MnasNet's unless said otherwise.
+        total: training seconds of each search, as a budget.
+        pairs: pairs of searches.
+        leaders: of each search that are trained again.
+        final: their budget, in seconds.
+        seeds: trainings of each leader.
+        space, preset, strategy: of both searches.
+        max_params, max_macs: limits of both.
+        recipe: a recipe's name, or a TOML file.
+        batch_size: images a step; None for the recipe's.
+        seed: of the first pair; the others follow it.
+        device, workers, executor: where and how trials train.
+        trust_files: whether a search that goes on may run the Python files that it names.
+    """
+
+    data: str = "digits"
+    resolution: int = 16
+    budget: str = "1s"
+    epochs: str | None = None
+    exponent: float = MNASNET_EXPONENT
+    total: str = "10s"
+    pairs: int = 2
+    leaders: int = 1
+    final: str = "3s"
+    seeds: int = 2
+    space: str = "betanet3"
+    preset: str = "default"
+    strategy: str = "gpei"
+    max_params: int | None = None
+    max_macs: int | None = 30_000_000
+    recipe: str = "fast"
+    batch_size: int | None = None
+    seed: int = 0
+    device: str = "auto"
+    workers: int | None = None
+    executor: str = "local"
+    trust_files: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectivePlan:
+    """An experiment that has passed every check.
+
+    Attributes:
+        settings: what was asked for.
+        folder: where it is kept.
+        engines: images and engines of the final trainings.
+        derived: what the folder remembers beside the settings.
+    """
+
+    settings: ObjectiveSettings
+    folder: ExperimentFolder
+    engines: Engines
+    derived: Mapping[str, Any]
+
+    @property
+    def total_seconds(self) -> float:
+        """Training seconds of each search."""
+        return Budget.parse(self.settings.total).amount
+
+    @property
+    def estimated_seconds(self) -> float:
+        """About how long all of it takes, from nothing; the strategy's suggestions are not counted."""
+        asked, derived = self.settings, self.derived
+        finals = asked.leaders * asked.seeds * derived["seconds_a_final"]
+        return float(asked.pairs * len(ARMS) * (derived["seconds_a_search"] + finals))
+
+    def budget(self, arm: Arm) -> str:
+        """A trial's budget, as typed."""
+        return self.settings.budget if arm == "seconds" else str(self.derived["epochs"])
+
+    def objective(self, arm: Arm) -> Accuracy | Compound:
+        """What a search maximises."""
+        if arm == "seconds":
+            return Accuracy()
+        return Compound("macs", float(self.derived["target_macs"]), self.settings.exponent)
+
+    def lines(self) -> list[str]:
+        """The plan for a person."""
+        asked = self.settings
+        return [
+            *(f"{arm}: trials of {self.budget(arm)}, objective {self.objective(arm)}" for arm in ARMS),
+            f"{asked.pairs} pairs of searches with {asked.strategy}, "
+            f"{format_seconds(self.total_seconds)} of training each, on {asked.data} at {asked.resolution} pixels",
+            f"then the best {asked.leaders} of each for {asked.final} with {asked.seeds} seeds",
+            f"a typical network has {format_count(self.derived['target_macs'])} multiply-accumulates",
+        ]
+
+
+def plan_objective(settings: ObjectiveSettings, folder: Path) -> ObjectivePlan:
+    """Check everything, time a typical network and estimate the duration; writes nothing but decoded images.
+
+    Raises:
+        UserError: something about it cannot work.
+    """
+    _check(settings)
+    place = ExperimentFolder(folder, "objective")
+    known = place.derived(asdict(settings), free=_FREE)
+    recipe = load_recipe(settings.recipe)
+    if settings.batch_size is not None:
+        recipe = recipe.with_settings(batch_size=settings.batch_size)
+    source = open_source(settings.data)
+    check_input(settings.resolution, len(source.classes), source.in_channels)
+    prepare(source, resolution=settings.resolution)
+    engines = Engines(source, recipe, split_seed=settings.seed, device=settings.device)
+    problem = Problem(
+        get_space(settings.space, settings.preset),
+        settings.resolution,
+        len(source.classes),
+        source.in_channels,
+        recipe.batch_size,
+        limits=Limits(params=settings.max_params, macs=settings.max_macs),
+    )
+    survey(problem).require()
+    get_strategy(settings.strategy)(problem, seed=settings.seed)
+    derived = known or _derive(settings, engines, _typical(problem))
+    return ObjectivePlan(settings, place, engines, derived)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOutcome:
+    """What one search did within its training seconds.
+
+    Attributes:
+        arm, pair: which search.
+        trials: that count.
+        training_seconds: of these.
+        leaders: vectors of the best of them by the search's own objective, best first.
+    """
+
+    arm: Arm
+    pair: int
+    trials: int
+    training_seconds: float
+    leaders: tuple[Mapping[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LeaderTraining:
+    """A final training of a search's leader; `place` 0 is the best of the search."""
+
+    arm: Arm
+    pair: int
+    place: int
+    training: Measurement
+
+
+def run_objective(plan: ObjectivePlan, tell: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+    """Search and train what has not been done yet, and conclude.
+
+    Args:
+        plan: what to do.
+        tell: told a line about every trial and training.
+
+    Returns:
+        The result, as the folder's `results.json` holds it.
+
+    Raises:
+        ExperimentError: a search found nothing within its seconds.
+    """
+    settings = plan.settings
+    with plan.folder.held():
+        plan.folder.begin(asdict(settings), plan.derived)
+        outcomes, leaders = [], dict[tuple[Arm, int, int], Blueprint]()
+        for pair in range(settings.pairs):
+            for arm in ARMS:
+                outcome, blueprints = _searched(plan, arm, pair, tell)
+                outcomes.append(outcome)
+                leaders |= {(arm, pair, place): blueprint for place, blueprint in enumerate(blueprints)}
+        found = []
+        for one in _final_trainings(plan, leaders):
+            found.append(one)
+            reached = one.training.reason if one.training.accuracy is None else f"{one.training.accuracy:.2%}"
+            who = f"leader {one.place + 1} of {one.arm} search {one.pair}"
+            tell(f"{len(found)} of {len(leaders) * settings.seeds}: {who}, seed {one.training.seed}: {reached}")
+        findings = conclude_objective(found)
+        return plan.folder.finish(
+            asdict(settings),
+            {
+                "title": f"Objectives on {Path(plan.engines.source.name).name}",
+                "hypothesis": "Rewarding training time finds faster-to-train networks than penalising FLOPs "
+                "(hypothesis 3).",
+                "judged_on": "test images" if plan.engines.source.has_test else "validation images",
+                "derived": plan.derived,
+                "searches": [asdict(each) for each in outcomes],
+                "trainings": [asdict(each) for each in found],
+                **asdict(findings),
+            },
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PairResult:
+    """One arm of one pair: means over its leaders and seeds.
+
+    Attributes:
+        pair, arm: which.
+        accuracy: at the end.
+        macs: geometric mean over the leaders.
+        seconds_per_epoch: geometric mean.
+        seconds_to_target: geometric mean of the training seconds to the pair's common accuracy; a training that does
+            not get there counts with all its seconds.
+        target: that accuracy, on validation images.
+        trainings: how many completed.
+    """
+
+    pair: int
+    arm: Arm
+    accuracy: float
+    macs: float
+    seconds_per_epoch: float
+    seconds_to_target: float
+    target: float
+    trainings: int
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveFindings:
+    """What the final trainings say; ratios are those of the `macs` arm to the `seconds` arm, geometric means.
+
+    Attributes:
+        results: two for each complete pair.
+        left_out: pairs with an arm without a completed training.
+        accuracy: difference of the `seconds` arm to the `macs` arm, in [-1, 1].
+        macs, epoch, sooner: how many times as many MACs, as long an epoch, and as long to the common accuracy the
+            leaders of the `macs` search have.
+        verdicts: on accuracy, and on time.
+    """
+
+    results: tuple[PairResult, ...]
+    left_out: tuple[int, ...]
+    accuracy: Interval
+    macs: Interval
+    epoch: Interval
+    sooner: Interval
+    verdicts: tuple[Verdict, ...]
+
+
+def conclude_objective(found: Sequence[LeaderTraining]) -> ObjectiveFindings:
+    """Paired differences and verdicts of the final trainings."""
+    results: list[PairResult] = []
+    left_out = []
+    pairs = sorted({each.pair for each in found})
+    for pair in pairs:
+        arms = {
+            arm: [e.training for e in found if (e.pair, e.arm) == (pair, arm) and e.training.accuracy is not None]
+            for arm in ARMS
+        }
+        if not all(arms.values()):
+            left_out.append(pair)
+            continue
+        target = min(float(np.mean([max(a for _, a in each.curve) for each in arm])) for arm in arms.values())
+        results += [_pair_result(pair, arm, trainings, target) for arm, trainings in arms.items()]
+    ours, theirs = ([each for each in results if each.arm == arm] for arm in ARMS)
+    accuracy = mean_of([a.accuracy - b.accuracy for a, b in zip(ours, theirs, strict=True)])
+    sooner = _ratio([b.seconds_to_target for b in theirs], [a.seconds_to_target for a in ours])
+    verdicts = (
+        Verdict(
+            question="At equal training seconds, do the leaders of the search within seconds become more accurate?",
+            rule=RULE,
+            answer=above(accuracy, 0.0),
+            because=f"Over {accuracy.n} pairs of searches the difference is {in_words(accuracy, scale=100)} points.",
+        ),
+        Verdict(
+            question="Do they reach a common accuracy sooner?",
+            rule=SPEED_RULE,
+            answer=above(sooner, 1.0),
+            because=f"Over {sooner.n} pairs of searches they are there {in_words(sooner)} times as soon.",
+        ),
+    )
+    return ObjectiveFindings(
+        results=tuple(results),
+        left_out=tuple(left_out),
+        accuracy=accuracy,
+        macs=_ratio([b.macs for b in theirs], [a.macs for a in ours]),
+        epoch=_ratio([b.seconds_per_epoch for b in theirs], [a.seconds_per_epoch for a in ours]),
+        sooner=sooner,
+        verdicts=verdicts,
+    )
+
+
+def seconds_to(curve: Sequence[tuple[float, float]], target: float) -> float:
+    """Training seconds at which the best accuracy so far first reaches a target, between evaluations interpolated.
+
+    Args:
+        curve: (seconds, accuracy) at each evaluation.
+        target: accuracy.
+
+    Returns:
+        The curve's last second where it never does.
+    """
+    before = (0.0, 0.0)
+    for seconds, accuracy in curve:
+        if accuracy >= target:
+            rise = accuracy - before[1]
+            part = (target - before[1]) / rise if rise > 0 else 1.0
+            return before[0] + max(part, 0.0) * (seconds - before[0])
+        before = (seconds, max(accuracy, before[1]))
+    return before[0]
+
+
+def counted(records: Sequence[TrialRecord], total: float) -> list[TrialRecord]:
+    """The trials, by their ends, at least half of whose training lies within a total of training seconds."""
+    ended = sorted((each for each in records if each.ended is not None), key=lambda each: (each.ended, each.index))
+    spent, found = 0.0, []
+    for record in ended:
+        seconds = record.training_seconds or 0.0
+        if spent + seconds / 2 > total:
+            break
+        spent += seconds
+        found.append(record)
+    return found
+
+
+def is_spent(records: Sequence[TrialRecord], total: float) -> bool:
+    """Whether a search has had its training seconds: not even the shortest of its trials, once more, would count."""
+    seconds = [each.training_seconds or 0.0 for each in records if each.ended is not None]
+    shortest = min((each for each in seconds if each > 0), default=total)
+    return sum(seconds) + shortest / 2 > total
+
+
+class _Purse(SearchListener):
+    """Ends a search whose training seconds are spent."""
+
+    def __init__(self, study: Path, total: float, tell: Callable[[str], None], name: str) -> None:
+        self._study = study
+        self._total = total
+        self._tell = tell
+        self._name = name
+        self._records: dict[int, TrialRecord] = {}
+
+    def on_begin(self, plan: StudyPlan, records: Sequence[TrialRecord], *, location: str, capacity: int) -> None:
+        """See `SearchListener`."""
+        self._records = {record.index: record for record in records}
+        self._end_if_spent()
+
+    def on_trial_ended(self, record: TrialRecord) -> None:
+        """See `SearchListener`."""
+        self._records[record.index] = record
+        result = record.reason if record.top1 is None else f"{record.top1:.2%}"
+        spent = sum(each.training_seconds or 0.0 for each in self._records.values())
+        self._tell(
+            f"{self._name}, trial {record.index}: {result} ({format_seconds(spent)} of {format_seconds(self._total)})"
+        )
+        self._end_if_spent()
+
+    def _end_if_spent(self) -> None:
+        if is_spent(tuple(self._records.values()), self._total):
+            with Study.open(self._study, read_only=False) as study:
+                study.request("pause")
+
+
+def _check(settings: ObjectiveSettings) -> None:
+    Compound("macs", 1.0, settings.exponent)  # an exponent that makes no sense is refused here
+    budgets = [Budget.parse(text) for text in (settings.budget, settings.total, settings.final)]
+    if any(budget.unit != "seconds" for budget in budgets):
+        raise ExperimentError(
+            "The budgets of a trial, of a search and of the final trainings are in seconds.",
+            value=f"{settings.budget}, {settings.total}, {settings.final}",
+            hint="Type, for example, --budget 20s --total 5m --final 60s.",
+        )
+    if budgets[1].amount < 2 * budgets[0].amount:
+        raise ExperimentError(
+            "A search must have time for at least two trials.",
+            value=f"{settings.total} for trials of {settings.budget}",
+        )
+    if settings.epochs is not None and Budget.parse(settings.epochs).unit == "seconds":
+        raise ExperimentError(
+            "Trials of the search with a penalty are equal in epochs or steps.",
+            value=settings.epochs,
+            hint="Type, for example, --epochs 3epochs, or leave it out.",
+        )
+    if min(settings.pairs, settings.leaders, settings.seeds) < 1:
+        raise ExperimentError(
+            "Pairs, leaders and seeds must be at least one.",
+            value=f"{settings.pairs} pairs, {settings.leaders} leaders, {settings.seeds} seeds",
+        )
+
+
+def _typical(problem: Problem) -> Blueprint:
+    """The feasible network of median MACs."""
+    vectors = [each.vector for each in get_strategy("sobol")(problem, seed=0).ask(_SURVEYED)]
+    rows = problem.space.to_array(vectors)
+    order = np.argsort(problem.price(rows).macs)
+    return problem.blueprint(rows[order[len(order) // 2]])
+
+
+def _derive(settings: ObjectiveSettings, engines: Engines, typical: Blueprint) -> dict[str, Any]:
+    seconds = engines.seconds_per_image(typical)
+    budget, images = Budget.parse(settings.budget).amount, engines.splits(settings.resolution)
+    epochs = settings.epochs or f"{float(f'{budget / (seconds * len(images.train)):.2g}'):g}epochs"
+    speed = Speed(seconds, typical.macs, 0.0)
+    total = Budget.parse(settings.total)
+    trials = total.amount / budget
+    evaluation = _PASSES_A_TRIAL * len(images.validation) * seconds / 2
+    final = engines.wall_seconds(typical.macs, settings.resolution, Budget.parse(settings.final), speed)
+    return {
+        "target_macs": typical.macs,
+        "epochs": epochs,
+        "seconds_a_search": total.amount + trials * evaluation,
+        "seconds_a_final": final,
+    }
+
+
+def _searched(
+    plan: ObjectivePlan, arm: Arm, pair: int, tell: Callable[[str], None]
+) -> tuple[SearchOutcome, list[Blueprint]]:
+    """Bring a search to its end, and give what it found."""
+    settings, total = plan.settings, plan.total_seconds
+    place = plan.folder.path / "searches" / f"pair{pair}-{arm}"
+    purse = _Purse(place, total, tell, f"{arm} search {pair}")
+    try:
+        if not (place / "study.sqlite").exists():
+            search(_search_settings(plan, arm, pair, place), listener=purse).close()
+        elif not _spent(place, total):
+            changes = ResumeSettings(
+                executor=settings.executor,
+                devices=(settings.device,),
+                workers=settings.workers,
+                data=settings.data,
+                trust_files=settings.trust_files,
+            )
+            resume(place, changes, listener=purse).close()
+    except SpaceExhausted:
+        tell(f"{arm} search {pair} has tried every network of the space")
+    with Study.open(place) as study:
+        records = counted(study.trials(), total)
+        judged = [each for each in records if each.state == "completed" and each.objective is not None]
+        leaders: dict[str, TrialRecord] = {}
+        for each in sorted(judged, key=lambda record: (-(record.objective or 0.0), record.index)):
+            if len(leaders) < settings.leaders:
+                leaders.setdefault(each.blueprint_key, each)
+        if not leaders:
+            raise ExperimentError("A search must complete a trial within its seconds.", value=str(place))
+        blueprints = [study.blueprint(each.index) for each in leaders.values()]
+    seconds = sum(each.training_seconds or 0.0 for each in records)
+    vectors = tuple(dict(each.vector) for each in leaders.values())
+    return SearchOutcome(arm, pair, len(records), seconds, vectors), blueprints
+
+
+def _spent(place: Path, total: float) -> bool:
+    with Study.open(place) as study:
+        return is_spent(study.trials(), total)
+
+
+def _search_settings(plan: ObjectivePlan, arm: Arm, pair: int, place: Path) -> SearchSettings:
+    settings = plan.settings
+    return SearchSettings(
+        data=settings.data,
+        study=str(place),
+        space=settings.space,
+        preset=settings.preset,
+        resolution=settings.resolution,
+        budget=plan.budget(arm),
+        trials=_MOST_TRIALS,
+        strategy=settings.strategy,
+        objective=plan.objective(arm),
+        recipe=settings.recipe,
+        batch_size=settings.batch_size,
+        seed=settings.seed + pair,
+        max_params=settings.max_params,
+        max_macs=settings.max_macs,
+        executor=settings.executor,
+        devices=(settings.device,),
+        workers=settings.workers,
+    )
+
+
+def _final_trainings(
+    plan: ObjectivePlan, leaders: Mapping[tuple[Arm, int, int], Blueprint]
+) -> Iterator[LeaderTraining]:
+    """Every leader's trainings as they are known, one seed after another; equal networks are trained once."""
+    settings, engines = plan.settings, plan.engines
+    comparison = Comparison(plan.folder.path / "leaders")
+    entrants: list[Entrant] = [entrant(f"{arm} {pair}.{at}", each) for (arm, pair, at), each in leaders.items()]
+    for seed in range(_FIRST_SEED, _FIRST_SEED + settings.seeds):
+        entries = comparison.run(
+            entrants,
+            engine=engines.at(settings.resolution),
+            data=engines.data,
+            budget=settings.final,
+            seeds=[seed],
+            test=engines.test(settings.resolution),
+        )
+        for (arm, pair, at), one, entry in zip(leaders, entrants, entries, strict=True):
+            yield LeaderTraining(arm, pair, at, Measurement.of(entry, one.name))
+
+
+def _pair_result(pair: int, arm: Arm, trainings: Sequence[Measurement], target: float) -> PairResult:
+    return PairResult(
+        pair=pair,
+        arm=arm,
+        accuracy=float(np.mean([each.accuracy for each in trainings])),
+        macs=_geometric_mean([each.macs for each in trainings]),
+        seconds_per_epoch=_geometric_mean(
+            [(each.training_seconds or 0.0) / (each.epochs or 1.0) for each in trainings]
+        ),
+        seconds_to_target=_geometric_mean([seconds_to(each.curve, target) for each in trainings]),
+        target=target,
+        trainings=len(trainings),
+    )
+
+
+def _geometric_mean(values: Sequence[float]) -> float:
+    return float(np.exp(np.mean(np.log(values))))
+
+
+def _ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Interval:
+    """Geometric mean of ratios, with its interval by Student's t on their logarithms."""
+    found = mean_of([float(np.log(a / b)) for a, b in zip(numerators, denominators, strict=True)])
+    value, low, high = (None if end is None else float(np.exp(end)) for end in (found.value, found.low, found.high))
+    return Interval(value, low, high, found.n)
