@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 # One thread a test process: two processes of two threads each fight for two cores.
 TEST_THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: demo test lint types soak setup format clean
+.PHONY: demo test lint types soak docs setup format clean
 
 setup: $(READY)
 
@@ -36,9 +36,13 @@ types: $(READY)
 soak: $(READY)
 	$(TEST_THREADS) $(BIN)/python -m pytest -n 1 -m soak
 
+# The documentation site, in site/; a broken link fails.
+docs: $(READY)
+	$(BIN)/python -m mkdocs build --strict
+
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis

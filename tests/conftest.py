@@ -1,8 +1,14 @@
-"""Applies to every test: one core for each test process, and a cache of decoded images of its own."""
+"""For every test: one core a process, a cache of decoded images of its own, a database server on request."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -19,3 +25,38 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["BETANAS_CACHE"] = str(tmp_path_factory.getbasetemp() / "cache")
+
+
+def server_program(name: str) -> str | None:
+    found = shutil.which(name) or next(iter(sorted(map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{name}")))), None)
+    return str(found) if found else None
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """The URL of a PostgreSQL of the tests' own, without a study's name."""
+    initdb, pg_ctl = server_program("initdb"), server_program("pg_ctl")
+    if not initdb or not pg_ctl:
+        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    # Not in pytest's folder: that is closed to other users, and the server refuses to run as root.
+    place = Path(tempfile.mkdtemp(prefix="betanas-postgresql-"))
+    as_user: list[str] = []
+    if os.geteuid() == 0:
+        as_user = ["runuser", "-u", "postgres", "--"]
+        shutil.chown(place, "postgres")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    data = place / "data"
+    subprocess.run(
+        [*as_user, initdb, "-D", str(data), "-U", "tester", "-A", "trust", "-N"], check=True, capture_output=True
+    )
+    options = f"-c listen_addresses=127.0.0.1 -p {port} -k {place}"
+    subprocess.run(
+        [*as_user, pg_ctl, "-D", str(data), "-o", options, "-l", str(place / "log"), "-w", "start"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    yield f"postgresql://tester@127.0.0.1:{port}/postgres"
+    subprocess.run([*as_user, pg_ctl, "-D", str(data), "-m", "immediate", "stop"], check=True, capture_output=True)
+    shutil.rmtree(place)

@@ -29,8 +29,9 @@ ORDER = [
     "data",
     "training",
     "search",
+    "experiments",
 ]
-ORDER += ["analysis", "notebook", "display", "export", "cli"]
+ORDER += ["analysis", "notebook", "display", "export", "library", "timm", "profiling", "cli"]
 
 # What a part must not import although it stands to its left, and the libraries it must do without.
 NEVER = {
@@ -41,7 +42,12 @@ NEVER = {
     "data": {"betanas.search", "betanas.spaces", "betanas.models"},
     "training": {"betanas.spaces", "ax", "botorch"},
     "search": {"plotly", "dash"},
+    "experiments": {"plotly", "dash"},
     "analysis": {"torch", "ax", "botorch", "gpytorch"},
+    "library": {"betanas.search", "betanas.analysis", "ax", "botorch", "plotly"},
+    "timm": {"betanas.spaces", "betanas.search", "betanas.analysis", "ax", "botorch", "plotly"},
+    "profiling": {"betanas.spaces", "betanas.search", "betanas.analysis", "ax", "botorch", "plotly"},
+    "export": {"betanas.spaces", "betanas.search", "betanas.analysis", "ax", "botorch", "plotly"},
 }
 
 # A blueprint counts its own cost and builds its own network (interface.md): imports inside those methods alone.

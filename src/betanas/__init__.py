@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any
 from betanas._version import __version__
 
 if TYPE_CHECKING:
-    from betanas import search
+    from betanas import export, search
     from betanas.blueprint import Blueprint, Layer
     from betanas.data import DataSource, open_source, register_source
     from betanas.errors import BetanasError, UserError
+    from betanas.export import predict
+    from betanas.library import load_network
     from betanas.models import benchmark_network, build
     from betanas.search.run import resume
     from betanas.search.settings import SearchSettings
@@ -43,8 +45,10 @@ _HOMES = {
     "benchmark_network": "betanas.models",
     "build": "betanas.models",
     "get_space": "betanas.spaces",
+    "load_network": "betanas.library",
     "load_recipe": "betanas.training.recipe",
     "open_source": "betanas.data",
+    "predict": "betanas.export",
     "published": "betanas.spaces",
     "register_source": "betanas.data",
     "register_space": "betanas.spaces",
@@ -66,9 +70,12 @@ __all__ = [
     "available_spaces",
     "benchmark_network",
     "build",
+    "export",
     "get_space",
+    "load_network",
     "load_recipe",
     "open_source",
+    "predict",
     "published",
     "register_source",
     "register_space",
@@ -78,8 +85,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "search":  # the package is what is called; see betanas.search
-        return import_module("betanas.search")
+    if name in ("export", "search"):  # the package is what is called; see betanas.search
+        return import_module(f"betanas.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

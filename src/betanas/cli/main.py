@@ -16,6 +16,11 @@ from betanas.cli.compare import compare
 from betanas.cli.confirm import confirm
 from betanas.cli.dashboard import dashboard
 from betanas.cli.describe import describe
+from betanas.cli.experiment import experiment
+from betanas.cli.export import export
+from betanas.cli.library import networks
+from betanas.cli.predict import predict
+from betanas.cli.profile import profile
 from betanas.cli.report import report
 from betanas.cli.scale import scale
 from betanas.cli.search import join, resume, search
@@ -50,9 +55,27 @@ def _options(
     """Find the convolutional network that learns the most from your images in the training time you have."""
 
 
-for command in (describe, search, resume, join, status, best, confirm, report, dashboard, train, compare, scale):
+for command in (
+    describe,
+    search,
+    resume,
+    join,
+    status,
+    best,
+    confirm,
+    report,
+    dashboard,
+    train,
+    compare,
+    scale,
+    export,
+    predict,
+    profile,
+    networks,
+):
     app.command()(command)
 app.add_typer(bench, name="bench")
+app.add_typer(experiment, name="experiment")
 
 
 def main(arguments: list[str] | None = None) -> None:
