@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,6 @@ _SMALL = {
     "--top": "1",
     "--resolution": "16",
     "--batch-size": "8",
-    "--vectors": "2",
 }
 
 # Commands that wait for another machine, or train for long by their nature: run by the test that is named.
@@ -50,20 +49,20 @@ def commands(block: str) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def smaller(words: Sequence[str]) -> list[str]:
+def smaller(words: Sequence[str], sizes: Mapping[str, str] = _SMALL) -> list[str]:
     """A command's words with small sizes; `--option value` and `--option=value` alike."""
     # There is no network to download a named data set from.
     found = ["photos" if word == "cifar100" else word for word in words]
     for place, word in enumerate(found):
         option, _, value = word.partition("=")
-        if option in _SMALL and value:
-            found[place] = f"{option}={_SMALL[option]}"
-        elif option in _SMALL and place + 1 < len(found):
-            found[place + 1] = _SMALL[option]
+        if option in sizes and value:
+            found[place] = f"{option}={sizes[option]}"
+        elif option in sizes and place + 1 < len(found):
+            found[place + 1] = sizes[option]
     if "--stop-early" in found:
         # Curves are compared at equal seconds, and training waits for the verdict.
         found[found.index("--budget") + 1] = "0.3s"
-    elif found[0] in ("search", "resume") and "--executor" not in found:
+    elif found[0] in ("search", "resume") and not {"--executor", "--per-trial-devices"} & set(found):
         # Worker processes take seconds to start, and have tests of their own.
         found += ["--executor", "inline"]
     return found
@@ -119,7 +118,7 @@ def follow(command: str) -> None:
         serves(words)
     elif words[:2] == ["betanas", "experiment"]:
         # The plan is made and checked, and the networks are timed; tests/experiments goes on from there.
-        assert run([*words[1:3], *smaller(words[3:]), "--only-plan"]) == 0, command
+        assert run([*smaller(words[1:], {"--vectors": "2"}), "--only-plan"]) == 0, command
     elif words[0] == "betanas":
         assert run(smaller(words[1:])) == 0, command
     elif words[:2] == ["pip", "install"]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import betanas as bn
+from betanas import models
 from betanas.search.executors.base import WorkerSetup
 from betanas.search.objectives import Accuracy
 from betanas.search.records import Limits, StudyPlan, TrialRecord
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 
 
 MISBEHAVIOUR = Path(__file__).parent / "misbehaviour.py"
+
+
+@pytest.fixture(autouse=True)
+def _networks_misbehave_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plugins that replace how networks are built do so until the end of a test: a search runs them here too."""
+    monkeypatch.setattr(models, "build", models.build)
 
 
 @pytest.fixture(scope="module")

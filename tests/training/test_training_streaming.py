@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import zlib
 from collections.abc import Iterator
@@ -175,7 +176,7 @@ def test_a_process_that_decodes_and_is_killed_ends_the_trial_and_no_more(folder:
 
     result = engine.run(blueprint, budget=Budget.parse("100steps"), seed=1, on_point=kill)
     assert (result.outcome, result.cause) == ("failed", "data")
-    assert result.reason.startswith(("DataLoader worker", "A process that decodes images was lost"))
+    assert re.search(r"DataLoader worker|processes that read|process that decodes", result.reason)
     assert engine.run(blueprint, budget=Budget.parse("4steps"), seed=1).outcome == "completed"
 
 
