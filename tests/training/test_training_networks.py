@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from betanas.cli.main import run as run_betanas
-from betanas.cli.networks import find_network, find_networks
+from betanas.cli.networks import find_network, find_networks, images_for
 from betanas.data import DataSource, open_source
 from betanas.errors import BlueprintError, StudyError
 from betanas.search.study import Study
@@ -123,3 +124,25 @@ def test_train_says_what_is_wrong_with_a_trial(study: Path, tmp_path: Path, caps
     assert run_betanas([*arguments, "betanet3", "--trial", "3"]) == 2
     assert "leave --trial out" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_study_brings_its_images_and_their_side(study: Path, tmp_path: Path):
+    assert images_for([str(study), "mobilenet_v2"], data=None, resolution=None) == ("digits", 16)
+    assert images_for([str(study)], data="photos", resolution=None) == ("photos", 16)
+    assert images_for(["mobilenet_v2"], data=None, resolution=None) == ("digits", 32)
+    other = shutil.copytree(study, tmp_path / "other")
+    change(other, "UPDATE studies SET plan = json_set(plan, '$.data', 'cifar10')")
+    assert images_for([str(study), str(other)], data="digits", resolution=None) == ("digits", 16)
+    with pytest.raises(StudyError, match="Type, for example, --data digits"):
+        images_for([str(study), str(other)], data=None, resolution=None)
+    change(other, "UPDATE studies SET plan = json_set(plan, '$.data', 'mine.py')")
+    with pytest.raises(StudyError, match="--trust-files"):
+        images_for([str(other)], data=None, resolution=None)
+    assert images_for([str(other)], data=None, resolution=None, trusted=True) == ("mine.py", 16)
+
+
+def test_the_command_trains_a_study_s_network_on_the_study_s_images(study: Path, tmp_path: Path, capsys):
+    arguments = ["train", str(study), "--folder", str(tmp_path / "trained"), "--budget", "2steps", "--json"]
+    assert run_betanas(arguments) == 0
+    found = json.loads((tmp_path / "trained" / "network.json").read_text())
+    assert (found["data"]["source"], found["resolution"]) == ("digits", 16)

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from betanas.cli.networks import find_networks
+from betanas.cli.networks import find_networks, images_for
 from betanas.cli.output import console, print_json
 from betanas.cli.study import TrustOption
 from betanas.cli.train import (
-    DataOption,
     DeviceOption,
     FlipOption,
     PatienceOption,
     RecipeOption,
-    ResolutionOption,
+    StudyDataOption,
+    StudyResolutionOption,
 )
 from betanas.quantities import format_bytes, format_count, format_seconds
 
@@ -30,8 +30,8 @@ def compare(
         list[str], typer.Argument(help="Studies' directories, spaces, benchmark networks, blueprints' files.")
     ],
     folder: Annotated[Path, typer.Option(help="Where the comparison is kept; the same command goes on with it.")],
-    data: DataOption = "digits",
-    resolution: ResolutionOption = 32,
+    data: StudyDataOption = None,
+    resolution: StudyResolutionOption = None,
     budget: Annotated[str, typer.Option(help="60s for equal seconds; 200epochs for convergence.")] = "60s",
     recipe: RecipeOption = "fast",
     flip: FlipOption = None,
@@ -56,6 +56,7 @@ def compare(
     Budget.parse(budget)
     if keep is not None:
         Study.open(keep).close()  # one that is not there is refused before anything is trained
+    data, resolution = images_for(networks, data=data, resolution=resolution, trusted=trust_files)
     source = open_source(data)
     settings = recipe_for(recipe, mirror_safe=source.mirror_safe, flip=flip)
     entrants = find_networks(networks, source=source, resolution=resolution, trials=trial or (), trusted=trust_files)

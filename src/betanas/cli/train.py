@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from betanas.cli.networks import find_networks
+from betanas.cli.networks import find_networks, images_for
 from betanas.cli.output import console, print_json
 from betanas.cli.study import TrustOption
 from betanas.errors import DeviceError, RecipeError
@@ -23,7 +23,14 @@ NetworkArgument = Annotated[
     str, typer.Argument(help="A study's directory, a space, a benchmark network, or a blueprint's file.")
 ]
 DataOption = Annotated[str, typer.Option("--data", help="A data source's name, or a folder of images.")]
+StudyDataOption = Annotated[
+    str | None,
+    typer.Option("--data", help="A data source's name, or a folder of images: a study's own, else digits."),
+]
 ResolutionOption = Annotated[int, typer.Option(min=8, help="Side of the training images, in pixels.")]
+StudyResolutionOption = Annotated[
+    int | None, typer.Option(min=8, help="Side of the training images, in pixels: a study's own, else 32.")
+]
 RecipeOption = Annotated[str, typer.Option(help="A recipe's name, or a TOML file.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 FlipOption = Annotated[
@@ -39,8 +46,8 @@ PatienceOption = Annotated[int, typer.Option(min=0, help="Evaluations without pr
 def train(
     network: NetworkArgument,
     folder: Annotated[Path, typer.Option(help="Where the training is kept; the same command goes on with it.")],
-    data: DataOption = "digits",
-    resolution: ResolutionOption = 32,
+    data: StudyDataOption = None,
+    resolution: StudyResolutionOption = None,
     budget: Annotated[str, typer.Option(help="At most so long: 100epochs, 2h, 5000steps.")] = "100epochs",
     recipe: RecipeOption = "fast",
     flip: FlipOption = None,
@@ -65,6 +72,7 @@ def train(
 
     if compression not in COMPRESSIONS:
         raise RecipeError(f"The compressions are {', '.join(COMPRESSIONS)}.", value=compression)
+    data, resolution = images_for([network], data=data, resolution=resolution, trusted=trust_files)
     wanted = _Training(
         network=network,
         folder=folder,
