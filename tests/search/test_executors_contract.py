@@ -151,6 +151,19 @@ class TestExecutorsWithProcesses:
             assert words in result.reason
         assert train(local, job(digits_blueprint, 9)).outcome == "completed"
 
+    def test_workers_that_came_up_once_may_die_often_before_they_do_again(
+        self, local: LocalExecutor, digits_blueprint: Blueprint
+    ) -> None:
+        assert train(local, job(digits_blueprint, 0)).outcome == "completed"
+        for _ in range(5):
+            group = local._seats[0].group
+            assert group is not None
+            (worker,) = group.processes
+            psutil.Process(worker.pid).kill()
+            while local._seats[0].group is group:
+                local.poll(0.1)
+        assert train(local, job(digits_blueprint, 1)).outcome == "completed"
+
     def test_a_trial_that_hangs_is_ended_with_everything_it_started(
         self, local: LocalExecutor, digits_blueprint: Blueprint
     ) -> None:

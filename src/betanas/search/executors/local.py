@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import queue
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
@@ -37,8 +37,10 @@ from betanas.training.result import TrialResult
 # The watchdog's rhythm: at 2 GB/s a runaway allocation takes less than the memory reserve between two looks.
 _WATCH_SECONDS = 0.2
 
-# A worker that dies this often before it was ever ready will not come up at all.
+# A worker that dies this often before it is ready will not come up at all; where one has come up before, what killed it
+# (memory that others took, say) may pass.
 _START_TRIES = 3
+_RESTART_TRIES = 10
 
 # Of processes that train together, those that live fail too when one dies; so much later its death is known for
 # certain.
@@ -81,16 +83,23 @@ class _Seat:
 
 
 class LocalExecutor(Executor):
-    """Trains trials in child processes of this machine (the default)."""
+    """Trains trials in child processes of this machine (the default).
+
+    Args:
+        setup: what every worker needs to know.
+        settings: which devices, and how.
+        slots: where the workers run, where that is settled already (by Ray); None looks for this machine's devices.
+    """
 
     name: ClassVar[str] = "local"
 
-    def __init__(self, setup: WorkerSetup, settings: ExecutorSettings) -> None:
+    def __init__(self, setup: WorkerSetup, settings: ExecutorSettings, slots: Sequence[Slot] | None = None) -> None:
         super().__init__(setup, settings)
-        self._slots = plan_slots(settings)
+        self._slots = plan_slots(settings) if slots is None else list(slots)
         self._seats: list[_Seat] = []
         self._outbox: Outbox = queue.Queue()
         self._watched = 0.0
+        self._came_up = False
 
     def start(self) -> None:
         """See `Executor.start`."""
@@ -198,7 +207,7 @@ class LocalExecutor(Executor):
         if message["kind"] == "ready":
             if not group.note_ready(process):
                 return []
-            seat.stage, seat.failed_starts = "idle", 0
+            seat.stage, seat.failed_starts, self._came_up = "idle", 0, True
             return [WorkerReady(message["body"])]
         if message["kind"] == "refused":
             raise read_refusal(message["body"])
@@ -233,7 +242,7 @@ class LocalExecutor(Executor):
         """A worker has died by itself: say so, and put another in its place."""
         if seat.stage == "starting":
             seat.failed_starts += 1
-            if seat.failed_starts >= _START_TRIES:
+            if seat.failed_starts >= (_RESTART_TRIES if self._came_up else _START_TRIES):
                 raise DeviceError("A worker must be able to start.", value=seat.slot.device, hint=epitaph)
         return self._replace(seat, TrialResult("failed", "worker_lost", f"{epitaph}."))
 

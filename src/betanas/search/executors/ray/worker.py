@@ -21,29 +21,16 @@ from pathlib import Path
 
 import betanas
 from betanas.errors import DeviceError
-from betanas.search.executors.base import Executor, ExecutorEvent, ExecutorSettings, TrialEnded, TrialJob, WorkerSetup
+from betanas.search.executors.base import ExecutorEvent, ExecutorSettings, TrialEnded, TrialJob, WorkerSetup
 from betanas.search.executors.local import LocalExecutor
 from betanas.search.executors.messages import decode, read_job
 from betanas.search.executors.ray.messages import Order, Report, write_event
 from betanas.search.executors.refusals import write_refusal
-from betanas.search.executors.slots import Slot
 
 # How long a command waits at most for its worker's watcher to look up.
 _STEP_SECONDS = 0.02
 
 _STOP_SECONDS = 10.0
-
-
-class NodeExecutor(LocalExecutor):
-    """The local executor with one worker, on the devices that Ray has set apart for it."""
-
-    def __init__(self, setup: WorkerSetup, settings: ExecutorSettings, slot: Slot) -> None:
-        # Not LocalExecutor's own constructor: it would look for this machine's devices, all of them, with torch.
-        Executor.__init__(self, setup, settings)
-        self._slots = [slot]
-        self._seats = []
-        self._outbox = queue.Queue()
-        self._watched = 0.0
 
 
 class RayWorker:
@@ -111,7 +98,7 @@ class RayWorker:
             log_folder=logs.folder if logs else None, log_bytes=order.log_bytes, patience=order.patience
         )
         waiting: deque[TrialJob] = deque()
-        with NodeExecutor(_at_home(order, folder), settings, order.slot) as executor:
+        with LocalExecutor(_at_home(order, folder), settings, [order.slot]) as executor:
             while not self._stopping.is_set():
                 with contextlib.suppress(queue.Empty):
                     while True:
