@@ -160,6 +160,12 @@ def test_a_checkpoint_replaces_the_one_before_and_survives_a_torn_successor(tmp_
     assert load_checkpoint(tmp_path / "nowhere") is None
 
 
+def test_a_colleague_may_read_what_is_written(tmp_path):
+    (tmp_path / "ordinary").touch()
+    write_json(tmp_path / "file.json", {"a": 1})
+    assert (tmp_path / "file.json").stat().st_mode == (tmp_path / "ordinary").stat().st_mode
+
+
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
     path = tmp_path / "file.json"
     write_json(path, {"a": 1})

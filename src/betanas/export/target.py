@@ -72,7 +72,6 @@ def whole_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
         made, replaced = workshop / "new", workshop / "old"
         made.mkdir()
         yield made
-        _let_others_read(made)
         check_target(target, overwrite=overwrite)  # once more, since this took a while
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -85,14 +84,6 @@ def whole_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
             raise _unwritable(target, error) from error
     finally:
         shutil.rmtree(workshop, ignore_errors=True)
-
-
-def _let_others_read(folder: Path) -> None:
-    """Give files written under a temporary name, for their owner's eyes alone, the permissions of ordinary ones."""
-    ordinary = folder.stat().st_mode & 0o666
-    for path in folder.rglob("*"):
-        if path.is_file():
-            path.chmod(ordinary)
 
 
 def _files_of_export(folder: Path) -> set[str] | None:

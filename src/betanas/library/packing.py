@@ -85,7 +85,7 @@ def pack_network(
             "vector": get_space(space).check(vector),
             "found": found,
             "remake": remake,
-            "data": notes["data"]["source"],
+            "data": Path(notes["data"]["source"]).name,  # a folder's path means nothing on another machine
             "classes": list(sidecar.classes or open_source(notes["data"]["source"]).classes),
             "mean": list(sidecar.mean),
             "std": list(sidecar.std),
@@ -97,6 +97,4 @@ def pack_network(
             "blueprint": json.loads(blueprint.to_json()),
         },
     )
-    for suffix in (".safetensors", ".json"):
-        (folder / f"{name}{suffix}").chmod(0o644)  # a package's files are for everybody to read
     return find_named(name, folder)
