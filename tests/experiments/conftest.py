@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from betanas.experiments.leaders import ARMS, Arm, LeaderTraining, conclude_objective
 from betanas.experiments.measurement import Measurement
-from betanas.experiments.objective import ARMS, Arm, LeaderTraining, conclude_objective
 from betanas.experiments.scaling import EPOCHS, SECONDS, conclude_scaling
 from betanas.experiments.search import SimulatedSearch, conclude_strategies
 

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from betanas.experiments.objective import conclude_objective, counted, is_spent, seconds_to
+from betanas.experiments.leaders import conclude_objective, seconds_to
+from betanas.experiments.objective import counted, is_spent
 from betanas.experiments.scaling import EPOCHS, conclude_scaling
 from betanas.experiments.search import conclude_strategies
 from betanas.search.records import TrialRecord
