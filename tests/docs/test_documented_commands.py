@@ -40,7 +40,6 @@ _SMALL = {
 # Commands that wait for another machine, or train for long by their nature: run by the test that is named.
 ELSEWHERE = {
     "betanas join": "tests/search/test_shared_store.py",
-    "betanas experiment search": "tests/experiments/test_experiments_runs.py",
 }
 
 
@@ -70,7 +69,7 @@ def smaller(words: Sequence[str], sizes: Mapping[str, str] = _SMALL) -> list[str
 
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with everything that a page may take for granted: photographs and the examples."""
+    """A directory with everything that a page may take for granted: photographs, the examples, the recorded trials."""
     folder = tmp_path_factory.mktemp("workshop")
     generator = np.random.default_rng(0)
     for part, images in (("train", 12), ("test", 4)):
@@ -83,6 +82,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 Image.fromarray(pixels.astype(np.uint8)).save(place / f"{index}.jpg")
     shutil.copy(folder / "photos" / "test" / "cat" / "0.jpg", folder / "picture.jpg")
     shutil.copytree(ROOT / "examples", folder / "examples")
+    shutil.copytree(ROOT / "benchmarks" / "data", folder / "benchmarks" / "data")
     return folder
 
 

@@ -53,6 +53,15 @@ class TestRecording:
         write_recordings(tmp_path / "trials.jsonl", kept)
         assert read_recordings(tmp_path / "trials.jsonl") == kept
 
+    def test_the_trials_that_the_repository_holds(self) -> None:
+        kept = read_recordings(Path(__file__).parents[2] / "benchmarks" / "data" / "replay_cifar100_r32.jsonl")
+        assert len(kept) >= 300
+        assert all(each.curve and each.curve[-1][1] == each.top1 for each in kept)
+        # About half a point, as section 8 of the report has it for CIFAR-100.
+        noise = training_noise(kept)
+        assert noise is not None
+        assert 0.001 < noise < 0.01
+
     def test_of_a_record(self) -> None:
         curve = (CurvePoint(10.0, 5, 1.0, 2.0, 0.2), CurvePoint(20.0, 10, 2.0, 1.0, 0.3))
         record = TrialRecord(0, {"a": 1.0}, "key", "sobol", "completed", top1=0.3, training_seconds=20.1, curve=curve)
