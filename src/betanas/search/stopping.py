@@ -69,7 +69,7 @@ class StoppingRule:
 
     budget: float
     seed: int = 0
-    earliest: float = 0.3
+    earliest: float = 0.15
     least_history: int = 10
     leaders: int = 3
     confidence: float = 0.95
