@@ -7,7 +7,7 @@
 
 The network is a space (its published vector), a study (its best network) or a vector's JSON file. Training is a folder
 under runs/, and goes on from its last checkpoint where the same command is given again. A network that is no space's
-published one is trained from its blueprint's file, which `betanas networks NAME --blueprint` prints ever after.
+published one is trained from its blueprint's file; once it is in the library, its name takes the file's place.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def main() -> None:
 
     space, vector = find_vector(options.network, options.space)
     folder = RUNS / options.name
-    trained, before = options.network, ""
+    trained, remade = options.network, options.network
     if options.network not in available_spaces():
         source = open_source(options.data)
         blueprint = get_space(space).blueprint(
@@ -67,21 +67,18 @@ def main() -> None:
             num_classes=len(source.classes),
             in_channels=source.in_channels,
         )
-        trained = f"{folder}.json"
+        trained, remade = f"{folder}.json", options.name
         RUNS.mkdir(exist_ok=True)
         Path(trained).write_text(blueprint.to_json(), encoding="utf-8")
-        before = f"betanas networks {options.name} --blueprint > {trained} && "
-    arguments = [
-        *("train", trained, "--data", options.data, "--resolution", str(options.resolution)),
+    settings = [
+        *("--data", options.data, "--resolution", str(options.resolution)),
         *("--budget", options.budget, "--recipe", options.recipe, "--seed", str(options.seed)),
         *("--device", options.device, "--folder", str(folder)),
     ]
-    command = shlex.join(["betanas", *arguments])
-    print(command, flush=True)
-    subprocess.run([sys.executable, "-m", "betanas", *arguments], check=True)
-    packed = pack_network(
-        options.name, folder, space=space, vector=vector, found=options.found, remake=before + command
-    )
+    print(shlex.join(["betanas", "train", trained, *settings]), flush=True)
+    subprocess.run([sys.executable, "-m", "betanas", "train", trained, *settings], check=True)
+    remake = shlex.join(["betanas", "train", remade, *settings])
+    packed = pack_network(options.name, folder, space=space, vector=vector, found=options.found, remake=remake)
     assert packed.weights is not None
     print(f"{packed.name}: {packed.weights.path.stat().st_size:,} bytes, test top-1 {packed.weights.test_top1}")
 
