@@ -72,8 +72,17 @@ def test_a_slow_network_that_will_win_goes_on_although_it_looks_worse() -> None:
     history = population(40)
     slow, fast = curve(0.62, 1.0), curve(0.45, 6.0)
     assert slow[3].accuracy < fast[3].accuracy
+    # Slower than all that ended and in the end above them: its growth tells from the third evaluation on.
+    rule = replace(RULE, earliest=0.25)
+    assert first_hopeless(slow, history, rule, index=0) is None
+    assert first_hopeless(fast, history, rule, index=0) is not None
+
+
+def test_a_slow_network_within_what_has_been_seen_goes_on_from_the_first_evaluation() -> None:
+    history = population(40)
+    slow = curve(0.6, 1.6)
+    assert slow[1].accuracy < curve(0.3, 6.0)[1].accuracy
     assert first_hopeless(slow, history, RULE, index=0) is None
-    assert first_hopeless(fast, history, RULE, index=0) is not None
 
 
 def test_leaders_are_protected() -> None:
