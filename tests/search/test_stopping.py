@@ -75,7 +75,8 @@ def test_a_slow_network_that_will_win_goes_on_although_it_looks_worse() -> None:
     # Slower than all that ended and in the end above them: its growth tells from the third evaluation on.
     rule = replace(RULE, earliest=0.25)
     assert first_hopeless(slow, history, rule, index=0) is None
-    assert first_hopeless(fast, history, rule, index=0) is not None
+    for one in (rule, RULE):
+        assert first_hopeless(fast, history, one, index=0) is not None
 
 
 def test_a_slow_network_within_what_has_been_seen_goes_on_from_the_first_evaluation() -> None:
