@@ -33,7 +33,7 @@ CLASSES = 10
 SIDES = (120, 640)
 FORMATS = ("jpg", "jpg", "jpg", "jpg", "jpg", "jpg", "jpg", "jpeg", "png", "webp")
 
-# EXIF's orientations that phones write, with the turn that undoes each.
+# EXIF's orientations that phones write, with the turn in which each is stored.
 ORIENTATIONS = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
 ORIENTATION_TAG = 0x0112
 
@@ -99,14 +99,14 @@ def verify(place: Path, photographs: Path) -> dict[str, float]:
     import onnxruntime
     import torch
 
-    from betanas.export.classifier import find_sidecar, load_classifier
+    from betanas.export.classifier import load_classifier
     from betanas.export.formats import ONNX_FILE
-    from betanas.export.sidecar import read_sidecar
 
     model = place / "photos-model"
     classifier = load_classifier(model)
     session = onnxruntime.InferenceSession(model / ONNX_FILE)
-    side, name = read_sidecar(find_sidecar(model)).resolution, session.get_inputs()[0].name
+    given = session.get_inputs()[0]
+    side, name = given.shape[-1], given.name
     files = sorted(file for file in (photographs / "test").rglob("*") if file.is_file())
     differences, same = [], 0
     for file in files:
