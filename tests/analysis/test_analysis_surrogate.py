@@ -21,6 +21,12 @@ def test_a_surrogate_survives_the_store(snapshot: StudySnapshot) -> None:
     assert read.to_dict() == parse_surrogate(document).to_dict() == json.loads(json.dumps(document))
 
 
+def test_a_surrogate_of_parameters_alone_has_no_features(snapshot: StudySnapshot) -> None:
+    document = document_of(snapshot)
+    del document["features"]  # as studies were kept before the model saw networks
+    assert parse_surrogate(document).features == ()
+
+
 def test_importance_is_the_surrogates_and_sorted(snapshot: StudySnapshot) -> None:
     table = importance(snapshot)
     values = table.column("importance")
@@ -66,6 +72,7 @@ def test_the_models_best_names_every_parameter(snapshot: StudySnapshot) -> None:
         lambda d: d["slices"][0].update(mean=[1.0]),
         lambda d: d["contours"][0].update(deviation=[[1.0]]),
         lambda d: d["parameters"][0].update(colour="red"),
+        lambda d: d.update(features=[{"name": "depth"}]),
         lambda d: d.update(noise="loud"),
     ],
 )

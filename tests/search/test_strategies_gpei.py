@@ -13,11 +13,14 @@ from hypothesis import strategies as st
 
 from betanas.errors import StrategyError
 from betanas.search.feasibility import Problem
+from betanas.search.network_features import NETWORK_FEATURES, network_features
 from betanas.search.records import Limits
 from betanas.search.strategies import Observation, get_strategy
 from betanas.search.strategies.gpei import Gpei
+from betanas.search.strategies.gpei.acquisition import predict
 from betanas.search.strategies.gpei.climb import Climb, ranked
 from betanas.search.strategies.gpei.front import Front
+from betanas.search.strategies.gpei.network import NetworkView
 from betanas.search.strategies.gpei.outcome import OutcomeScale
 from betanas.search.strategies.gpei.process import (
     FIRST_FIT_POINTS,
@@ -27,7 +30,7 @@ from betanas.search.strategies.gpei.process import (
     refit_size,
 )
 from betanas.search.strategies.gpei.threads import capped_threads
-from betanas.search.strategies.screened import sobol_draw
+from betanas.search.strategies.screened import FeasibleStream, sobol_draw
 from betanas.search.strategies.surrogate_document import CONTOUR_POINTS, SLICE_POINTS
 from betanas.spaces import get_space
 
@@ -125,6 +128,65 @@ class TestProcess:
             assert torch.get_num_threads() == 3
         finally:
             torch.set_num_threads(before)
+
+
+class TestNetworkView:
+    def test_features_are_those_of_the_network(self) -> None:
+        rows = SPACE.from_unit(sobol_draw(len(SPACE.free), 3)(4))
+        for row, features in zip(rows, network_features(PROBLEM.blueprints(rows)), strict=True):
+            blueprint = PROBLEM.blueprint(row)
+            layers = blueprint.layers
+            told = dict(zip(NETWORK_FEATURES, features.tolist(), strict=True))
+            assert told["parameters (log)"] == pytest.approx(np.log(blueprint.num_params))
+            assert told["multiply-accumulates (log)"] == pytest.approx(np.log(blueprint.macs))
+            assert (told["depth"], told["contractions"]) == (len(layers), sum(each.stride == 2 for each in layers))
+            assert told["last channels (log)"] == pytest.approx(np.log(layers[-1].out_channels))
+            assert told["latent channels (log)"] == pytest.approx(np.log(blueprint.latent))
+            assert told["fused part"] == pytest.approx(np.mean([each.kind == "FMBC" for each in layers]))
+            assert told["residual part"] == pytest.approx(np.mean([each.residual for each in layers]))
+
+    def test_is_on_the_scale_of_the_cube_over_the_feasible(self) -> None:
+        rows = FeasibleStream(PROBLEM, sobol_draw(len(SPACE.free), 0)).first(512)
+        seen = NetworkView.over(PROBLEM, rows)(SPACE.to_unit(rows))
+        assert seen.shape == (512, len(NETWORK_FEATURES))
+        assert seen.mean(axis=0) == pytest.approx(0.5)
+        assert seen.std(axis=0) == pytest.approx(12**-0.5)
+
+    def test_leaves_out_what_is_the_same_in_every_network(self) -> None:
+        fixed = {name: each.low for name, each in SPACE.parameters.items() if name != "G0"}
+        problem = Problem(SPACE.replace(fixed=fixed), 32, 10, 3, 32)
+        rows = FeasibleStream(problem, sobol_draw(1, 0)).first(64)
+        view = NetworkView.over(problem, rows)
+        assert "depth" not in view.names
+        assert "parameters (log)" in view.names
+        assert np.isfinite(view(problem.space.to_unit(rows))).all()
+        assert view(problem.space.to_unit(rows)).shape == (64, len(view.names))
+
+    def test_a_process_that_sees_what_decides_predicts_it_better(self) -> None:
+        # The size of the network decides, which the parameters make together.
+        points = SPACE.to_unit(FeasibleStream(PROBLEM, sobol_draw(len(SPACE.free), 0)).first(256))
+        view = NetworkView.over(PROBLEM, SPACE.from_unit(points))
+        values = -((view(points)[:, 1] - 0.7) ** 2)
+        known, asked = slice(0, 24), slice(24, None)
+        errors = []
+        for describe in (None, view):
+            scale = OutcomeScale.fit(values[known], shaped=False)
+            scaled = as_tensor(scale.forward(values[known]))[:, None]
+            process = fitted_process(as_tensor(points[known]), scaled, FitMemory(), describe)
+            mean = scale.backward(predict(process, as_tensor(points[asked]))[0].numpy())
+            errors.append(float(np.abs(mean - values[asked]).mean()))
+        assert errors[1] < 0.5 * errors[0]
+
+    def test_is_asked_about_points_alone_also_with_a_gradient_and_pending_ones(self) -> None:
+        points = SPACE.to_unit(FeasibleStream(PROBLEM, sobol_draw(len(SPACE.free), 0)).first(20))
+        view = NetworkView.over(PROBLEM, SPACE.from_unit(points))
+        values = as_tensor(np.random.default_rng(0).standard_normal((20, 1)))
+        process = fitted_process(as_tensor(points), values, FitMemory(), view)
+        asked = as_tensor(points[:3]).requires_grad_()
+        process.posterior(asked).mean.sum().backward()
+        assert torch.isfinite(asked.grad).all()
+        believed = process.condition_on_observations(as_tensor(points[:2]), values[:2])
+        assert believed.posterior(as_tensor(points[:3])).mean.shape == (3, 1)
 
 
 class TestClimb:
@@ -244,7 +306,7 @@ class TestGpei:
         assert strategy.ask()[0].origin == "gpei"
 
     @pytest.mark.parametrize(
-        "options", [{"initial": -1}, {"pool": 1}, {"threads": 0}, {"pool": 2.5}, {"initial": True}]
+        "options", [{"initial": -1}, {"pool": 1}, {"threads": 0}, {"pool": 2.5}, {"initial": True}, {"network": 1}]
     )
     def test_refuses_options_that_make_no_sense(self, options: dict[str, object]) -> None:
         with pytest.raises(StrategyError, match="option"):
@@ -268,7 +330,10 @@ class TestSurrogateDocument:
         assert sorted(importance, key=importance.get)[-2:] == ["G0", "k"]
         assert importance["k"] > 0.5
         assert sum(importance.values()) == pytest.approx(1.0, abs=0.15)
-        assert sum(each["relevance"] for each in document["parameters"]) == pytest.approx(1.0)
+        assert [each["name"] for each in document["features"]] == list(NETWORK_FEATURES)
+        seen = (*document["parameters"], *document["features"])
+        assert sum(each["relevance"] for each in seen) == pytest.approx(1.0)
+        assert all(each["lengthscale"] > 0 for each in seen)
         assert document["fixed"] == {"Db": 0.0, "WLa": 0.0, "WLb": 0.0, "WCa": 0.0, "WCb": 0.0}
 
     def test_cross_validation_and_noise_are_right_on_known_noise(self, document: dict) -> None:
@@ -293,6 +358,15 @@ class TestSurrogateDocument:
             row = int(np.argmin(np.abs(np.array(each["y_values"]) - best["vector"][each["y"]])))
             column = int(np.argmin(np.abs(np.array(each["x_values"]) - best["vector"][each["x"]])))
             assert each["mean"][row][column] == pytest.approx(best["mean"], abs=0.03)
+
+    def test_without_the_view_the_parameters_have_all_the_relevance(self) -> None:
+        strategy = Gpei(PROBLEM, seed=0, options={"pool": 64, "network": False})
+        for seen in told(20).observations:
+            strategy.tell(seen)
+        document = strategy.export_surrogate()
+        assert document is not None
+        assert document["features"] == []
+        assert sum(each["relevance"] for each in document["parameters"]) == pytest.approx(1.0)
 
     def test_two_free_parameters_have_one_contour(self) -> None:
         fixed = {name: searched.low for name, searched in SPACE.parameters.items() if name not in ("k", "G0")}

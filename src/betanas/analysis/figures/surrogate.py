@@ -18,6 +18,9 @@ from betanas.search.strategies.surrogate_document import SurrogateDocument
 
 _COLUMNS = 3
 
+# Relevances that sum to 1 but for this lie with the parameters alone.
+_ROUNDING = 1e-6
+
 
 def parameter_importance(table: Table[ImportanceRow]) -> go.Figure:
     """Each parameter's importance beside its inverse length scale; without a surrogate, its correlation."""
@@ -37,6 +40,12 @@ def parameter_importance(table: Table[ImportanceRow]) -> go.Figure:
             "interactions count for each of their parameters); relevance is the inverse length scale of the surrogate, "
             "scaled to sum to 1."
         )
+        elsewhere = 1.0 - sum(row.relevance or 0.0 for row in rows)
+        if elsewhere > _ROUNDING:
+            caption += (
+                f" Of the relevance {elsewhere:.0%} is with what the surrogate sees of the networks themselves: "
+                "their size and shape."
+            )
     else:
         bars = (("absolute rank correlation", "rank_correlation", BLUE, ""),)
         caption = (

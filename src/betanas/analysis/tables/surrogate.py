@@ -16,6 +16,7 @@ from betanas.search.strategies.surrogate_document import (
     FORMAT_VERSION,
     Contour,
     CrossValidation,
+    FeatureRelevance,
     LeftOut,
     ParameterRelevance,
     PredictedBest,
@@ -31,7 +32,8 @@ class ImportanceRow:
     Attributes:
         parameter: its name.
         importance: the surrogate's total-effect index; None without a surrogate.
-        relevance: the surrogate's inverse length scale, scaled to sum to 1; None without a surrogate.
+        relevance: the surrogate's inverse length scale, scaled to sum to 1 over parameters and the features of
+            networks that the surrogate sees beside them; None without a surrogate.
         lengthscale: as a part of the range; None without a surrogate.
         rank_correlation: Spearman's, between the parameter and the objective over the usable trials; None where
             either does not vary. It needs no surrogate, but sees monotonic effects alone.
@@ -81,6 +83,7 @@ def parse_surrogate(document: Mapping[str, Any]) -> SurrogateDocument:
             ),
             slices=tuple(Slice(**entry) for entry in document["slices"]),
             contours=tuple(Contour(**entry) for entry in document["contours"]),
+            features=tuple(FeatureRelevance(**entry) for entry in document.get("features", ())),
         )
         _check_shapes(surrogate)
     except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -15,10 +15,10 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from betanas.blueprint import KINDS, FloatArray, IntArray
-from betanas.cost import count_macs, count_params
+from betanas.blueprint import FloatArray, IntArray
 from betanas.errors import StudyError
 from betanas.search.feasibility import Problem
+from betanas.search.network_features import network_features
 from betanas.search.simulation.recording import Recording, as_curve, training_noise
 from betanas.search.stopping import accuracy_at
 
@@ -81,22 +81,7 @@ class ReplaySurrogate:
 
 def features(problem: Problem, rows: FloatArray) -> FloatArray:
     """What accuracy is predicted from: the vector, and what its network looks like. Shape [n, parameters + 9]."""
-    batch = problem.blueprints(rows)
-    depth = batch.depth.astype(np.float64)
-    return np.column_stack(
-        [
-            rows,
-            np.log(count_params(batch)),
-            np.log(count_macs(batch)),
-            depth,
-            (batch.stride == 2).sum(axis=1),
-            np.log(batch.last_side),
-            np.log(batch.last_channels),
-            np.log(batch.latent),
-            (batch.present & (batch.kind == KINDS.index("FMBC"))).sum(axis=1) / depth,
-            batch.residual.sum(axis=1) / depth,
-        ]
-    )
+    return np.column_stack([rows, network_features(problem.blueprints(rows))])
 
 
 def fit_surrogate(problem: Problem, recordings: Sequence[Recording], *, noise: float | None = None) -> ReplaySurrogate:

@@ -13,8 +13,11 @@ torch and no Ax. Objectives are in the units that the search was told (an accura
       "parameters": [                          every searched parameter, in the space's order
         {"name": "k", "low": 1.5, "high": 4.0,
          "lengthscale": 0.8,                   of the kernel, as a part of the range; large means smooth
-         "relevance": 0.21,                    inverse lengthscales, scaled to sum to 1
+         "relevance": 0.21,                    inverse lengthscales, scaled to sum to 1 with those of the features
          "importance": 0.34}, ...              part of the predicted mean's variance that is lost without it, see below
+      ],
+      "features": [                            what the model sees of a network beside its parameters; may be empty
+        {"name": "depth", "lengthscale": 1.2, "relevance": 0.08}, ...
       ],
       "fixed": {"B": 0.3},                     parameters that were not searched
       "best": {"vector": {...}, "mean": 0.41, "deviation": 0.006},
@@ -53,7 +56,8 @@ class ParameterRelevance:
         name: of the parameter.
         low, high: its searched range.
         lengthscale: of the kernel in units of the range.
-        relevance: inverse lengthscale divided by the sum of all.
+        relevance: inverse lengthscale divided by the sum of all, those of features included. What a parameter does
+            through the network's features is not in it.
         importance: total-effect index of the predicted mean over feasible candidates (Jansen 1999): half the mean
             squared change of the prediction when this parameter alone is drawn anew, over the prediction's variance.
             They sum to 1 or, with interactions, more.
@@ -65,6 +69,21 @@ class ParameterRelevance:
     lengthscale: float
     relevance: float
     importance: float
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureRelevance:
+    """What the model says of one feature of networks (`betanas.search.network_features`).
+
+    Attributes:
+        name: of the feature.
+        lengthscale: of the kernel; 1 is what a range is to a parameter.
+        relevance: inverse lengthscale divided by the sum of all, those of parameters included.
+    """
+
+    name: str
+    lengthscale: float
+    relevance: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +164,7 @@ class SurrogateDocument:
     cross_validation: CrossValidation
     slices: tuple[Slice, ...]
     contours: tuple[Contour, ...]
+    features: tuple[FeatureRelevance, ...] = ()
     format: int = FORMAT_VERSION
 
     def to_dict(self) -> dict[str, Any]:

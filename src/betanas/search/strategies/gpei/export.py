@@ -15,6 +15,7 @@ from scipy import stats
 from betanas.blueprint import FloatArray
 from betanas.search.strategies.gpei.acquisition import predict
 from betanas.search.strategies.gpei.climb import Screen
+from betanas.search.strategies.gpei.network import NetworkView
 from betanas.search.strategies.gpei.outcome import OutcomeScale
 from betanas.search.strategies.gpei.process import FeasibleGP, as_tensor
 from betanas.search.strategies.surrogate_document import (
@@ -23,6 +24,7 @@ from betanas.search.strategies.surrogate_document import (
     SLICE_POINTS,
     Contour,
     CrossValidation,
+    FeatureRelevance,
     LeftOut,
     ParameterRelevance,
     PredictedBest,
@@ -31,7 +33,7 @@ from betanas.search.strategies.surrogate_document import (
 )
 from betanas.spaces import SearchSpace
 
-MODEL = "Gaussian process: squared exponential kernel with a lengthscale for each parameter, inferred noise"
+MODEL = "Gaussian process: squared exponential kernel with a lengthscale for each {}, inferred noise"
 LEVEL = 0.95
 
 # Points of the pool over which importances are averaged: their standard error is then below 0.01.
@@ -49,17 +51,21 @@ def surrogate_document(
     pool: FloatArray,
     screen: Screen,
     generator: np.random.Generator,
+    network: NetworkView | None,
 ) -> SurrogateDocument:
     """The document of a process fitted to `values` (objectives of `trials`, shape [n]) mapped by `scale`."""
     point, mean, deviation = best
-    parameters = _parameters(process, space, pool, generator)
+    lengthscales = process.covar_module.lengthscale.detach().numpy().reshape(-1)
+    relevance = (1.0 / lengthscales) / (1.0 / lengthscales).sum()
+    parameters = _parameters(space, lengthscales, relevance, _importances(process, pool[:IMPORTANCE_POINTS], generator))
     order = sorted(range(len(parameters)), key=lambda place: -parameters[place].importance)
     pairs = combinations(sorted(order[:CONTOUR_PARAMETERS]), 2)
     return SurrogateDocument(
-        model=MODEL,
+        model=MODEL.format("parameter" if network is None else "parameter and network feature"),
         observations=len(values),
         noise=_noise(process, scale, values),
         parameters=parameters,
+        features=_features(() if network is None else network.names, lengthscales, relevance),
         fixed={name: searched.low for name, searched in space.parameters.items() if searched.fixed},
         best=PredictedBest(space.to_vector(space.from_unit(point[None])[0]), mean, deviation),
         cross_validation=_cross_validation(process, scale, values, trials),
@@ -75,21 +81,27 @@ def _noise(process: FeasibleGP, scale: OutcomeScale, values: FloatArray) -> floa
 
 
 def _parameters(
-    process: FeasibleGP, space: SearchSpace, pool: FloatArray, generator: np.random.Generator
+    space: SearchSpace, lengthscales: FloatArray, relevance: FloatArray, importances: FloatArray
 ) -> tuple[ParameterRelevance, ...]:
-    lengthscales = process.covar_module.lengthscale.detach().numpy().reshape(-1)
-    inverse = 1.0 / lengthscales
-    importances = _importances(process, pool[:IMPORTANCE_POINTS], generator)
     return tuple(
         ParameterRelevance(
             name=name,
             low=space.parameters[name].low,
             high=space.parameters[name].high,
             lengthscale=float(lengthscales[place]),
-            relevance=float(inverse[place] / inverse.sum()),
+            relevance=float(relevance[place]),
             importance=float(importances[place]),
         )
         for place, name in enumerate(space.free)
+    )
+
+
+def _features(names: Sequence[str], lengthscales: FloatArray, relevance: FloatArray) -> tuple[FeatureRelevance, ...]:
+    """The kernel's last columns, after those of the parameters."""
+    first = len(lengthscales) - len(names)
+    return tuple(
+        FeatureRelevance(name, float(lengthscales[place]), float(relevance[place]))
+        for place, name in enumerate(names, start=first)
     )
 
 

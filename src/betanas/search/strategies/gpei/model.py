@@ -10,6 +10,7 @@ from betanas.blueprint import FloatArray
 from betanas.search.strategies.gpei.acquisition import Field, predict
 from betanas.search.strategies.gpei.climb import Screen, ranked
 from betanas.search.strategies.gpei.export import surrogate_document
+from betanas.search.strategies.gpei.network import NetworkView
 from betanas.search.strategies.gpei.outcome import OutcomeScale
 from betanas.search.strategies.gpei.process import (
     FeasibleGP,
@@ -33,16 +34,25 @@ class Model:
         screen: which points of the cube are feasible.
         threads: most threads of torch.
         shaped: whether objectives are made symmetric, or standardised alone.
+        network: what the process sees of candidates beside their parameters; None for nothing.
     """
 
     def __init__(
-        self, names: Sequence[str], pool: FloatArray, screen: Screen, *, threads: int, shaped: bool = True
+        self,
+        names: Sequence[str],
+        pool: FloatArray,
+        screen: Screen,
+        *,
+        threads: int,
+        shaped: bool = True,
+        network: NetworkView | None = None,
     ) -> None:
         self._names = tuple(names)
         self._pool = pool
         self._screen = screen
         self._threads = threads
         self._shaped = shaped
+        self._network = network
         self._memory = FitMemory()
 
     def propose(
@@ -61,13 +71,14 @@ class Model:
         """
         field = Field(self._pool, self._screen, new, seed, price=price)
         with capped_threads(self._threads):
-            return propose(self._names, points, self._scale(values).forward(values), waiting, field, self._memory)
+            scaled = self._scale(values).forward(values)
+            return propose(self._names, points, scaled, waiting, field, self._memory, self._network)
 
     def best(self, points: FloatArray, values: FloatArray, *, seed: tuple[int, ...]) -> tuple[FloatArray, float, float]:
         """The feasible point with the largest predicted mean, with mean and deviation in the values' units."""
         scale = self._scale(values)
         with capped_threads(self._threads):
-            process = fitted_process(as_tensor(points), as_tensor(scale.forward(values))[:, None], self._memory)
+            process = self._process(points, scale.forward(values))
             return self._best(process, scale, points, seed)
 
     def export(
@@ -82,7 +93,7 @@ class Model:
         """The model as a document; `trials` are the points' trial indices."""
         scale = self._scale(values)
         with capped_threads(self._threads):
-            process = fitted_process(as_tensor(points), as_tensor(scale.forward(values))[:, None], self._memory)
+            process = self._process(points, scale.forward(values))
             return surrogate_document(
                 process,
                 scale,
@@ -93,7 +104,11 @@ class Model:
                 pool=self._pool,
                 screen=self._screen,
                 generator=np.random.default_rng(seed),
+                network=self._network,
             )
+
+    def _process(self, points: FloatArray, scaled: FloatArray) -> FeasibleGP:
+        return fitted_process(as_tensor(points), as_tensor(scaled)[:, None], self._memory, self._network)
 
     def _best(
         self, process: FeasibleGP, scale: OutcomeScale, points: FloatArray, seed: tuple[int, ...]

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
 import torch
 from botorch.exceptions.warnings import BotorchWarning
 from botorch.models import SingleTaskGP
+from botorch.models.transforms.input import InputTransform
 from botorch.optim.fit import fit_gpytorch_mll_scipy
 from botorch.settings import validate_input_scaling
 from botorch.utils.datasets import SupervisedDataset
 from gpytorch.mlls import ExactMarginalLogLikelihood
 from linear_operator.utils.errors import NanError, NotPSDError
 from linear_operator.utils.warnings import NumericalWarning
-from torch import Tensor
+from torch import Tensor, nn
+
+from betanas.blueprint import FloatArray
+
+# Further inputs of the kernel, shape [n, f], for points of shape [n, d].
+Describe = Callable[[FloatArray], FloatArray]
 
 # Up to so many observations the hyper-parameters are fitted anew for each suggestion (a quarter of a second); beyond,
 # whenever there are 5% more, since twenty more among four hundred hardly move them and the fit is what takes the time.
@@ -50,13 +57,32 @@ class FitMemory:
         """Ax copies what it is given; a copy would forget the fit."""
         return self
 
-    def hyperparameters(self, points: Tensor, values: Tensor) -> dict[str, Tensor]:
-        """The state of a model fitted to points (shape [n, d]) and values (shape [n, 1])."""
-        digest = hashlib.sha256(points.numpy().tobytes() + values.numpy().tobytes()).hexdigest()
+    def hyperparameters(self, inputs: Tensor, values: Tensor) -> dict[str, Tensor]:
+        """The state of a model fitted to the kernel's inputs (shape [n, d]) and values (shape [n, 1])."""
+        digest = hashlib.sha256(inputs.numpy().tobytes() + values.numpy().tobytes()).hexdigest()
         if digest != self._digest:
-            self._state = _fit(points, values)
+            self._state = _fit(inputs, values)
             self._digest = digest
         return self._state
+
+
+class AppendDescription(InputTransform, nn.Module):  # as BoTorch's own transforms are made
+    """Shows the kernel a description of each point beside the point, so that a process is still asked about points.
+
+    The description counts as constant where a gradient is asked for: it comes from whole numbers of channels.
+    """
+
+    def __init__(self, describe: Describe) -> None:
+        super().__init__()
+        self._describe = describe
+        self.transform_on_train = True
+        self.transform_on_eval = True
+        self.transform_on_fantasize = True
+
+    def transform(self, X: Tensor) -> Tensor:  # noqa: N803
+        """Points, shape [..., d], to points with their descriptions, shape [..., d + f]."""
+        described = as_tensor(self._describe(X.detach().reshape(-1, X.shape[-1]).numpy()))
+        return torch.cat([X, described.reshape(*X.shape[:-1], -1)], dim=-1)
 
 
 class FeasibleGP(SingleTaskGP):
@@ -65,49 +91,61 @@ class FeasibleGP(SingleTaskGP):
     Squared exponential kernel, dimension-scaled log-normal lengthscale priors (Hvarfner et al. 2024), and inferred
     noise with a log-normal prior whose median deviation is 0.14 of the values' own. That prior suits a search:
     accuracies at a short budget spread over some five points between networks and half a point between seeds. Points
-    lie in the unit cube and values are standardised by `OutcomeScale`.
+    lie in the unit cube and values are standardised by `OutcomeScale`. With a description the kernel has a lengthscale
+    for each of its columns too, after those of the points' own.
     """
 
-    def __init__(self, train_X: Tensor, train_Y: Tensor, memory: FitMemory) -> None:  # noqa: N803
+    def __init__(
+        self,
+        train_X: Tensor,  # noqa: N803
+        train_Y: Tensor,  # noqa: N803
+        memory: FitMemory,
+        describe: Describe | None = None,
+    ) -> None:
         with validate_input_scaling(False):  # the scale is fitted to the first `refit_size` values, not to all
-            super().__init__(train_X, train_Y, outcome_transform=None)
+            super().__init__(
+                train_X,
+                train_Y,
+                outcome_transform=None,
+                input_transform=None if describe is None else AppendDescription(describe),
+            )
         self._memory = memory
 
     @classmethod
     def construct_inputs(  # type: ignore[override]  # Ax passes `model_options` on
-        cls, training_data: SupervisedDataset, *, memory: FitMemory
+        cls, training_data: SupervisedDataset, *, memory: FitMemory, describe: Describe | None = None
     ) -> dict[str, Any]:
         """What Ax calls to turn its data and options into the constructor's arguments."""
-        return {"train_X": training_data.X, "train_Y": training_data.Y, "memory": memory}
+        return {"train_X": training_data.X, "train_Y": training_data.Y, "memory": memory, "describe": describe}
 
     def custom_fit(self, mll: ExactMarginalLogLikelihood, **_: Any) -> ExactMarginalLogLikelihood:
         """What `botorch.fit.fit_gpytorch_mll` calls: hyper-parameters by the rule of `refit_size`."""
-        points, values = self.train_inputs[0], self.train_targets.unsqueeze(-1)
-        size = refit_size(len(points))
-        self.load_state_dict(self._memory.hyperparameters(points[:size], values[:size]))
+        inputs, values = self.transform_inputs(self.train_inputs[0]), self.train_targets.unsqueeze(-1)
+        size = refit_size(len(inputs))
+        self.load_state_dict(self._memory.hyperparameters(inputs[:size], values[:size]))
         return mll.eval()
 
 
-def fitted_process(points: Tensor, values: Tensor, memory: FitMemory) -> FeasibleGP:
+def fitted_process(points: Tensor, values: Tensor, memory: FitMemory, describe: Describe | None = None) -> FeasibleGP:
     """A fitted model of values (shape [n, 1]) at points (shape [n, d])."""
-    model = FeasibleGP(points, values, memory)
+    model = FeasibleGP(points, values, memory, describe)
     model.custom_fit(ExactMarginalLogLikelihood(model.likelihood, model))
     return model
 
 
-def _fit(points: Tensor, values: Tensor) -> dict[str, Tensor]:
+def _fit(inputs: Tensor, values: Tensor) -> dict[str, Tensor]:
     """Maximum a posteriori hyper-parameters from the prior's mode, in one stage or two."""
-    stages = [(points, values, FIRST_FIT_ITERATIONS)]
-    if len(points) > FIRST_FIT_POINTS + FIRST_FIT_POINTS // 4:
-        chosen = np.linspace(0, len(points) - 1, FIRST_FIT_POINTS).round().astype(int)
+    stages = [(inputs, values, FIRST_FIT_ITERATIONS)]
+    if len(inputs) > FIRST_FIT_POINTS + FIRST_FIT_POINTS // 4:
+        chosen = np.linspace(0, len(inputs) - 1, FIRST_FIT_POINTS).round().astype(int)
         stages = [
-            (points[chosen], values[chosen], FIRST_FIT_ITERATIONS),
-            (points, values, LAST_FIT_ITERATIONS),
+            (inputs[chosen], values[chosen], FIRST_FIT_ITERATIONS),
+            (inputs, values, LAST_FIT_ITERATIONS),
         ]
     state: dict[str, Tensor] = {}
-    for some_points, some_values, iterations in stages:
+    for some_inputs, some_values, iterations in stages:
         with validate_input_scaling(False):
-            model = SingleTaskGP(some_points, some_values, outcome_transform=None)
+            model = SingleTaskGP(some_inputs, some_values, outcome_transform=None)
         state = state or _copy(model)
         model.load_state_dict(state)
         mll = ExactMarginalLogLikelihood(model.likelihood, model)

@@ -27,7 +27,7 @@ from ax.generators.torch.botorch_modular.utils import ModelConfig
 
 from betanas.blueprint import FloatArray
 from betanas.search.strategies.gpei.acquisition import FeasibleAcquisition, Field, PluginLogEI
-from betanas.search.strategies.gpei.process import FeasibleGP, FitMemory
+from betanas.search.strategies.gpei.process import Describe, FeasibleGP, FitMemory
 
 OBJECTIVE = "objective"
 
@@ -42,6 +42,7 @@ def propose(
     pending: FloatArray,
     field: Field,
     memory: FitMemory,
+    describe: Describe | None,
 ) -> FloatArray:
     """The point of the unit cube that Ax suggests next.
 
@@ -52,9 +53,10 @@ def propose(
         pending: candidates in training, shape [m, d].
         field: where to look.
         memory: of the model's last fit.
+        describe: what the model sees of points beside themselves; None for nothing.
     """
     experiment = _experiment(names, points, values, pending)
-    strategy = GenerationStrategy(name="gpei", nodes=[_node(field, memory)])
+    strategy = GenerationStrategy(name="gpei", nodes=[_node(field, memory, describe)])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         run = strategy.gen_single_trial(experiment, n=1)
@@ -79,10 +81,10 @@ class _Surrogate(Surrogate):
         raise NotImplementedError
 
 
-def _node(field: Field, memory: FitMemory) -> GenerationNode:
+def _node(field: Field, memory: FitMemory, describe: Describe | None) -> GenerationNode:
     model = ModelConfig(
         botorch_model_class=FeasibleGP,
-        model_options={"memory": memory},
+        model_options={"memory": memory, "describe": describe},
         input_transform_classes=None,
         name="FeasibleGP",
     )

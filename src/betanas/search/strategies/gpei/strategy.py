@@ -12,6 +12,7 @@ from betanas.blueprint import BoolArray, FloatArray
 from betanas.search.feasibility import Problem
 from betanas.search.strategies.base import Observation, Prediction, Suggestion
 from betanas.search.strategies.gpei.loading import model_class
+from betanas.search.strategies.gpei.network import NetworkView
 from betanas.search.strategies.options import read_options, require_at_least
 from betanas.search.strategies.screened import FeasibleStream, ScreenedStrategy, pending, sobol_draw, usable
 
@@ -36,11 +37,13 @@ class GpeiOptions:
             d + 1 with d free parameters.
         pool: feasible points of a Sobol sequence among which the acquisition function looks first.
         threads: most threads of torch while a suggestion is worked out.
+        network: whether the model sees what networks look like (`network_features`) beside their parameters.
     """
 
     initial: int = 0
     pool: int = 8192
     threads: int = 2
+    network: bool = True
 
     def __post_init__(self) -> None:
         require_at_least("initial", self.initial, 0)
@@ -139,8 +142,14 @@ class Gpei(ScreenedStrategy):
 
     def _models(self) -> Model:
         if self._model is None:
-            pool = self.problem.space.to_unit(self._pool.first(self.settings.pool))
-            self._model = model_class()(self.problem.space.free, pool, self.screen, threads=self.settings.threads)
+            rows = self._pool.first(self.settings.pool)
+            self._model = model_class()(
+                self.problem.space.free,
+                self.problem.space.to_unit(rows),
+                self.screen,
+                threads=self.settings.threads,
+                network=NetworkView.over(self.problem, rows) if self.settings.network else None,
+            )
         return self._model
 
     def _unit(self, observations: Sequence[Observation]) -> FloatArray:

@@ -1,0 +1,42 @@
+"""What a network looks like, in a few numbers that are known before it is trained."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from betanas.blueprint import KINDS, BlueprintBatch, FloatArray
+from betanas.cost import count_macs, count_params
+
+NETWORK_FEATURES = (
+    "parameters (log)",
+    "multiply-accumulates (log)",
+    "depth",
+    "contractions",
+    "last side (log)",
+    "last channels (log)",
+    "latent channels (log)",
+    "fused part",
+    "residual part",
+)
+
+
+def network_features(batch: BlueprintBatch) -> FloatArray:
+    """The `NETWORK_FEATURES` of n networks, shape [n, 9].
+
+    What training within a fixed time depends on is how much work an image is and what shape the network has, which
+    the parameters of a space decide together: a model that is shown the outcome need not learn the construction.
+    """
+    depth = batch.depth.astype(np.float64)
+    return np.column_stack(
+        [
+            np.log(count_params(batch)),
+            np.log(count_macs(batch)),
+            depth,
+            (batch.stride == 2).sum(axis=1),
+            np.log(batch.last_side),
+            np.log(batch.last_channels),
+            np.log(batch.latent),
+            (batch.present & (batch.kind == KINDS.index("FMBC"))).sum(axis=1) / depth,
+            batch.residual.sum(axis=1) / depth,
+        ]
+    )
