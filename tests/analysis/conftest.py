@@ -22,6 +22,7 @@ from betanas.search.store.store import Store
 from betanas.search.strategies.surrogate_document import (
     Contour,
     CrossValidation,
+    FeatureRelevance,
     LeftOut,
     ParameterRelevance,
     PredictedBest,
@@ -234,14 +235,15 @@ def surrogate_document(trials: tuple[TrialRecord, ...], plan: StudyPlan) -> dict
         observations=len(usable),
         noise=0.006,
         parameters=tuple(
-            ParameterRelevance(name, *plan.ranges[name], 0.3 / (0.05 + weight), float(weight), float(weight) * 1.1)
-            for name, weight in zip(names, weights, strict=True)
+            ParameterRelevance(name, *plan.ranges[name], 0.3 / (0.05 + weight), 0.8 * weight, 1.1 * weight)
+            for name, weight in zip(names, weights.tolist(), strict=True)
         ),
         fixed={},
         best=PredictedBest(dict(best.vector), best.objective or 0.0, 0.006),
         cross_validation=CrossValidation(tuple(points), 0.95, 0.96, 0.0123, 0.97, 0.98),
         slices=tuple(slices),
         contours=tuple(contours),
+        features=(FeatureRelevance("depth", 1.2, 0.15), FeatureRelevance("latent channels (log)", 3.6, 0.05)),
     ).to_dict()
 
 

@@ -17,6 +17,7 @@ from betanas.analysis.figures.history import trial_history
 from betanas.analysis.figures.palette import origin_styles, series_style, translucent
 from betanas.analysis.figures.parallel import parallel_axes, robust_range
 from betanas.analysis.figures.placement import beta_quantiles, placement
+from betanas.analysis.figures.surrogate import parameter_importance
 from betanas.analysis.snapshot import StudySnapshot
 from betanas.analysis.tables.clusters import cluster_leaders
 from betanas.analysis.tables.comparison import comparison_of
@@ -26,6 +27,7 @@ from betanas.analysis.tables.parameters import normalised_parameters
 from betanas.analysis.tables.pareto import pareto
 from betanas.analysis.tables.placement import quantile_curves, shape_of
 from betanas.analysis.tables.scaling import scaling
+from betanas.analysis.tables.surrogate import ImportanceRow, importance
 from betanas.analysis.tables.table import Table
 from betanas.spaces import get_space, published
 
@@ -53,6 +55,19 @@ def test_a_long_history_is_drawn_by_webgl(snapshot: StudySnapshot) -> None:
     rows = history(snapshot).rows * 30
     kinds = {trace.type for trace in trial_history(Table(rows), snapshot.measure).data if trace.mode == "markers"}
     assert kinds == {"scattergl"}
+
+
+def test_importance_says_how_much_of_the_model_is_about_networks(snapshot: StudySnapshot) -> None:
+    rows = importance(snapshot)
+    assert "Of the relevance 20% is with what the surrogate sees of the networks" in caption_of(rows)
+    alone = Table(tuple(replace(row, relevance=(row.relevance or 0.0) / 0.8) for row in rows))
+    assert "relevance is the inverse length scale" in caption_of(alone)
+    assert "sees of the networks" not in caption_of(alone)
+
+
+def caption_of(rows: Table[ImportanceRow]) -> str:
+    figure = parameter_importance(rows)
+    return " ".join(figure.to_json().replace("<br>", " ").split())
 
 
 def test_one_outlier_flattens_no_axis(snapshot: StudySnapshot) -> None:
