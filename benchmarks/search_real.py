@@ -9,8 +9,8 @@ so that searches with one seed compare. Each of the six searches (three strategi
 own, has one core, and goes on where it stood when it is started again, after `kill -9` too. Preset and limits are those
 of the replay; `report` suggests candidates that break them, which count as its zeros and not as trials.
 
---gather writes docs/results/search_real.json (the trials of every search, in order) and search_real.svg (the best
-accuracy so far after each completed trial), from whatever is complete. --quick runs a few trials on digits.
+--gather writes docs/results/real: results.json (the trials of every search, in order), figure.svg (the best accuracy so
+far after each completed trial) and the page README.md, from whatever is complete. --quick runs a few trials on digits.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from betanas.search.study import Study
 
 STRATEGIES, SEEDS = ("gpei", "random", "report"), (0, 1)
 PRESET = "default"
-RESULTS = Path(__file__).parents[1] / "docs" / "results"
+RESULTS = Path(__file__).parents[1] / "docs" / "results" / "real"
 CHECKPOINTS = (20, 40, 60)
 
 
@@ -98,8 +98,9 @@ def gather(runs: Path, results: Path) -> None:
         raise SystemExit(f"There is no study in {runs}.")
     results.mkdir(parents=True, exist_ok=True)
     document = {"checkpoints": list(CHECKPOINTS), "searches": histories}
-    (results / "search_real.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    draw(histories, results / "search_real.svg")
+    (results / "results.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    draw(histories, results / "figure.svg")
+    (results / "README.md").write_text(page(histories), encoding="utf-8")
     for name, found in histories.items():
         print(f"{name}: {found['completed']} completed, best so far {found['best after']}")
 
@@ -147,6 +148,40 @@ def best_so_far(trials: tuple[TrialRecord, ...]) -> list[float]:
     return np.maximum.accumulate(accuracies).tolist() if accuracies else []
 
 
+def page(histories: Mapping[str, dict[str, Any]]) -> str:
+    """What was found, as Markdown."""
+    first = next(iter(histories.values()))
+    headings = ["search", "completed", "infeasible", *(f"best after {n}" for n in CHECKPOINTS), "last ten"]
+    lines = [
+        "# Real searches",
+        "",
+        f"`gpei` against `random` and the report's own procedure on CIFAR-100: preset {first['preset']} of "
+        f"{first['space']} at resolution {first['resolution']}, {first['budget']} of training for each trial, one core "
+        f"a search, {max(CHECKPOINTS)} completed trials. Nothing here is simulated; two searches of each kind show "
+        "what happened, not how it would be on average, for which there is [the replay](../search/README.md).",
+        "",
+        "![Best accuracy so far of every search, one line each.](figure.svg)",
+        "",
+        "Validation accuracy of the best trial so far, in percent. A search's leader is the luckiest of its trials: "
+        "its accuracy is the larger for it, in all of them alike.",
+        "",
+        "| " + " | ".join(headings) + " |",
+        "| --- |" + " ---: |" * (len(headings) - 1),
+    ]
+    for name, found in histories.items():
+        after = [found["best after"].get(str(count)) for count in CHECKPOINTS]
+        best = ["" if one is None else f"{100 * one:.2f}" for one in after]
+        accuracies = [one["accuracy"] for one in found["trials"] if one["state"] == "completed"]
+        last = f"{100 * np.mean(accuracies[-10:]):.2f}" if accuracies else ""
+        cells = [name, str(found["completed"]), str(found["infeasible"]), *best, last]
+        lines.append("| " + " | ".join(cells) + " |")
+    lines += ["", "Last ten: mean accuracy of the ten trials at the end, which shows whether a search has learned.", ""]
+    lines += ["## Conditions", ""]
+    facts = {**first["hardware"], **first["versions"]}
+    lines += [f"- {name}: {value}" for name, value in facts.items() if value is not None]
+    return "\n".join(lines) + "\n"
+
+
 def draw(histories: Mapping[str, dict[str, Any]], path: Path) -> None:
     """The best so far of every search, a colour a strategy."""
     import plotly.graph_objects as go
@@ -166,7 +201,7 @@ def draw(histories: Mapping[str, dict[str, Any]], path: Path) -> None:
                 x=list(range(1, len(best) + 1)),
                 y=best.tolist(),
                 mode="lines",
-                line={"shape": "hv", "color": style.colour, "dash": style.dash, "width": 2.5},
+                line={"shape": "hv", "color": style.colour, "dash": style.dash, "width": 2.5 if seed == "0" else 1.25},
                 name=f"{strategy}, seed {seed}",
             )
         )
