@@ -21,7 +21,7 @@ import argparse
 import hashlib
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -156,7 +156,7 @@ def main() -> None:
             "model": surrogate.model,
             "recordings": surrogate.recordings,
             "noise": surrogate.noise,
-            "errors": surrogate.errors,
+            "errors": {name: asdict(error) for name, error in surrogate.errors.items()},
             "best": best,
         },
         "regret in points": regrets,
