@@ -3,10 +3,12 @@
     python benchmarks/search_feasible_acquisition.py [--repeats 5] [--observations 100 400]
 
 Compared on preset table1 at 224 pixels with 30M parameters there and 50M at 384, 15 parameters, on the same fitted
-processes: the screened pool alone; the pool and shrinking random steps (what `gpei` does); the pool and L-BFGS ascents
-from its best points, cut back along their line to the best feasible point; and BoTorch's nonlinear constraints (SLSQP),
-where the excess over the limits, a step function, is differentiated numerically. Two landscapes: one whose best lies
-inside the feasible part, and one in which larger networks are better, so that it lies at the limit.
+processes of the parameters alone (what a network looks like, which `gpei` shows its process beside them, comes from
+whole numbers of channels and has no gradient to compare): the screened pool alone; the pool and shrinking random steps
+(what `gpei` does); the pool and L-BFGS ascents from its best points, cut back along their line to the best feasible
+point; and BoTorch's nonlinear constraints (SLSQP), where the excess over the limits, a step function, is differentiated
+numerically. Two landscapes: one whose best lies inside the feasible part, and one in which larger networks are better,
+so that it lies at the limit.
 
 The gain is the logarithm of the expected improvement reached, less the pool's: 0.7 is twice the improvement. Timings
 are ratios to the pool's within one run. The last row scores the pool by BoTorch's noisy expected improvement, for its
