@@ -1,7 +1,8 @@
 """Every strategy on a surrogate of recorded CIFAR-100 trials, with a simulated clock.
 
     python benchmarks/search_replay.py [--recordings data/replay_cifar100_r32.jsonl] [--seeds 30] [--trials 100]
-                                       [--strategies gpei report ...] [--preset default] [--jobs 2] [--quick]
+                                       [--strategies gpei report ...] [--preset default] [--jobs 2]
+                                       [--model "extra trees"] [--quick]
 
 The surrogate is fitted to the recordings and its cross-validated error stated (in the manner of NAS-Bench-301); each
 training adds the measured noise. Regret is the surrogate's best feasible accuracy less the expected accuracy of the
@@ -10,6 +11,9 @@ bootstrap interval of the median. `report` is run to 200 usable results, as in t
 limits of the search, where it meets the infeasible candidates that its procedure is about. Wall-clock is simulated: the
 budget and the recorded overhead of each trial, plus the seconds that suggestions really took. Stated for `gpei`: the
 part of `report`'s wall-clock after which it has what `report` has at the end.
+
+The surrogate sees the same features of networks as `gpei`'s model, and is a Gaussian process where that has the least
+error: --model replays on another regression, in whose landscape no model of ours is at home.
 
 Each simulated search is one process with one thread; --jobs of them run at the same time. Interrupted, the benchmark
 goes on where it was, as long as neither the recordings nor the search's code have changed.
@@ -52,6 +56,7 @@ class Job:
     seed: int
     recordings: Path
     noise: float | None
+    model: str | None
 
     @property
     def key(self) -> str:
@@ -60,15 +65,15 @@ class Job:
 
 
 @cache
-def fitted(recordings: Path, noise: float | None) -> ReplaySurrogate:
+def fitted(recordings: Path, noise: float | None, model: str | None) -> ReplaySurrogate:
     """The surrogate, once a process. Its features do not depend on ranges, so one preset's space serves both."""
-    return fit_surrogate(problem("default"), read_recordings(recordings), noise=noise)
+    return fit_surrogate(problem("default"), read_recordings(recordings), noise=noise, model=model)
 
 
 def run(job: Job) -> tuple[str, list[float], list[float]]:
     """The strategy, the incumbent's expected accuracy after each usable trial, and the wall-clock of each."""
     began = time.process_time()
-    surrogate = fitted(job.recordings, job.noise)
+    surrogate = fitted(job.recordings, job.noise, job.model)
     history = simulate(
         job.strategy,
         problem(job.preset),
@@ -117,12 +122,13 @@ def main() -> None:
     parser.add_argument("--preset", default="default")
     parser.add_argument("--report-preset", default="table1")
     parser.add_argument("--noise", type=float, help="of one training, where no vector was recorded twice")
+    parser.add_argument("--model", help="the surrogate's regression, where not the one of the least error")
     parser.add_argument("--jobs", type=int, default=2, help="searches at the same time, each on one thread")
     parser.add_argument("--quick", action="store_true", help="one seed of each; prints what each took, keeps no record")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.seeds = 1
-    surrogate = fitted(arguments.recordings, arguments.noise)
+    surrogate = fitted(arguments.recordings, arguments.noise, arguments.model)
     best = optimum(problem(arguments.preset), surrogate)
     jobs = [
         Job(
@@ -132,6 +138,7 @@ def main() -> None:
             seed,
             arguments.recordings,
             arguments.noise,
+            arguments.model,
         )
         for seed in range(arguments.seeds)
         for name in arguments.strategies
@@ -140,7 +147,8 @@ def main() -> None:
         if arguments.quick:
             runs = list(pool.map(run, jobs))
         else:
-            journal = Journal("search_replay", {"noise": arguments.noise, "made of": digest(arguments.recordings)})
+            made_of = digest(arguments.recordings)
+            journal = Journal("search_replay", {"noise": arguments.noise, "model": arguments.model, "made of": made_of})
             made = {job.key: pool.submit(run, job) for job in jobs if job.key not in journal}
             runs = [journal.once(job.key, lambda key=job.key: made[key].result()) for job in jobs]
     regrets: dict[str, dict[str, object]] = {}
@@ -191,7 +199,7 @@ def main() -> None:
     if arguments.quick:
         return
     write_record(
-        "search_replay",
+        "search_replay" if arguments.model is None else f"search_replay_{arguments.model.replace(' ', '_')}",
         conditions={
             "seeds": arguments.seeds,
             "trials": arguments.trials,

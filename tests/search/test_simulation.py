@@ -116,6 +116,12 @@ class TestSurrogate:
         with pytest.raises(StudyError, match="noise of one training"):
             fit_surrogate(PROBLEM, recordings(30, repeats=1))
 
+    def test_another_regression_can_be_asked_for(self, surrogate: ReplaySurrogate) -> None:
+        other = next(name for name in surrogate.errors if name != surrogate.model)
+        assert fit_surrogate(PROBLEM, recordings(40), noise=0.01, model=other).model == other
+        with pytest.raises(StudyError, match="extra trees, gradient boosting, Gaussian process"):
+            fit_surrogate(PROBLEM, recordings(40), noise=0.01, model="nearest neighbours")
+
 
 class TestSimulate:
     def test_is_reproducible_and_keeps_the_clock(self, surrogate: ReplaySurrogate) -> None:

@@ -50,7 +50,7 @@ class ReplaySurrogate:
 
     Attributes:
         problem: the recordings' space, resolution and images.
-        model: name of the regression that won the cross-validation.
+        model: name of the regression: the one that won the cross-validation, unless another was asked for.
         errors: cross-validated error of each regression that was tried.
         noise: standard deviation of one training's accuracy.
         budget: training seconds of a trial.
@@ -84,7 +84,9 @@ def features(problem: Problem, rows: FloatArray) -> FloatArray:
     return np.column_stack([rows, network_features(problem.blueprints(rows))])
 
 
-def fit_surrogate(problem: Problem, recordings: Sequence[Recording], *, noise: float | None = None) -> ReplaySurrogate:
+def fit_surrogate(
+    problem: Problem, recordings: Sequence[Recording], *, noise: float | None = None, model: str | None = None
+) -> ReplaySurrogate:
     """Fit several regressions, keep the one with the least cross-validated error.
 
     Vectors recorded more than once are held out together, so that no regression sees the vector it is asked about.
@@ -93,9 +95,10 @@ def fit_surrogate(problem: Problem, recordings: Sequence[Recording], *, noise: f
         problem: what the recordings are of; its limits do not matter here.
         recordings: of trials that share a budget.
         noise: standard deviation of one training; None where repeated vectors measure it.
+        model: name of the regression to keep, whatever its error: what holds on one alone may be its own doing.
 
     Raises:
-        StudyError: there are too few recordings, or nothing measures the noise.
+        StudyError: there are too few recordings, nothing measures the noise, or no regression has that name.
     """
     if len(recordings) < LEAST_RECORDINGS:
         raise StudyError(f"A surrogate needs at least {LEAST_RECORDINGS} recorded trials.", value=len(recordings))
@@ -106,13 +109,15 @@ def fit_surrogate(problem: Problem, recordings: Sequence[Recording], *, noise: f
             value="no vector was recorded twice",
             hint="Record some vectors with several seeds, or give the noise.",
         )
+    if model is not None and model not in _regressions():
+        raise StudyError(f"The regressions are {', '.join(_regressions())}.", value=model)
     rows = problem.space.to_array(each.vector for each in recordings)
     inputs = features(problem, rows)
     finals = np.array([each.top1 for each in recordings])
     groups = np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
     budget = float(np.median([each.training_seconds for each in recordings]))
     errors = {name: _cross_validate(model, inputs, finals, groups) for name, model in _regressions().items()}
-    best = min(errors, key=lambda name: errors[name].rmse)
+    best = model or min(errors, key=lambda name: errors[name].rmse)
     shapes = np.array([_shape(each, budget) for each in recordings])
     return ReplaySurrogate(
         problem=problem,
