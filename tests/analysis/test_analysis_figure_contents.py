@@ -59,7 +59,7 @@ def test_a_long_history_is_drawn_by_webgl(snapshot: StudySnapshot) -> None:
 
 def test_importance_says_how_much_of_the_model_is_about_networks(snapshot: StudySnapshot) -> None:
     rows = importance(snapshot)
-    assert "Of the relevance 20% is with what the surrogate sees of the networks" in caption_of(rows)
+    assert "Of the relevance 20.0% is with what the surrogate sees of the networks" in caption_of(rows)
     alone = Table(tuple(replace(row, relevance=(row.relevance or 0.0) / 0.8) for row in rows))
     assert "relevance is the inverse length scale" in caption_of(alone)
     assert "sees of the networks" not in caption_of(alone)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from gpytorch.mlls import ExactMarginalLogLikelihood
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,10 +21,12 @@ from betanas.search.strategies.gpei import Gpei
 from betanas.search.strategies.gpei.acquisition import predict
 from betanas.search.strategies.gpei.climb import Climb, ranked
 from betanas.search.strategies.gpei.front import Front
+from betanas.search.strategies.gpei.loading import model_class
 from betanas.search.strategies.gpei.network import NetworkView
 from betanas.search.strategies.gpei.outcome import OutcomeScale
 from betanas.search.strategies.gpei.process import (
     FIRST_FIT_POINTS,
+    FeasibleGP,
     FitMemory,
     as_tensor,
     fitted_process,
@@ -142,8 +145,8 @@ class TestNetworkView:
             assert (told["depth"], told["contractions"]) == (len(layers), sum(each.stride == 2 for each in layers))
             assert told["last channels (log)"] == pytest.approx(np.log(layers[-1].out_channels))
             assert told["latent channels (log)"] == pytest.approx(np.log(blueprint.latent))
-            assert told["fused part"] == pytest.approx(np.mean([each.kind == "FMBC" for each in layers]))
-            assert told["residual part"] == pytest.approx(np.mean([each.residual for each in layers]))
+            assert told["fused part of layers"] == pytest.approx(np.mean([each.kind == "FMBC" for each in layers]))
+            assert told["residual part of layers"] == pytest.approx(np.mean([each.residual for each in layers]))
 
     def test_is_on_the_scale_of_the_cube_over_the_feasible(self) -> None:
         rows = FeasibleStream(PROBLEM, sobol_draw(len(SPACE.free), 0)).first(512)
@@ -161,6 +164,21 @@ class TestNetworkView:
         assert "parameters (log)" in view.names
         assert np.isfinite(view(problem.space.to_unit(rows))).all()
         assert view(problem.space.to_unit(rows)).shape == (64, len(view.names))
+
+    @pytest.mark.parametrize(("name", "value"), [("k", 6.0), ("k", 1.01), ("G0", 9.0)])
+    def test_a_result_outside_the_ranges_is_seen_as_the_network_it_was(self, name: str, value: float) -> None:
+        rows = FeasibleStream(PROBLEM, sobol_draw(len(SPACE.free), 0)).first(64)
+        view = NetworkView.over(PROBLEM, rows)
+        outside = rows[:3].copy()
+        outside[:, list(SPACE.parameters).index(name)] = value
+        features = network_features(PROBLEM.blueprints(outside))
+        expected = 0.5 + 12**-0.5 * (features - view.centre) / view.spread
+        assert view(SPACE.to_unit(outside)) == pytest.approx(expected)
+
+    def test_what_is_kept_of_the_pool_is_what_would_be_worked_out(self) -> None:
+        rows = FeasibleStream(PROBLEM, sobol_draw(len(SPACE.free), 0)).first(64)
+        view, points = NetworkView.over(PROBLEM, rows), SPACE.to_unit(rows)
+        assert replace(view, pool={})(points) == pytest.approx(view(points), abs=1e-12)
 
     def test_a_process_that_sees_what_decides_predicts_it_better(self) -> None:
         # The size of the network decides, which the parameters make together.
@@ -185,8 +203,24 @@ class TestNetworkView:
         asked = as_tensor(points[:3]).requires_grad_()
         process.posterior(asked).mean.sum().backward()
         assert torch.isfinite(asked.grad).all()
-        believed = process.condition_on_observations(as_tensor(points[:2]), values[:2])
-        assert believed.posterior(as_tensor(points[:3])).mean.shape == (3, 1)
+        more = as_tensor(sobol_draw(len(SPACE.free), 5)(2))
+        believed = process.condition_on_observations(more, values[:2])
+        whole = FeasibleGP(torch.cat([as_tensor(points), more]), torch.cat([values, values[:2]]), FitMemory(), view)
+        whole.load_state_dict(process.state_dict())
+        for found, expected in zip(
+            predict(believed, asked.detach()), predict(whole.eval(), asked.detach()), strict=True
+        ):
+            torch.testing.assert_close(found, expected)
+
+    def test_a_fitted_process_can_be_fitted_again(self) -> None:
+        points = SPACE.to_unit(FeasibleStream(PROBLEM, sobol_draw(len(SPACE.free), 0)).first(20))
+        values = as_tensor(np.random.default_rng(0).standard_normal((20, 1)))
+        process = fitted_process(
+            as_tensor(points), values, FitMemory(), NetworkView.over(PROBLEM, SPACE.from_unit(points))
+        )
+        before = predict(process, as_tensor(points[:3]))[0]
+        process.custom_fit(ExactMarginalLogLikelihood(process.likelihood, process))
+        torch.testing.assert_close(predict(process, as_tensor(points[:3]))[0], before)
 
 
 class TestClimb:
@@ -358,6 +392,16 @@ class TestSurrogateDocument:
             row = int(np.argmin(np.abs(np.array(each["y_values"]) - best["vector"][each["y"]])))
             column = int(np.argmin(np.abs(np.array(each["x_values"]) - best["vector"][each["x"]])))
             assert each["mean"][row][column] == pytest.approx(best["mean"], abs=0.03)
+
+    def test_where_no_feature_varies_the_document_names_none(self) -> None:
+        strategy = Gpei(PROBLEM, seed=0, options={"pool": 64})
+        rows = FeasibleStream(PROBLEM, sobol_draw(len(SPACE.free), 0)).first(6)
+        points, view = SPACE.to_unit(rows), NetworkView.over(PROBLEM, np.repeat(rows[:1], 6, axis=0))
+        assert view.names == ()
+        model = model_class()(SPACE.free, points, strategy.screen, threads=1, network=view)
+        document = model.export(points, np.arange(6.0), trials=range(6), space=SPACE, seed=(0,))
+        assert document.features == ()
+        assert "feature" not in document.model
 
     def test_without_the_view_the_parameters_have_all_the_relevance(self) -> None:
         strategy = Gpei(PROBLEM, seed=0, options={"pool": 64, "network": False})

@@ -15,13 +15,13 @@ NETWORK_FEATURES = (
     "last side (log)",
     "last channels (log)",
     "latent channels (log)",
-    "fused part",
-    "residual part",
+    "fused part of layers",
+    "residual part of layers",
 )
 
 
 def network_features(batch: BlueprintBatch) -> FloatArray:
-    """The `NETWORK_FEATURES` of n networks, shape [n, 9].
+    """The `NETWORK_FEATURES` of n networks, shape [n, features].
 
     What training within a fixed time depends on is how much work an image is and what shape the network has, which
     the parameters of a space decide together: a model that is shown the outcome need not learn the construction.

@@ -186,16 +186,19 @@ class SearchSpace(ABC):
         return {name: float(value) for name, value in zip(self._parameters, row, strict=True)}
 
     def from_unit(self, points: FloatArray) -> FloatArray:
-        """Points of the unit cube over the free parameters, shape [n, free], as rows of all parameters."""
-        low = np.array([searched.low for searched in self._parameters.values()], dtype=np.float64)
-        high = np.array([searched.high for searched in self._parameters.values()], dtype=np.float64)
-        rows = np.tile(low, (len(points), 1))
+        """Points over the free parameters, shape [n, free], as rows of all parameters.
+
+        The unit cube is the ranges; a point beyond it is a vector beyond them, as `to_unit` gave it, within the domain.
+        """
+        names = list(self._parameters)
+        rows = np.tile([searched.low for searched in self._parameters.values()], (len(points), 1)).astype(np.float64)
         for column, name in enumerate(self.free):
-            place = list(self._parameters).index(name)
-            rows[:, place] += self._parameters[name].span * points[:, column]
-        # low + (high - low) can round to more than high, which would leave the domain.
-        bounded: FloatArray = np.minimum(rows, high)
-        return bounded
+            searched, inside = self._parameters[name], points[:, column] <= 1.0
+            values = searched.low + searched.span * points[:, column]
+            # low + (high - low) can round to more than high, which would leave the range, or the domain.
+            values = np.minimum(values, np.where(inside, searched.high, self.domain[name].high))
+            rows[:, names.index(name)] = values
+        return rows
 
     def to_unit(self, rows: FloatArray) -> FloatArray:
         """Rows of all parameters, shape [n, parameters], as points of the unit cube over the free ones."""

@@ -18,7 +18,7 @@ from betanas.search.strategies.surrogate_document import SurrogateDocument
 
 _COLUMNS = 3
 
-# Relevances that sum to 1 but for this lie with the parameters alone.
+# Less than this missing from 1 is rounding: the surrogate sees the parameters alone.
 _ROUNDING = 1e-6
 
 
@@ -38,12 +38,12 @@ def parameter_importance(table: Table[ImportanceRow]) -> go.Figure:
             "Importance is the part of the predicted variance that is lost when a parameter alone is drawn "
             "anew (total effect: "
             "interactions count for each of their parameters); relevance is the inverse length scale of the surrogate, "
-            "scaled to sum to 1."
+            "scaled to sum to 1 over all that it sees."
         )
         elsewhere = 1.0 - sum(row.relevance or 0.0 for row in rows)
         if elsewhere > _ROUNDING:
             caption += (
-                f" Of the relevance {elsewhere:.0%} is with what the surrogate sees of the networks themselves: "
+                f" Of the relevance {elsewhere:.1%} is with what the surrogate sees of the networks themselves: "
                 "their size and shape."
             )
     else:

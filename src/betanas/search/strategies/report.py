@@ -47,8 +47,9 @@ class ReportOptions:
 class Report(Strategy):
     """100 Sobol points, then GPEI, over the whole space; a candidate that cannot train scores zero.
 
-    It suggests infeasible candidates, and the same network twice, as the report did. Its Gaussian process and its
-    acquisition function are those of `gpei`, so that a comparison shows the procedures and not two libraries.
+    It suggests infeasible candidates, and the same network twice, as the report did. Its kernel, its fit and its
+    acquisition function are those of `gpei`, so that a comparison shows the procedures and not two libraries; its
+    process sees the parameters alone, and values that are standardised and no more, as the report's did.
     Options: `ReportOptions`.
     """
 

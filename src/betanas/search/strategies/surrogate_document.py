@@ -77,7 +77,8 @@ class FeatureRelevance:
 
     Attributes:
         name: of the feature.
-        lengthscale: of the kernel; 1 is what a range is to a parameter.
+        lengthscale: of the kernel; 1 is the square root of 12 deviations over feasible candidates, as a range is of a
+            uniform parameter.
         relevance: inverse lengthscale divided by the sum of all, those of parameters included.
     """
 

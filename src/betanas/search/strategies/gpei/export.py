@@ -33,7 +33,7 @@ from betanas.search.strategies.surrogate_document import (
 )
 from betanas.spaces import SearchSpace
 
-MODEL = "Gaussian process: squared exponential kernel with a lengthscale for each {}, inferred noise"
+MODEL = "Gaussian process: Matern 5/2 kernel with a lengthscale for each {}, inferred noise"
 LEVEL = 0.95
 
 # Points of the pool over which importances are averaged: their standard error is then below 0.01.
@@ -59,13 +59,14 @@ def surrogate_document(
     relevance = (1.0 / lengthscales) / (1.0 / lengthscales).sum()
     parameters = _parameters(space, lengthscales, relevance, _importances(process, pool[:IMPORTANCE_POINTS], generator))
     order = sorted(range(len(parameters)), key=lambda place: -parameters[place].importance)
+    features = _features(() if network is None else network.names, lengthscales, relevance)
     pairs = combinations(sorted(order[:CONTOUR_PARAMETERS]), 2)
     return SurrogateDocument(
-        model=MODEL.format("parameter" if network is None else "parameter and network feature"),
+        model=MODEL.format("parameter and network feature" if features else "parameter"),
         observations=len(values),
         noise=_noise(process, scale, values),
         parameters=parameters,
-        features=_features(() if network is None else network.names, lengthscales, relevance),
+        features=features,
         fixed={name: searched.low for name, searched in space.parameters.items() if searched.fixed},
         best=PredictedBest(space.to_vector(space.from_unit(point[None])[0]), mean, deviation),
         cross_validation=_cross_validation(process, scale, values, trials),

@@ -12,9 +12,11 @@ import torch
 from botorch.exceptions.warnings import BotorchWarning
 from botorch.models import SingleTaskGP
 from botorch.models.transforms.input import InputTransform
+from botorch.models.utils.gpytorch_modules import get_covar_module_with_dim_scaled_prior
 from botorch.optim.fit import fit_gpytorch_mll_scipy
 from botorch.settings import validate_input_scaling
 from botorch.utils.datasets import SupervisedDataset
+from gpytorch.kernels import Kernel
 from gpytorch.mlls import ExactMarginalLogLikelihood
 from linear_operator.utils.errors import NanError, NotPSDError
 from linear_operator.utils.warnings import NumericalWarning
@@ -69,7 +71,8 @@ class FitMemory:
 class AppendDescription(InputTransform, nn.Module):  # as BoTorch's own transforms are made
     """Shows the kernel a description of each point beside the point, so that a process is still asked about points.
 
-    The description counts as constant where a gradient is asked for: it comes from whole numbers of channels.
+    The description counts as constant where a gradient is asked for: networks are whole numbers of layers and channels.
+    Such a gradient is a part of the truth only, so candidates are climbed to by steps (`climb.ranked`).
     """
 
     def __init__(self, describe: Describe) -> None:
@@ -86,13 +89,13 @@ class AppendDescription(InputTransform, nn.Module):  # as BoTorch's own transfor
 
 
 class FeasibleGP(SingleTaskGP):
-    """BoTorch's default process, with a fit of its own.
+    """BoTorch's single-task process, with a Matern kernel and a fit of its own.
 
-    Squared exponential kernel, dimension-scaled log-normal lengthscale priors (Hvarfner et al. 2024), and inferred
+    Matern 5/2 kernel, dimension-scaled log-normal lengthscale priors (Hvarfner et al. 2024), and inferred
     noise with a log-normal prior whose median deviation is 0.14 of the values' own. That prior suits a search:
     accuracies at a short budget spread over some five points between networks and half a point between seeds. Points
     lie in the unit cube and values are standardised by `OutcomeScale`. With a description the kernel has a lengthscale
-    for each of its columns too, after those of the points' own.
+    for each of its columns too, after those of the points' own, and the prior of all widens with their number.
     """
 
     def __init__(
@@ -102,12 +105,15 @@ class FeasibleGP(SingleTaskGP):
         memory: FitMemory,
         describe: Describe | None = None,
     ) -> None:
-        with validate_input_scaling(False):  # the scale is fitted to the first `refit_size` values, not to all
+        transform = None if describe is None else AppendDescription(describe)
+        # Values are scaled by the first `refit_size` of them, not by all, and descriptions leave the unit interval.
+        with validate_input_scaling(False):
             super().__init__(
                 train_X,
                 train_Y,
                 outcome_transform=None,
-                input_transform=None if describe is None else AppendDescription(describe),
+                covar_module=_kernel(train_X if transform is None else transform(train_X)),
+                input_transform=transform,
             )
         self._memory = memory
 
@@ -120,6 +126,7 @@ class FeasibleGP(SingleTaskGP):
 
     def custom_fit(self, mll: ExactMarginalLogLikelihood, **_: Any) -> ExactMarginalLogLikelihood:
         """What `botorch.fit.fit_gpytorch_mll` calls: hyper-parameters by the rule of `refit_size`."""
+        self.train()  # an evaluated model holds transformed inputs
         inputs, values = self.transform_inputs(self.train_inputs[0]), self.train_targets.unsqueeze(-1)
         size = refit_size(len(inputs))
         self.load_state_dict(self._memory.hyperparameters(inputs[:size], values[:size]))
@@ -145,7 +152,7 @@ def _fit(inputs: Tensor, values: Tensor) -> dict[str, Tensor]:
     state: dict[str, Tensor] = {}
     for some_inputs, some_values, iterations in stages:
         with validate_input_scaling(False):
-            model = SingleTaskGP(some_inputs, some_values, outcome_transform=None)
+            model = SingleTaskGP(some_inputs, some_values, outcome_transform=None, covar_module=_kernel(some_inputs))
         state = state or _copy(model)
         model.load_state_dict(state)
         mll = ExactMarginalLogLikelihood(model.likelihood, model)
@@ -159,6 +166,16 @@ def _fit(inputs: Tensor, values: Tensor) -> dict[str, Tensor]:
             return state  # the prior's mode, or the smaller fit: a model still, and a search that goes on
         state = _copy(model)
     return state
+
+
+def _kernel(inputs: Tensor) -> Kernel:
+    """Matern 5/2 with a lengthscale for each of the inputs' columns.
+
+    The squared exponential, BoTorch's default, is as good in its means, but too sure of them between trained points: on
+    recorded trials its predictive density is lower (`benchmarks/search_model.py`), and searches stay where they are.
+    """
+    kernel: Kernel = get_covar_module_with_dim_scaled_prior(ard_num_dims=inputs.shape[-1], use_rbf_kernel=False)
+    return kernel
 
 
 def _copy(model: SingleTaskGP) -> dict[str, Tensor]:
