@@ -45,6 +45,7 @@ def main() -> None:
     parser.add_argument("--budget", default="20s")
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--gather", action="store_true")
+    parser.add_argument("--note", default="", help="what a reader of the page must know of these searches")
     parser.add_argument("--quick", action="store_true")
     given = parser.parse_args()
     if given.only:
@@ -55,7 +56,7 @@ def main() -> None:
             parser.error("--data FOLDER is needed")
         run(given, strategy, int(seed))
     if given.gather:
-        gather(given.runs, given.results)
+        gather(given.runs, given.results, given.note)
     if not given.only and not given.gather:
         parser.error("--only STRATEGY/SEED or --gather is needed")
 
@@ -85,7 +86,7 @@ def run(given: argparse.Namespace, strategy: str, seed: int) -> None:
     search_to(settings, given.trials)
 
 
-def gather(runs: Path, results: Path) -> None:
+def gather(runs: Path, results: Path, note: str) -> None:
     """Write the histories and their picture."""
     histories: dict[str, dict[str, Any]] = {}
     for strategy in STRATEGIES:
@@ -100,7 +101,7 @@ def gather(runs: Path, results: Path) -> None:
     document = {"checkpoints": list(CHECKPOINTS), "searches": histories}
     (results / "results.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     draw(histories, results / "figure.svg")
-    (results / "README.md").write_text(page(histories), encoding="utf-8")
+    (results / "README.md").write_text(page(histories, note), encoding="utf-8")
     for name, found in histories.items():
         print(f"{name}: {found['completed']} completed, best so far {found['best after']}")
 
@@ -148,7 +149,7 @@ def best_so_far(trials: tuple[TrialRecord, ...]) -> list[float]:
     return np.maximum.accumulate(accuracies).tolist() if accuracies else []
 
 
-def page(histories: Mapping[str, dict[str, Any]]) -> str:
+def page(histories: Mapping[str, dict[str, Any]], note: str) -> str:
     """What was found, as Markdown."""
     first = next(iter(histories.values()))
     headings = ["search", "completed", "infeasible", *(f"best after {n}" for n in CHECKPOINTS), "last ten"]
@@ -176,6 +177,7 @@ def page(histories: Mapping[str, dict[str, Any]]) -> str:
         cells = [name, str(found["completed"]), str(found["infeasible"]), *best, last]
         lines.append("| " + " | ".join(cells) + " |")
     lines += ["", "Last ten: mean accuracy of the ten trials at the end, which shows whether a search has learned.", ""]
+    lines += [note, ""] if note else []
     lines += ["## Conditions", ""]
     facts = {**first["hardware"], **first["versions"]}
     lines += [f"- {name}: {value}" for name, value in facts.items() if value is not None]

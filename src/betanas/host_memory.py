@@ -1,7 +1,10 @@
-"""How much memory the machine, or the container that the search runs in, has left."""
+"""How much memory the machine, or the container that the search runs in, has left; and giving some of it back."""
 
 from __future__ import annotations
 
+import ctypes
+import gc
+import platform
 from pathlib import Path
 
 import psutil
@@ -22,6 +25,20 @@ def available() -> int:
 def reserve() -> int:
     """Bytes below which a worker has to go: a twentieth of the memory, at most 1 GiB."""
     return min(int(psutil.virtual_memory().total * _RESERVE_SHARE), _RESERVE_BYTES)
+
+
+def give_back() -> None:
+    """Return what this process has freed to the system: objects in cycles, and what the C library keeps for later."""
+    gc.collect()
+    if (libc := glibc()) is not None:
+        libc.malloc_trim(0)
+
+
+def glibc() -> ctypes.CDLL | None:
+    """The GNU C library, whose allocator can be told what to keep; None where another one is in use."""
+    if platform.libc_ver()[0] != "glibc":
+        return None
+    return ctypes.CDLL(None)
 
 
 def _cgroup_bytes(name: str) -> int | None:

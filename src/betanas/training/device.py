@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import gc
 import math
 import platform
 import re
@@ -13,6 +11,7 @@ from typing import Literal
 
 import torch
 
+from betanas import host_memory
 from betanas.errors import DeviceError
 
 # malloc.h of glibc; the values are C ints.
@@ -131,11 +130,9 @@ def peak_memory(device: torch.device) -> int | None:
 
 def release_memory(device: torch.device) -> None:
     """Give what is no longer used back, so that the next trial, or another process, can have it."""
-    gc.collect()
+    host_memory.give_back()
     if device.type == "cuda":
         torch.cuda.empty_cache()
-    elif (libc := _glibc()) is not None:
-        libc.malloc_trim(0)
 
 
 def keep_freed_memory() -> None:
@@ -145,12 +142,6 @@ def keep_freed_memory() -> None:
     of its pages again. A trial's end still gives everything back (`release_memory`). benchmarks/training_allocator.py
     measures what it is worth.
     """
-    if (libc := _glibc()) is not None:
+    if (libc := host_memory.glibc()) is not None:
         for option, value in ((_M_MMAP_THRESHOLD, _LARGE), (_M_TRIM_THRESHOLD, _LARGE), (_M_TOP_PAD, _TOP_PAD)):
             libc.mallopt(option, value)
-
-
-def _glibc() -> ctypes.CDLL | None:
-    if platform.libc_ver()[0] != "glibc":
-        return None
-    return ctypes.CDLL(None)

@@ -172,7 +172,8 @@ def _kernel(inputs: Tensor) -> Kernel:
     """Matern 5/2 with a lengthscale for each of the inputs' columns.
 
     The squared exponential, BoTorch's default, is as good in its means, but too sure of them between trained points: on
-    recorded trials its predictive density is lower (`benchmarks/search_model.py`), and searches stay where they are.
+    recorded trials its predictive density is lower from 16 of them on (`benchmarks/search_model.py`), and searches stay
+    where they are.
     """
     kernel: Kernel = get_covar_module_with_dim_scaled_prior(ard_num_dims=inputs.shape[-1], use_rbf_kernel=False)
     return kernel
