@@ -24,11 +24,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 import time
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -44,6 +46,7 @@ from betanas.search.strategies import available_strategies
 
 USABLE, REPORT_TRIALS = 200, 2000
 CHECKPOINTS = (25, 50, 100)
+FIGURES = Path(__file__).parents[1] / "docs" / "results"
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,43 @@ def interval(values: np.ndarray) -> list[float]:
     return [float(found.confidence_interval.low), float(found.confidence_interval.high)]
 
 
+def draw(regrets: Mapping[str, np.ndarray], reached: float, path: Path) -> None:
+    """Median regret over trainings with the quartiles of the first strategy, and what the report's search ends with."""
+    import plotly.graph_objects as go
+
+    from betanas.analysis.figures.palette import GREY, series_style, translucent
+    from betanas.analysis.figures.style import finish
+    from betanas.analysis.formats import figure_image
+
+    figure = go.Figure()
+    for place, (name, runs) in enumerate(regrets.items()):
+        style, trainings = series_style(place), list(range(1, runs.shape[1] + 1))
+        low, median, high = np.quantile(runs, [0.25, 0.5, 0.75], axis=0)
+        if place == 0:
+            figure.add_trace(
+                go.Scatter(
+                    x=trainings + trainings[::-1],
+                    y=[*high.tolist(), *low[::-1].tolist()],
+                    fill="toself",
+                    fillcolor=translucent(style.colour, 0.15),
+                    line={"width": 0},
+                    showlegend=False,
+                )
+            )
+        line = {"color": style.colour, "dash": style.dash, "width": 2.5 if place == 0 else 1.5}
+        figure.add_trace(go.Scatter(x=trainings, y=median.tolist(), mode="lines", name=name, line=line))
+    figure.add_hline(y=reached, line={"color": GREY, "dash": "dash", "width": 1.5})
+    finish(
+        figure,
+        title="Regret on the replay",
+        caption="Median regret over seeds; band: quartiles of the first. Dashed: the report's search at its end.",
+        alt=f"Falling lines of {len(regrets)} strategies.",
+        xaxis={"title": {"text": "Trainings"}},
+        yaxis={"title": {"text": "Regret (points)"}, "rangemode": "tozero"},
+    )
+    path.write_bytes(figure_image(figure, "svg"))
+
+
 def main() -> None:
     """Run and record."""
     parser = argparse.ArgumentParser()
@@ -159,7 +199,7 @@ def main() -> None:
             points = np.array([100 * (best - held[trials - 1]) for held in curves if len(held) >= trials])
             if len(points):
                 regrets[name][f"after {trials}"] = {**spread(points.tolist()), "interval": interval(points)}
-    figures: dict[str, object] = {
+    figures: dict[str, Any] = {
         "surrogate": {
             "model": surrogate.model,
             "recordings": surrogate.recordings,
@@ -198,6 +238,14 @@ def main() -> None:
             }
     if arguments.quick:
         return
+    if "report" in figures:
+        held = {
+            name: np.array(
+                [100 * (best - np.array(one[: arguments.trials])) for strategy, one, _ in runs if strategy == name]
+            )
+            for name in arguments.strategies
+        }
+        draw(held, 100 * (best - figures["report"]["final accuracy"]), FIGURES / "replay.svg")
     write_record(
         "search_replay" if arguments.model is None else f"search_replay_{arguments.model.replace(' ', '_')}",
         conditions={
