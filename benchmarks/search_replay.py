@@ -232,7 +232,7 @@ def main() -> None:
             ]
             reached = [second / wall for second in times if np.isfinite(second)]
             regrets[name]["wall-clock to the report's result, as a part of the report's"] = {
-                "median": float(np.median(times)) / wall,
+                "median": float(np.median(times)) / wall if np.isfinite(np.median(times)) else None,
                 "reached": len(reached),
                 "of": len(times),
             }
