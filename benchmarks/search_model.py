@@ -4,9 +4,9 @@
 
 On the recorded CIFAR-100 trials of each preset, each vector once: the process is fitted to so many of them and asked
 about all others, over random splits that all variants share. The third variant has the squared exponential kernel,
-BoTorch's default, in place of Matern's. Stated for each: Spearman's correlation of predicted
-and real accuracies, the error in points of accuracy, the mean accuracy of the five networks predicted best, and the
-logarithm of the predictive density of a real result on the process's scale, which is low where it is sure and wrong.
+BoTorch's default, in place of Matern's. Stated for each: Spearman's correlation of predicted and real accuracies, the
+error in points of accuracy, the mean accuracy of the five networks predicted best, and the logarithm of the predictive
+density of a real result on the process's scale, which is low where it is sure and wrong.
 No search and no surrogate of training is involved, only accuracies that networks really reached.
 """
 
@@ -112,8 +112,9 @@ def main() -> None:
         asked = problem(preset)
         points, accuracies = recorded(asked, recordings)
         pool = FeasibleStream(asked, sobol_draw(len(asked.space.free), (0, 1))).first(GpeiOptions().pool)
+        compared = fits(NetworkView.over(asked, pool))
         for trained in arguments.trained:
-            for name, fit in fits(NetworkView.over(asked, pool)).items():
+            for name, fit in compared.items():
                 found = [assess(points, accuracies, trained, split, fit) for split in range(arguments.splits)]
                 figures[f"{preset}, {len(points)} trials, {trained} trained: {name}"] = {
                     measure: spread([one[measure] for one in found]) for measure in found[0]

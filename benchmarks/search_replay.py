@@ -199,6 +199,12 @@ def main() -> None:
             points = np.array([100 * (best - held[trials - 1]) for held in curves if len(held) >= trials])
             if len(points):
                 regrets[name][f"after {trials}"] = {**spread(points.tolist()), "interval": interval(points)}
+    held = {
+        name: np.array(
+            [one[: arguments.trials] for strategy, one, _ in runs if strategy == name and len(one) >= arguments.trials]
+        )
+        for name in arguments.strategies
+    }
     figures: dict[str, Any] = {
         "surrogate": {
             "model": surrogate.model,
@@ -208,17 +214,7 @@ def main() -> None:
             "best": best,
         },
         "regret in points": regrets,
-        "curves": {
-            name: np.median(
-                [
-                    held[: arguments.trials]
-                    for strategy, held, _ in runs
-                    if strategy == name and len(held) >= arguments.trials
-                ],
-                axis=0,
-            ).tolist()
-            for name in arguments.strategies
-        },
+        "curves": {name: np.median(curves, axis=0).tolist() for name, curves in held.items()},
     }
     if "report" in arguments.strategies:
         ends = [(held[-1], clock[-1]) for strategy, held, clock in runs if strategy == "report"]
@@ -238,16 +234,13 @@ def main() -> None:
             }
     if arguments.quick:
         return
+    record = "search_replay" if arguments.model is None else f"search_replay_{arguments.model.replace(' ', '_')}"
     if "report" in figures:
-        held = {
-            name: np.array(
-                [100 * (best - np.array(one[: arguments.trials])) for strategy, one, _ in runs if strategy == name]
-            )
-            for name in arguments.strategies
-        }
-        draw(held, 100 * (best - figures["report"]["final accuracy"]), FIGURES / "replay.svg")
+        regret = {name: 100 * (best - curves) for name, curves in held.items()}
+        reached_at = 100 * (best - figures["report"]["final accuracy"])
+        draw(regret, reached_at, FIGURES / f"{record.removeprefix('search_')}.svg")
     write_record(
-        "search_replay" if arguments.model is None else f"search_replay_{arguments.model.replace(' ', '_')}",
+        record,
         conditions={
             "seeds": arguments.seeds,
             "trials": arguments.trials,
