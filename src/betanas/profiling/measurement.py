@@ -17,6 +17,7 @@ from betanas.profiling.runtimes import NotMeasurableError, prepare_call
 from betanas.profiling.subject import Subject
 from betanas.profiling.timing import Timing, time_calls
 from betanas.training.device import (
+    cudnn_settings,
     describe_device,
     peak_memory,
     release_memory,
@@ -126,7 +127,7 @@ def _measured(row: Measurement, prepare: Callable[[int], Callable[[], object]], 
     with (
         conditions.applied() as threads,
         torch.random.fork_rng(devices=cuda),
-        torch.backends.cudnn.flags(benchmark=True, allow_tf32=True),
+        cudnn_settings(),
     ):
         row = replace(row, device=describe_device(device), threads=threads)
         try:

@@ -6,6 +6,7 @@ import contextlib
 import math
 import platform
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -94,6 +95,21 @@ def gains_from_bfloat16(device: torch.device) -> bool:
     if device.type == "cpu":
         return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
     return False
+
+
+@contextlib.contextmanager
+def cudnn_settings(*, tune: bool = False) -> Iterator[None]:
+    """Held wherever a network trains or is timed: cuDNN on, TensorFloat-32 allowed.
+
+    `torch.backends.cudnn.flags` also sets `enabled`, which is False unless it is named; convolutions then run many
+    times slower on kernels of torch's own.
+
+    Args:
+        tune: whether cuDNN times several kernels for every new convolution: 20 to 60 seconds for a new network on an
+            H100, which only long trainings win back.
+    """
+    with torch.backends.cudnn.flags(enabled=True, benchmark=tune, allow_tf32=True):
+        yield
 
 
 def free_memory(device: torch.device) -> float:

@@ -16,6 +16,7 @@ from betanas.errors import BlueprintError
 from betanas.training.augmentation import Standardise
 from betanas.training.budget import Budget
 from betanas.training.device import (
+    cudnn_settings,
     describe_device,
     free_memory,
     keep_freed_memory,
@@ -151,7 +152,7 @@ class TrialEngine:
         """
         trial = _Trial(self.device, self._processes.share.size)
         cuda = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=cuda), torch.backends.cudnn.flags(benchmark=True, allow_tf32=True):
+        with torch.random.fork_rng(devices=cuda), cudnn_settings():
             points = self._points(trial, build, budget, seed)
             try:
                 while (point := trial.next_point(points)) is not None:

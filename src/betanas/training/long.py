@@ -16,7 +16,7 @@ from betanas.errors import RecipeError
 from betanas.training.budget import Budget
 from betanas.training.checkpoint import load_checkpoint, random_state, save_checkpoint, set_random_state
 from betanas.training.compression import Compression
-from betanas.training.device import describe_device, peak_memory, reset_peak_memory
+from betanas.training.device import cudnn_settings, describe_device, peak_memory, reset_peak_memory
 from betanas.training.engine import TrialEngine
 from betanas.training.evaluation import Score
 from betanas.training.failure import NonFiniteLossError
@@ -176,7 +176,7 @@ class LongTraining:
         device = self._engine.device
         reset_peak_memory(device)
         cuda = [device] if device.type == "cuda" else []
-        with torch.random.fork_rng(devices=cuda), torch.backends.cudnn.flags(benchmark=True, allow_tf32=True):
+        with torch.random.fork_rng(devices=cuda), cudnn_settings():
             torch.manual_seed(self._plan.seed)
             network = self._build().to(device)
             if self._processes.share.size > 1:
