@@ -26,8 +26,8 @@ import psutil
 
 from betanas.search.loop import observation
 from betanas.search.planning import strategy_of
+from betanas.search.propose.gpei.threads import capped_threads
 from betanas.search.records import TrialRecord
-from betanas.search.strategies.gpei.threads import capped_threads
 from betanas.search.study import Study
 
 Victim = Literal["search", "worker", "rank"]

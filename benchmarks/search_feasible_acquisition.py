@@ -34,13 +34,13 @@ from _objectives import bumpy_accuracy
 from _record import spread, write_record
 from betanas.blueprint import FloatArray
 from betanas.search.feasibility import Problem
+from betanas.search.propose.gpei.acquisition import PluginLogEI, predict
+from betanas.search.propose.gpei.climb import ranked
+from betanas.search.propose.gpei.outcome import OutcomeScale
+from betanas.search.propose.gpei.process import FitMemory, as_tensor, fitted_process
+from betanas.search.propose.gpei.threads import capped_threads
+from betanas.search.propose.screened import FeasibleStream, sobol_draw
 from betanas.search.records import Limits
-from betanas.search.strategies.gpei.acquisition import PluginLogEI, predict
-from betanas.search.strategies.gpei.climb import ranked
-from betanas.search.strategies.gpei.outcome import OutcomeScale
-from betanas.search.strategies.gpei.process import FitMemory, as_tensor, fitted_process
-from betanas.search.strategies.gpei.threads import capped_threads
-from betanas.search.strategies.screened import FeasibleStream, sobol_draw
 from betanas.spaces import get_space
 
 POOL = 8192

@@ -31,13 +31,13 @@ from _record import spread, write_record
 from _replay import PRESETS, RECORDINGS, problem
 from betanas.blueprint import FloatArray
 from betanas.search.feasibility import Problem
+from betanas.search.propose.gpei import GpeiOptions
+from betanas.search.propose.gpei.acquisition import predict
+from betanas.search.propose.gpei.network import NetworkView
+from betanas.search.propose.gpei.outcome import OutcomeScale
+from betanas.search.propose.gpei.process import AppendDescription, FeasibleGP, FitMemory, as_tensor, fitted_process
+from betanas.search.propose.screened import FeasibleStream, sobol_draw
 from betanas.search.simulation.recording import Recording, read_recordings
-from betanas.search.strategies.gpei import GpeiOptions
-from betanas.search.strategies.gpei.acquisition import predict
-from betanas.search.strategies.gpei.network import NetworkView
-from betanas.search.strategies.gpei.outcome import OutcomeScale
-from betanas.search.strategies.gpei.process import AppendDescription, FeasibleGP, FitMemory, as_tensor, fitted_process
-from betanas.search.strategies.screened import FeasibleStream, sobol_draw
 
 LEADERS = 5
 

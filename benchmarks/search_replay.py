@@ -39,10 +39,10 @@ import betanas.search
 from _record import spread, write_record
 from _replay import RECORDINGS, problem
 from _training import Journal
+from betanas.search.propose import available_strategies
 from betanas.search.simulation.recording import read_recordings
 from betanas.search.simulation.replay import incumbents, optimum, simulate
 from betanas.search.simulation.surrogate import ReplaySurrogate, fit_surrogate
-from betanas.search.strategies import available_strategies
 
 USABLE, REPORT_TRIALS = 200, 2000
 CHECKPOINTS = (25, 50, 100)

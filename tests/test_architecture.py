@@ -108,7 +108,7 @@ def test_ax_and_optuna_live_in_the_strategies_alone() -> None:
         if module.split(".")[0] in ("ax", "botorch", "gpytorch", "optuna")
     }
     assert users
-    assert all(user.startswith("search/strategies/") for user in users), users
+    assert all(user.startswith("search/propose/") for user in users), users
 
 
 def loaded_after(code: str) -> set[str]:

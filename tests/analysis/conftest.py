@@ -16,10 +16,7 @@ from betanas.blueprint import BlueprintBatch
 from betanas.cost import training_memory
 from betanas.search.confirmed import Confirmation, ConfirmationRun
 from betanas.search.objectives import Accuracy, OwnFunction
-from betanas.search.records import Attachment, Limits, SessionRecord, StudyPlan, TrialRecord
-from betanas.search.store.location import StudyLocation
-from betanas.search.store.store import Store
-from betanas.search.strategies.surrogate_document import (
+from betanas.search.propose.surrogate_document import (
     Contour,
     CrossValidation,
     FeatureRelevance,
@@ -29,6 +26,9 @@ from betanas.search.strategies.surrogate_document import (
     Slice,
     SurrogateDocument,
 )
+from betanas.search.records import Attachment, Limits, SessionRecord, StudyPlan, TrialRecord
+from betanas.search.store.location import StudyLocation
+from betanas.search.store.store import Store
 from betanas.spaces import get_space
 from betanas.training.result import CurvePoint, TrialResult
 

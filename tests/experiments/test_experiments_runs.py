@@ -24,8 +24,8 @@ from betanas.experiments.objective import ObjectiveSettings, plan_objective, run
 from betanas.experiments.scaling import ScalingSettings, plan_scaling, run_scaling
 from betanas.experiments.search import StrategySettings, plan_strategies, run_strategies
 from betanas.search.feasibility import Problem
+from betanas.search.propose import get_strategy
 from betanas.search.simulation.recording import Recording, write_recordings
-from betanas.search.strategies import get_strategy
 from betanas.search.study import Study
 
 SMALL = ScalingSettings(

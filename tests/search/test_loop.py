@@ -330,7 +330,7 @@ def test_several_workers_get_different_networks(store: Store, digits_setup: Work
 
 
 def test_a_network_that_was_trained_is_not_trained_again(store: Store, digits_setup: WorkerSetup) -> None:
-    from betanas.search.strategies.base import Suggestion
+    from betanas.search.propose.base import Suggestion
 
     loop, executor = loop_over(store, digits_setup, completed)
     vector = bn.published("betanet3") | {"G0": 1.0}

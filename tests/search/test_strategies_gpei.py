@@ -15,16 +15,15 @@ from hypothesis import strategies as st
 from betanas.errors import StrategyError
 from betanas.search.feasibility import Problem
 from betanas.search.network_features import NETWORK_FEATURES, network_features
-from betanas.search.records import Limits
-from betanas.search.strategies import Observation, get_strategy
-from betanas.search.strategies.gpei import Gpei
-from betanas.search.strategies.gpei.acquisition import predict
-from betanas.search.strategies.gpei.climb import Climb, ranked
-from betanas.search.strategies.gpei.front import Front
-from betanas.search.strategies.gpei.loading import model_class
-from betanas.search.strategies.gpei.network import NetworkView
-from betanas.search.strategies.gpei.outcome import OutcomeScale
-from betanas.search.strategies.gpei.process import (
+from betanas.search.propose import Observation, get_strategy
+from betanas.search.propose.gpei import Gpei
+from betanas.search.propose.gpei.acquisition import predict
+from betanas.search.propose.gpei.climb import Climb, ranked
+from betanas.search.propose.gpei.front import Front
+from betanas.search.propose.gpei.loading import model_class
+from betanas.search.propose.gpei.network import NetworkView
+from betanas.search.propose.gpei.outcome import OutcomeScale
+from betanas.search.propose.gpei.process import (
     FIRST_FIT_POINTS,
     FeasibleGP,
     FitMemory,
@@ -32,9 +31,10 @@ from betanas.search.strategies.gpei.process import (
     fitted_process,
     refit_size,
 )
-from betanas.search.strategies.gpei.threads import capped_threads
-from betanas.search.strategies.screened import FeasibleStream, sobol_draw
-from betanas.search.strategies.surrogate_document import CONTOUR_POINTS, SLICE_POINTS
+from betanas.search.propose.gpei.threads import capped_threads
+from betanas.search.propose.screened import FeasibleStream, sobol_draw
+from betanas.search.propose.surrogate_document import CONTOUR_POINTS, SLICE_POINTS
+from betanas.search.records import Limits
 from betanas.spaces import get_space
 
 SPACE = get_space("betanet3", "default", fixed=dict.fromkeys(("Db", "WLa", "WLb", "WCa", "WCb"), 0.0))
@@ -427,7 +427,7 @@ def test_the_sobol_stage_imports_neither_torch_nor_ax() -> None:
     code = (
         "import sys\n"
         "from betanas.search.feasibility import Problem\n"
-        "from betanas.search.strategies import get_strategy\n"
+        "from betanas.search.propose import get_strategy\n"
         "from betanas.spaces import get_space\n"
         "problem = Problem(get_space('betanet2'), 32, 10, 3, 32)\n"
         "get_strategy('gpei')(problem, seed=0).ask(3)\n"

@@ -10,8 +10,7 @@ import pytest
 
 from betanas.errors import MissingExtraError, StrategyError
 from betanas.search.feasibility import Problem
-from betanas.search.records import Limits
-from betanas.search.strategies import (
+from betanas.search.propose import (
     Observation,
     Strategy,
     Suggestion,
@@ -19,8 +18,9 @@ from betanas.search.strategies import (
     get_strategy,
     register_strategy,
 )
-from betanas.search.strategies.screened import FeasibleStream, networks, sobol_draw, uniform_draw
-from betanas.search.strategies.steps import stepped
+from betanas.search.propose.screened import FeasibleStream, networks, sobol_draw, uniform_draw
+from betanas.search.propose.steps import stepped
+from betanas.search.records import Limits
 from betanas.spaces import get_space
 
 PROBLEM = Problem(get_space("betanet2", "table1"), 64, 10, 3, 32, limits=Limits(params=1_000_000))
@@ -54,7 +54,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
 
 
 def test_a_strategy_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("betanas.search.strategies.registry._REGISTERED", {})
+    monkeypatch.setattr("betanas.search.propose.registry._REGISTERED", {})
     assert register_strategy(Fixed) is Fixed
     assert register_strategy(Fixed) is Fixed  # a module imported again
     assert get_strategy("fixed-for-a-test") is Fixed
@@ -71,7 +71,7 @@ def test_without_optuna_the_message_says_what_to_install() -> None:
         "import sys\n"
         "sys.modules['optuna'] = None\n"
         "from betanas.errors import MissingExtraError\n"
-        "from betanas.search.strategies import get_strategy\n"
+        "from betanas.search.propose import get_strategy\n"
         "try:\n"
         "    get_strategy('tpe')\n"
         "except MissingExtraError as error:\n"

@@ -47,10 +47,10 @@ from betanas.quantities import format_count, format_seconds
 from betanas.search.feasibility import Problem, survey
 from betanas.search.objectives import MNASNET_EXPONENT, Accuracy, Compound
 from betanas.search.progress import SearchListener
+from betanas.search.propose import get_strategy
 from betanas.search.records import Limits, StudyPlan, TrialRecord
 from betanas.search.run import resume, search
 from betanas.search.settings import ResumeSettings, SearchSettings
-from betanas.search.strategies import get_strategy
 from betanas.search.study import Study
 from betanas.spaces import get_space
 from betanas.spaces.base import check_input

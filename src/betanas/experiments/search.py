@@ -35,11 +35,11 @@ from betanas.experiments.folder import ExperimentFolder
 from betanas.experiments.statistics import Interval, mean_of
 from betanas.experiments.verdict import Verdict, above, all_of, in_words
 from betanas.search.feasibility import Problem, survey
+from betanas.search.propose import get_strategy
 from betanas.search.records import Limits
 from betanas.search.simulation.recording import read_recordings
 from betanas.search.simulation.replay import incumbents, optimum, simulate
 from betanas.search.simulation.surrogate import ReplaySurrogate, fit_surrogate
-from betanas.search.strategies import get_strategy
 from betanas.spaces import get_space
 from betanas.training.files import read_json, write_json
 

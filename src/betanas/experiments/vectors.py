@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from betanas.blueprint import Blueprint
 from betanas.experiments.errors import ExperimentError
 from betanas.search.feasibility import Problem
+from betanas.search.propose import get_strategy
 from betanas.search.records import TrialRecord
-from betanas.search.strategies import get_strategy
 from betanas.search.study import Study
 
 # So many points of the sequence are looked at for each vector that is wanted.

@@ -23,11 +23,11 @@ from betanas.search.executors.base import (
 from betanas.search.failures import MAX_FAILURES_IN_A_ROW, failing_steadily, worth_another_attempt
 from betanas.search.feasibility import Problem
 from betanas.search.progress import SearchListener
+from betanas.search.propose.base import Observation, Strategy, Suggestion
 from betanas.search.records import Limits, StudyPlan, TrialRecord, result_fields
 from betanas.search.scoring import Score
 from betanas.search.stopping import StoppingRule, Verdict
 from betanas.search.store.store import Store
-from betanas.search.strategies.base import Observation, Strategy, Suggestion
 from betanas.training.result import CurvePoint, TrialResult
 
 StrategyFactory = Callable[[Problem], Strategy]

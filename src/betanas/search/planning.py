@@ -17,14 +17,14 @@ from betanas.search.loop import corrected_limits, observation
 from betanas.search.objectives import Accuracy, ObjectiveSettings, OwnFunction, Pareto
 from betanas.search.plugins import run_plugins
 from betanas.search.progress import SearchListener
+from betanas.search.propose.base import Strategy
+from betanas.search.propose.registry import get_strategy
 from betanas.search.records import Limits, StudyPlan, TrialRecord
 from betanas.search.scoring import make_score
 from betanas.search.settings import ResumeSettings, SearchSettings, require
 from betanas.search.stopping import StoppingRule
 from betanas.search.store.location import StudyLocation
 from betanas.search.store.store import refuse_taken
-from betanas.search.strategies.base import Strategy
-from betanas.search.strategies.registry import get_strategy
 from betanas.spaces import SearchSpace, get_space
 from betanas.spaces.base import MAX_RESOLUTION
 from betanas.training.budget import Budget

@@ -14,7 +14,7 @@ from betanas.analysis.snapshot import Measure
 from betanas.analysis.tables.surrogate import ImportanceRow
 from betanas.analysis.tables.table import Table
 from betanas.blueprint import BoolArray
-from betanas.search.strategies.surrogate_document import SurrogateDocument
+from betanas.search.propose.surrogate_document import SurrogateDocument
 
 _COLUMNS = 3
 

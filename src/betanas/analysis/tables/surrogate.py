@@ -12,7 +12,7 @@ from betanas.analysis.errors import AnalysisError, MissingDataError
 from betanas.analysis.snapshot import StudySnapshot
 from betanas.analysis.tables.table import Table
 from betanas.blueprint import FloatArray
-from betanas.search.strategies.surrogate_document import (
+from betanas.search.propose.surrogate_document import (
     FORMAT_VERSION,
     Contour,
     CrossValidation,

@@ -13,13 +13,13 @@ import numpy as np
 from betanas.blueprint import FloatArray
 from betanas.errors import SpaceExhausted
 from betanas.search.feasibility import Problem
+from betanas.search.propose import Observation, Suggestion, get_strategy
+from betanas.search.propose.gpei.climb import ranked
+from betanas.search.propose.screened import FeasibleStream, sobol_draw
 from betanas.search.records import TrialState
 from betanas.search.simulation.recording import as_curve
 from betanas.search.simulation.surrogate import ReplaySurrogate
 from betanas.search.stopping import Curve, StoppingRule
-from betanas.search.strategies import Observation, Suggestion, get_strategy
-from betanas.search.strategies.gpei.climb import ranked
-from betanas.search.strategies.screened import FeasibleStream, sobol_draw
 
 # What a candidate costs that turns out to be infeasible when it is built or first trained, where a strategy does not
 # know beforehand. Nothing: the comparison is to err on the side of the strategy that suggests them.

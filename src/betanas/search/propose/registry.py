@@ -7,20 +7,20 @@ from importlib.metadata import entry_points
 from typing import TypeVar
 
 from betanas.errors import StrategyError
-from betanas.search.strategies.base import Strategy
+from betanas.search.propose.base import Strategy
 
 ENTRY_POINT_GROUP = "betanas.strategies"
 DEFAULT_STRATEGY = "gpei"
 
 # Where each lives: a name costs no import of Ax, torch or Optuna until it is used.
 _BUILT_IN = {
-    "gpei": "betanas.search.strategies.gpei:Gpei",
-    "sobol": "betanas.search.strategies.sequences:Sobol",
-    "random": "betanas.search.strategies.sequences:Random",
-    "tpe": "betanas.search.strategies.tpe:Tpe",
-    "evolution": "betanas.search.strategies.evolution:Evolution",
-    "local": "betanas.search.strategies.local:Local",
-    "report": "betanas.search.strategies.report:Report",
+    "gpei": "betanas.search.propose.gpei:Gpei",
+    "sobol": "betanas.search.propose.sequences:Sobol",
+    "random": "betanas.search.propose.sequences:Random",
+    "tpe": "betanas.search.propose.tpe:Tpe",
+    "evolution": "betanas.search.propose.evolution:Evolution",
+    "local": "betanas.search.propose.local:Local",
+    "report": "betanas.search.propose.report:Report",
 }
 
 _REGISTERED: dict[str, type[Strategy]] = {}

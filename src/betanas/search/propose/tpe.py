@@ -10,9 +10,9 @@ import numpy as np
 
 from betanas.errors import MissingExtraError
 from betanas.search.feasibility import Problem
-from betanas.search.strategies.base import Observation, Suggestion
-from betanas.search.strategies.options import read_options, require_at_least
-from betanas.search.strategies.screened import FeasibleStream, ScreenedStrategy, networks, pending, sobol_draw, usable
+from betanas.search.propose.base import Observation, Suggestion
+from betanas.search.propose.options import read_options, require_at_least
+from betanas.search.propose.screened import FeasibleStream, ScreenedStrategy, networks, pending, sobol_draw, usable
 
 try:
     import optuna

@@ -1,5 +1,5 @@
 """Gaussian-process expected improvement; torch and Ax are imported when the model takes over."""
 
-from betanas.search.strategies.gpei.strategy import Gpei, GpeiOptions
+from betanas.search.propose.gpei.strategy import Gpei, GpeiOptions
 
 __all__ = ["Gpei", "GpeiOptions"]

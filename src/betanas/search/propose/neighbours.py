@@ -9,9 +9,9 @@ import numpy as np
 
 from betanas.blueprint import FloatArray
 from betanas.search.feasibility import Problem
-from betanas.search.strategies.base import Observation
-from betanas.search.strategies.screened import FeasibleStream, ScreenedStrategy, networks, sobol_draw
-from betanas.search.strategies.steps import stepped
+from betanas.search.propose.base import Observation
+from betanas.search.propose.screened import FeasibleStream, ScreenedStrategy, networks, sobol_draw
+from betanas.search.propose.steps import stepped
 
 # Steps drawn at a time, and how often the size doubles before the neighbourhood counts as used up.
 STEPS, DOUBLINGS = 64, 6

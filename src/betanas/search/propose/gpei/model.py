@@ -8,21 +8,21 @@ import numpy as np
 
 from betanas.blueprint import FloatArray
 from betanas.host_memory import give_back
-from betanas.search.strategies.gpei.acquisition import Field, predict
-from betanas.search.strategies.gpei.climb import Screen, ranked
-from betanas.search.strategies.gpei.export import surrogate_document
-from betanas.search.strategies.gpei.network import NetworkView
-from betanas.search.strategies.gpei.outcome import OutcomeScale
-from betanas.search.strategies.gpei.process import (
+from betanas.search.propose.gpei.acquisition import Field, predict
+from betanas.search.propose.gpei.climb import Screen, ranked
+from betanas.search.propose.gpei.export import surrogate_document
+from betanas.search.propose.gpei.network import NetworkView
+from betanas.search.propose.gpei.outcome import OutcomeScale
+from betanas.search.propose.gpei.process import (
     FeasibleGP,
     FitMemory,
     as_tensor,
     fitted_process,
     refit_size,
 )
-from betanas.search.strategies.gpei.proposer import propose
-from betanas.search.strategies.gpei.threads import capped_threads
-from betanas.search.strategies.surrogate_document import SurrogateDocument
+from betanas.search.propose.gpei.proposer import propose
+from betanas.search.propose.gpei.threads import capped_threads
+from betanas.search.propose.surrogate_document import SurrogateDocument
 from betanas.spaces import SearchSpace
 
 

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from betanas.search.feasibility import Problem
-from betanas.search.strategies.base import Observation, Suggestion
-from betanas.search.strategies.neighbours import NeighbourStrategy
-from betanas.search.strategies.options import read_options, require_at_least
-from betanas.search.strategies.screened import usable
+from betanas.search.propose.base import Observation, Suggestion
+from betanas.search.propose.neighbours import NeighbourStrategy
+from betanas.search.propose.options import read_options, require_at_least
+from betanas.search.propose.screened import usable
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from botorch.posteriors.gpytorch import GPyTorchPosterior
 from torch import Tensor
 
 from betanas.blueprint import FloatArray
-from betanas.search.strategies.gpei.climb import Climb, Screen, ranked
-from betanas.search.strategies.gpei.front import Front
-from betanas.search.strategies.gpei.process import as_tensor
+from betanas.search.propose.gpei.climb import Climb, Screen, ranked
+from betanas.search.propose.gpei.front import Front
+from betanas.search.propose.gpei.process import as_tensor
 
 # Candidates predicted at a time: the joint covariance of so many costs no more than the solve that their marginal
 # variances need, whereas a batch of single points repeats the training data once for each.

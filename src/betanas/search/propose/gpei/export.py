@@ -13,12 +13,12 @@ from botorch.posteriors.gpytorch import GPyTorchPosterior
 from scipy import stats
 
 from betanas.blueprint import FloatArray
-from betanas.search.strategies.gpei.acquisition import predict
-from betanas.search.strategies.gpei.climb import Screen
-from betanas.search.strategies.gpei.network import NetworkView
-from betanas.search.strategies.gpei.outcome import OutcomeScale
-from betanas.search.strategies.gpei.process import FeasibleGP, as_tensor
-from betanas.search.strategies.surrogate_document import (
+from betanas.search.propose.gpei.acquisition import predict
+from betanas.search.propose.gpei.climb import Screen
+from betanas.search.propose.gpei.network import NetworkView
+from betanas.search.propose.gpei.outcome import OutcomeScale
+from betanas.search.propose.gpei.process import FeasibleGP, as_tensor
+from betanas.search.propose.surrogate_document import (
     CONTOUR_PARAMETERS,
     CONTOUR_POINTS,
     SLICE_POINTS,

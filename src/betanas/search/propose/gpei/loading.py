@@ -7,7 +7,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from betanas.search.strategies.gpei.model import Model
+    from betanas.search.propose.gpei.model import Model
 
 
 def model_class() -> type[Model]:
@@ -20,7 +20,7 @@ def model_class() -> type[Model]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            from betanas.search.strategies.gpei.model import Model
+            from betanas.search.propose.gpei.model import Model
     finally:
         logging.disable(disabled)
     return Model

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from betanas.search.feasibility import Problem
-from betanas.search.strategies.base import Observation, Suggestion
-from betanas.search.strategies.options import read_options
-from betanas.search.strategies.screened import (
+from betanas.search.propose.base import Observation, Suggestion
+from betanas.search.propose.options import read_options
+from betanas.search.propose.screened import (
     Draw,
     FeasibleStream,
     ScreenedStrategy,

@@ -10,14 +10,14 @@ import numpy as np
 
 from betanas.blueprint import BoolArray, FloatArray
 from betanas.search.feasibility import Problem
-from betanas.search.strategies.base import Observation, Prediction, Suggestion
-from betanas.search.strategies.gpei.loading import model_class
-from betanas.search.strategies.gpei.network import NetworkView
-from betanas.search.strategies.options import read_options, require_at_least
-from betanas.search.strategies.screened import FeasibleStream, ScreenedStrategy, pending, sobol_draw, usable
+from betanas.search.propose.base import Observation, Prediction, Suggestion
+from betanas.search.propose.gpei.loading import model_class
+from betanas.search.propose.gpei.network import NetworkView
+from betanas.search.propose.options import read_options, require_at_least
+from betanas.search.propose.screened import FeasibleStream, ScreenedStrategy, pending, sobol_draw, usable
 
 if TYPE_CHECKING:
-    from betanas.search.strategies.gpei.model import Model
+    from betanas.search.propose.gpei.model import Model
 
 # The sequence's points cover d directions no sooner than there are d + 1 of them, as many as a plane needs. More only
 # delays the model: its priors hold the lengthscales until there is evidence (Hvarfner et al. 2024), and small initial

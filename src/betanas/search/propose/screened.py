@@ -14,7 +14,7 @@ import numpy as np
 from betanas.blueprint import BlueprintBatch, FloatArray
 from betanas.errors import SpaceExhausted
 from betanas.search.feasibility import Problem, require_free, survey
-from betanas.search.strategies.base import Observation, Strategy, Suggestion
+from betanas.search.propose.base import Observation, Strategy, Suggestion
 
 # Vectors priced at a time. A power of two keeps a Sobol sequence balanced; a larger stretch is no faster.
 STRETCH = 1024

@@ -26,8 +26,8 @@ from ax.generators.torch.botorch_modular.surrogate import Surrogate, SurrogateSp
 from ax.generators.torch.botorch_modular.utils import ModelConfig
 
 from betanas.blueprint import FloatArray
-from betanas.search.strategies.gpei.acquisition import FeasibleAcquisition, Field, PluginLogEI
-from betanas.search.strategies.gpei.process import Describe, FeasibleGP, FitMemory
+from betanas.search.propose.gpei.acquisition import FeasibleAcquisition, Field, PluginLogEI
+from betanas.search.propose.gpei.process import Describe, FeasibleGP, FitMemory
 
 OBJECTIVE = "objective"
 

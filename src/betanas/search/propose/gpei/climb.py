@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from betanas.blueprint import BoolArray, FloatArray
-from betanas.search.strategies.steps import stepped
+from betanas.search.propose.steps import stepped
 
 Score = Callable[[FloatArray], FloatArray]
 Screen = Callable[[FloatArray], BoolArray]

@@ -11,13 +11,13 @@ import numpy as np
 
 from betanas.blueprint import BoolArray, FloatArray
 from betanas.search.feasibility import Problem, require_free
-from betanas.search.strategies.base import Observation, Prediction, Strategy, Suggestion
-from betanas.search.strategies.gpei.loading import model_class
-from betanas.search.strategies.options import read_options, require_at_least
-from betanas.search.strategies.screened import pending, sobol_draw
+from betanas.search.propose.base import Observation, Prediction, Strategy, Suggestion
+from betanas.search.propose.gpei.loading import model_class
+from betanas.search.propose.options import read_options, require_at_least
+from betanas.search.propose.screened import pending, sobol_draw
 
 if TYPE_CHECKING:
-    from betanas.search.strategies.gpei.model import Model
+    from betanas.search.propose.gpei.model import Model
 
 
 @dataclass(frozen=True)

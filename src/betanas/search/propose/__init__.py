@@ -1,7 +1,7 @@
 """Search strategies behind one ask/tell contract."""
 
-from betanas.search.strategies.base import Observation, Prediction, Strategy, Suggestion
-from betanas.search.strategies.registry import available_strategies, get_strategy, register_strategy
+from betanas.search.propose.base import Observation, Prediction, Strategy, Suggestion
+from betanas.search.propose.registry import available_strategies, get_strategy, register_strategy
 
 __all__ = [
     "Observation",
