@@ -11,7 +11,7 @@ from typing import TypeVar
 from betanas.data.layouts.recognise import open_folder
 from betanas.data.source import DataSource
 from betanas.errors import DataError
-from betanas.userfile import run_user_file
+from betanas.userfile import python_file, run_user_file
 
 ENTRY_POINT_GROUP = "betanas.sources"
 
@@ -77,12 +77,12 @@ def _find(name: str) -> type[DataSource] | None:
 
 
 def _open_path(name: str, root: Path | None) -> DataSource:
+    if file := python_file(name):
+        return _load_file(file)(root)
     path = Path(name).expanduser()
     if path.is_dir():
         return open_folder(path.resolve())
     if path.is_file():
-        if path.suffix == ".py":
-            return _load_file(path)(root)
         raise DataError(
             "An image folder must be a folder.",
             value=name,

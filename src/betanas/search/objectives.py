@@ -16,6 +16,7 @@ from pydantic import Field
 
 from betanas.errors import StrategyError
 from betanas.quantities import format_count, parse_count
+from betanas.userfile import python_file
 
 # Tan et al. (2019), section 3.1: doubling the latency is worth 5% of accuracy, which gives the exponent -0.07.
 MNASNET_EXPONENT = -0.07
@@ -205,7 +206,7 @@ def _as_mapping(given: object) -> dict[str, Any]:
         return asdict(given)  # type: ignore[call-overload, no-any-return]
     if isinstance(given, Mapping):
         return dict(given)
-    if isinstance(given, str) and given.endswith(".py"):
+    if isinstance(given, str) and given not in _KINDS and python_file(given):
         return {"kind": "function", "file": given}
     return {"kind": given}
 

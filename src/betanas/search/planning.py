@@ -29,6 +29,7 @@ from betanas.spaces import SearchSpace, get_space
 from betanas.spaces.base import MAX_RESOLUTION
 from betanas.training.budget import Budget
 from betanas.training.recipe import Recipe, recipe_for
+from betanas.userfile import python_file
 
 # Without a limit of the user's a candidate may plan with this share of the device's memory: the rest is the
 # allocator's fragmentation, the libraries' own buffers and, on a processor, everything else that runs.
@@ -123,7 +124,7 @@ def plan_search(settings: SearchSettings, listener: SearchListener) -> Planned:
         listener.on_note(note)
     prepare(source, resolution=resolution, on_progress=listener.on_images_read)
     open_splits(source, resolution=resolution, seed=settings.seed, validation_share=settings.validation_share)
-    data = _kept(settings.data) if settings.data.endswith(".py") else source.name  # a folder's whole path
+    data = _kept(settings.data) if python_file(settings.data) else source.name  # a folder's whole path
     limits = Limits(
         params=settings.max_params,
         macs=settings.max_macs,
@@ -275,7 +276,7 @@ def _default_memory(settings: SearchSettings) -> int:
 
 def _kept(name: str) -> str:
     """A file's whole path, so that the study can be resumed from another working directory; a name as it is."""
-    return str(Path(name).expanduser().resolve()) if name.endswith(".py") else name
+    return str(python_file(name) or name)
 
 
 def _whole_path(objective: ObjectiveSettings) -> ObjectiveSettings:

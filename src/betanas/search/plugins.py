@@ -8,7 +8,7 @@ from pathlib import Path
 from betanas.errors import StudyError
 from betanas.search.objectives import OwnFunction
 from betanas.search.records import StudyPlan
-from betanas.userfile import run_user_file
+from betanas.userfile import python_file, run_user_file
 
 
 def run_plugins(files: Sequence[str]) -> None:
@@ -24,10 +24,10 @@ def run_plugins(files: Sequence[str]) -> None:
 def own_code(plan: StudyPlan) -> tuple[str, ...]:
     """The files that going on with a study would run: its space's, its data source's, its objective's, its plugins.
 
-    A plugin or an objective is run whatever it is called (Python also loads compiled files), and `mine.py/` names the
-    same file as `mine.py`.
+    A plug-in or an objective is run whatever it is called; a space or a source where `python_file` says that the name
+    stands for a file.
     """
-    named = [name for name in (plan.space, plan.data) if Path(name).suffix == ".py"]
+    named = [name for name in (plan.space, plan.data) if python_file(name)]
     if isinstance(plan.objective, OwnFunction):
         named.append(plan.objective.file)
     return (*named, *map(str, plan.options.get("plugins", ())))

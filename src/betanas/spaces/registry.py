@@ -10,7 +10,7 @@ from typing import TypeVar
 from betanas.errors import SpaceError
 from betanas.spaces.base import Range, SearchSpace
 from betanas.spaces.betanet import BetaNet2, BetaNet3
-from betanas.userfile import run_user_file
+from betanas.userfile import python_file, run_user_file
 
 ENTRY_POINT_GROUP = "betanas.spaces"
 
@@ -67,8 +67,8 @@ def get_space(
 
 
 def _find(name: str) -> type[SearchSpace]:
-    if name.endswith(".py"):
-        return _load_file(Path(name))
+    if name not in _SPACES and (file := python_file(name)):
+        return _load_file(file)
     if name not in _SPACES:
         _load_entry_point(name)
     if name not in _SPACES:
