@@ -20,9 +20,9 @@ from betanas.search.loop import trial_seed
 from betanas.search.planning import executor_settings, resumed_options, strategy_of, worker_setup
 from betanas.search.plugins import check_trust, run_plugins
 from betanas.search.records import StudyPlan
-from betanas.search.run import lock_of
 from betanas.search.settings import ResumeSettings
 from betanas.search.store.location import StudyLocation
+from betanas.search.store.lock import lock_of
 from betanas.search.store.store import Store
 from betanas.training.result import TrialResult
 

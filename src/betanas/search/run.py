@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,8 @@ from betanas.search.records import StudyPlan
 from betanas.search.scoring import make_score
 from betanas.search.settings import ResumeSettings, SearchSettings, make_settings
 from betanas.search.store.location import StudyLocation
-from betanas.search.store.lock import StudyLock
+from betanas.search.store.lock import lock_of
+from betanas.search.store.place import new_place
 from betanas.search.store.store import Store
 from betanas.search.study import Study
 
@@ -52,9 +52,10 @@ def search(settings: SearchSettings | None = None, *, listener: SearchListener |
     """
     listener = listener or SearchListener()
     planned = plan_search(settings if settings is not None else make_settings(given), listener)
-    with _new_place(planned.location), lock_of(planned.location):
-        store = Store.create(planned.location, planned.plan)
-    return _run(store, planned.plan, dict(planned.plan.options), listener)
+    with ExitStack() as held:
+        with new_place(planned.location, held):
+            store = Store.create(planned.location, planned.plan)
+        return _run(store, planned.plan, dict(planned.plan.options), listener)
 
 
 def resume(
@@ -76,59 +77,67 @@ def resume(
         StudyError: there is no study, or another process searches it.
     """
     changes = changes or ResumeSettings()
-    store = Store.open(StudyLocation.parse(study))
-    if changes.trials is not None:
-        if changes.trials < 1:
-            raise StudyError("A search must run at least one trial.", value=changes.trials)
-        store.set_trials_planned(changes.trials)
-    plan = store.plan()
+    location = StudyLocation.parse(study)
+    if changes.trials is not None and changes.trials < 1:
+        raise StudyError("A search must run at least one trial.", value=changes.trials)
+    # What is refused must leave the study as it was, and a search that runs on it alone.
+    with closing(Store.open(location, read_only=True)) as looked_at:
+        plan = looked_at.plan()
     check_trust(plan, trusted=changes.trust_files)
-    run_plugins(plan.options.get("plugins", ()))
+    options = resumed_options(plan, changes)
+    run_plugins(options.get("plugins", ()))
     if changes.data is not None:
         plan = replace(plan, data=changes.data)
-    return _run(store, plan, resumed_options(plan, changes), listener or SearchListener())
-
-
-def _run(store: Store, plan: StudyPlan, options: dict[str, Any], listener: SearchListener) -> Study:
-    location = store.location
     with lock_of(location):
-        executor = make_executor(options["executor"], worker_setup(plan, options), executor_settings(options, location))
-        with store.turn():
-            session = store.begin_session(
-                host=socket.gethostname(),
-                pid=os.getpid(),
-                command=" ".join(["betanas", *sys.argv[1:]]),
-                versions=versions(),
-                hardware=hardware(),
+        store = Store.open(location)
+        if changes.trials is not None:
+            plan = replace(plan, trials=changes.trials)
+        return _run(store, plan, options, listener or SearchListener(), trials=changes.trials)
+
+
+def _run(
+    store: Store, plan: StudyPlan, options: dict[str, Any], listener: SearchListener, *, trials: int | None = None
+) -> Study:
+    location = store.location
+    executor = make_executor(options["executor"], worker_setup(plan, options), executor_settings(options, location))
+    if trials is not None:
+        store.set_trials_planned(trials)
+    with store.turn():
+        session = store.begin_session(
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            command=" ".join(["betanas", *sys.argv[1:]]),
+            versions=versions(),
+            hardware=hardware(),
+        )
+    ending, reason = "failed", ""
+    try:
+        with _interruptible(), executor:
+            problem = problem_of(plan)
+            parts = SearchParts(
+                store=store,
+                plan=plan,
+                problem=problem,
+                make_strategy=lambda problem: make_strategy(plan, problem),
+                score=make_score(plan.objective, problem),
+                executor=executor,
+                listener=listener,
+                session=session,
+                stopping=stopping_rule(plan),
             )
-        ending, reason = "failed", ""
-        try:
-            with _interruptible(), executor:
-                problem = problem_of(plan)
-                parts = SearchParts(
-                    store=store,
-                    plan=plan,
-                    problem=problem,
-                    make_strategy=lambda problem: make_strategy(plan, problem),
-                    score=make_score(plan.objective, problem),
-                    executor=executor,
-                    listener=listener,
-                    session=session,
-                    stopping=stopping_rule(plan),
-                )
-                loop = SearchLoop(parts)
-                listener.on_begin(plan, loop.records, location=location.text, capacity=executor.capacity)
-                ending = loop.run()
-                loop.export_surrogate()
-        except KeyboardInterrupt:
-            ending = "interrupted"
-            raise
-        except BetanasError as error:
-            reason = str(error)
-            raise
-        finally:
-            _end_session(store, session, ending)
-            listener.on_end(ending, reason)
+            loop = SearchLoop(parts)
+            listener.on_begin(plan, loop.records, location=location.text, capacity=executor.capacity)
+            ending = loop.run()
+            loop.export_surrogate()
+    except KeyboardInterrupt:
+        ending = "interrupted"
+        raise
+    except BetanasError as error:
+        reason = str(error)
+        raise
+    finally:
+        _end_session(store, session, ending)
+        listener.on_end(ending, reason)
     return Study(store)
 
 
@@ -137,35 +146,6 @@ def _end_session(store: Store, session: int, ending: str) -> None:
         store.end_session(session, ending)
     except StoreError:
         return  # a full disk has ended the search already; that error is the one to show
-
-
-def lock_of(location: StudyLocation) -> StudyLock | nullcontext[None]:
-    """What keeps a second process off a study in a directory; a database has sessions for that."""
-    return StudyLock(location.directory) if location.directory is not None else nullcontext()
-
-
-@contextmanager
-def _new_place(location: StudyLocation) -> Iterator[None]:
-    """Make the study's directory; where creating the study in it fails, leave no trace of either."""
-    directory = location.directory
-    if directory is None:
-        yield
-        return
-    missing = [folder for folder in (directory, *directory.parents) if not folder.exists()]
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"The study's directory cannot be made: {error.strerror or error}.",
-            value=str(directory),
-            hint="Choose another with --study.",
-        ) from error
-    try:
-        yield
-    except BaseException:
-        if directory in missing:
-            shutil.rmtree(missing[-1], ignore_errors=True)
-        raise
 
 
 @contextmanager

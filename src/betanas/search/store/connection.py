@@ -9,7 +9,6 @@ import weakref
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from errno import EACCES, EROFS
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from sqlalchemy.exc import DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
 from betanas.errors import MissingExtraError, StoreError, StudyError
+from betanas.search.store.containment import READ_ONLY, unwritable
 from betanas.search.store.location import StudyLocation
 
 # How long a writer waits for another process's transaction; ours last milliseconds.
@@ -25,8 +25,6 @@ _BUSY_SECONDS = 30.0
 
 # A stranger's file may bring triggers and views along; they are to call nothing but what cannot do harm.
 _DISTRUST = "PRAGMA trusted_schema=OFF"
-
-_READ_ONLY = "its directory is read-only or missing"
 
 
 def connect(location: StudyLocation, *, read_only: bool = False) -> Engine:
@@ -125,11 +123,7 @@ def explained(location: StudyLocation) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreError(
-            f"The study cannot be written: {_READ_ONLY if error.errno in (EROFS, EACCES) else error.strerror}.",
-            value=location.text,
-            hint="Allow writing there, or choose another directory with --study.",
-        ) from error
+        raise unwritable(error, location.text) from error
     except DBAPIError as error:
         complaint = str(error.orig).splitlines()[0]
         where = location.text
@@ -141,7 +135,7 @@ def explained(location: StudyLocation) -> Iterator[None]:
             ) from error
         if "readonly" in complaint or "read-only" in complaint or "unable to open" in complaint:
             raise StoreError(
-                f"The study cannot be written: {_READ_ONLY}.",
+                f"The study cannot be written: {READ_ONLY}.",
                 value=where,
                 hint="Allow writing there, or choose another directory with --study.",
             ) from error

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+from errno import EACCES, EROFS
 from pathlib import Path
 from typing import IO
 
-from betanas.errors import StudyError
+from betanas.errors import StoreError, StudyError
 from betanas.search.store.location import DATABASE_FILE, LOG_FOLDER, StudyLocation
 
-_WRITTEN = (DATABASE_FILE, *(f"{DATABASE_FILE}{suffix}" for suffix in ("-wal", "-shm", "-journal")), LOG_FOLDER)
+
+def with_companions(database: str) -> tuple[str, ...]:
+    """The names of a database's file and of those that SQLite keeps beside it."""
+    return database, *(f"{database}{suffix}" for suffix in ("-wal", "-shm", "-journal"))
 
 
 def refuse_links(location: StudyLocation) -> None:
@@ -20,7 +24,7 @@ def refuse_links(location: StudyLocation) -> None:
     """
     if location.directory is None:
         return
-    for name in _WRITTEN:
+    for name in (*with_companions(DATABASE_FILE), LOG_FOLDER):
         path = location.directory / name
         if path.is_symlink():
             raise StudyError(
@@ -28,6 +32,19 @@ def refuse_links(location: StudyLocation) -> None:
                 value=str(path),
                 hint="Look where it leads; put the file itself there, or move the study's whole directory.",
             )
+
+
+READ_ONLY = "its directory is read-only or missing"
+
+
+def unwritable(error: OSError, place: str | Path) -> StoreError:
+    """What to say of a study that the system does not let us write."""
+    why = READ_ONLY if error.errno in (EROFS, EACCES) else error.strerror or error
+    return StoreError(
+        f"The study cannot be written: {why}.",
+        value=str(place),
+        hint="Allow writing there, or choose another directory with --study.",
+    )
 
 
 def open_unlinked(path: Path, flags: int) -> IO[bytes]:

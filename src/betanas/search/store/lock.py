@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Self
 
 from filelock import FileLock, Timeout
 
-from betanas.errors import StoreError, StudyError
-from betanas.search.store.containment import open_unlinked
+from betanas.errors import StudyError
+from betanas.search.store.containment import open_unlinked, unwritable
+from betanas.search.store.location import StudyLocation
 
 LOCK_FILE = "search.lock"
 
@@ -35,9 +36,7 @@ class StudyLock:
                 hint="Wait for that search or stop it with Ctrl-C, or choose another directory with --study.",
             ) from error
         except OSError as error:
-            raise StoreError(
-                f"The study cannot be written: {error.strerror or error}.", value=str(self._path.parent)
-            ) from error
+            raise unwritable(error, self._path.parent) from error
         # Who holds it is told to others as a courtesy; a full disk must not keep a study from being looked after.
         with suppress(OSError), open_unlinked(self._path, os.O_WRONLY | os.O_TRUNC) as file:
             file.write(str(os.getpid()).encode())
@@ -51,6 +50,11 @@ class StudyLock:
             return self._path.read_text(encoding="utf-8").strip() or "unknown"
         except OSError:
             return "unknown"
+
+
+def lock_of(location: StudyLocation) -> StudyLock | nullcontext[None]:
+    """What keeps a second process off a study in a directory; a database has sessions for that."""
+    return StudyLock(location.directory) if location.directory is not None else nullcontext()
 
 
 def is_locked(directory: Path) -> bool:

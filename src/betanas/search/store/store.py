@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from pydantic import TypeAdapter, ValidationError
@@ -17,7 +18,7 @@ from betanas.blueprint import Blueprint, Layer
 from betanas.errors import StudyError
 from betanas.search.records import Attachment, SessionRecord, StudyPlan, TrialRecord, result_fields
 from betanas.search.store.connection import connect, connect_to_copy, explained
-from betanas.search.store.containment import refuse_links
+from betanas.search.store.containment import refuse_links, with_companions
 from betanas.search.store.location import StudyLocation
 from betanas.search.store.migrations import migrate, schema_version
 from betanas.search.store.schema import (
@@ -73,13 +74,18 @@ class Store:
         # Made beside its place and moved there whole: a reader, or a restart after a crash, finds it complete or not.
         unfinished = location.database.with_suffix(".unfinished")
         with explained(location):
-            unfinished.unlink(missing_ok=True)
+            _remove_database(unfinished)
             engine = connect(replace(location, url=location.url.set(database=str(unfinished))))
-            with engine.begin() as connection:
-                _create_tables(connection)
-                _insert_study(connection, location.name, plan)
-            engine.dispose()
-            unfinished.rename(location.database)
+            try:
+                with engine.begin() as connection:
+                    _create_tables(connection)
+                    _insert_study(connection, location.name, plan)
+                engine.dispose()
+                unfinished.rename(location.database)
+            except BaseException:
+                engine.dispose()
+                _remove_database(unfinished)
+                raise
         return cls.open(location)
 
     @classmethod
@@ -477,6 +483,11 @@ class Store:
             if wanted.get(row.trial_id) == row.attempt:
                 found[row.trial_id].append(CurvePoint(row.seconds, row.step, row.epoch, row.loss, row.accuracy))
         return {trial_id: tuple(points) for trial_id, points in found.items()}
+
+
+def _remove_database(file: Path) -> None:
+    for name in with_companions(file.name):
+        file.with_name(name).unlink(missing_ok=True)
 
 
 def _create_tables(connection: Connection) -> None:
