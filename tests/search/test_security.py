@@ -317,3 +317,24 @@ def test_messages_say_no_password() -> None:
     with pytest.raises(BetanasError) as refused:
         StudyLocation.parse("postgresql://me:secret@host/database")
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://me:secret@host/db?study=a", "postgresql://me@host:5432/db?password=secret&study=a"]
+)
+def test_no_password_is_kept_or_shown(
+    make_study: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    """Neither in the command line that a report shows, nor in one that was stored before it was hidden."""
+    assert "secret" not in StudyLocation.parse(url).text
+    study = make_study()
+    monkeypatch.setattr(sys, "argv", ["betanas", "resume", url, f"--study={url}"])
+    bn.resume(study).close()
+    with sqlite3.connect(study / "study.sqlite") as database:
+        commands = [command for (command,) in database.execute("SELECT command FROM sessions ORDER BY number")]
+        assert "***" in commands[1]
+        assert "secret" not in commands[1]
+        database.execute("UPDATE sessions SET command = ? WHERE number = 0", (f"betanas search --study {url}",))
+    database.close()
+    with Study.open(study) as opened:
+        assert all("secret" not in session.command for session in opened.sessions())

@@ -30,7 +30,7 @@ from betanas.search.progress import SearchListener
 from betanas.search.records import StudyPlan
 from betanas.search.scoring import make_score
 from betanas.search.settings import ResumeSettings, SearchSettings, make_settings
-from betanas.search.store.location import StudyLocation
+from betanas.search.store.location import StudyLocation, hide_passwords
 from betanas.search.store.lock import lock_of
 from betanas.search.store.place import new_place
 from betanas.search.store.store import Store
@@ -106,7 +106,7 @@ def _run(
         session = store.begin_session(
             host=socket.gethostname(),
             pid=os.getpid(),
-            command=" ".join(["betanas", *sys.argv[1:]]),
+            command=hide_passwords(" ".join(["betanas", *sys.argv[1:]])),
             versions=versions(),
             hardware=hardware(),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,14 @@ from betanas.errors import StudyError
 DATABASE_FILE = "study.sqlite"
 LOG_FOLDER = "logs"
 _POSTGRES = ("postgresql", "postgres", "postgresql+psycopg")
+
+# A password stands before the host, as SQLAlchemy reads URLs, or among what libpq takes as options.
+_PASSWORDS = re.compile(r"(?<=://)(?P<user>[^:/@\s]*):[^@\s]*@|(?P<option>[?&](?:ssl)?password=)[^&\s'\"]*")
+
+
+def hide_passwords(text: str) -> str:
+    """A text, such as a command line, with the passwords of the URLs in it hidden."""
+    return _PASSWORDS.sub(lambda found: f"{found['option']}***" if found["option"] else f"{found['user']}:***@", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +58,18 @@ class StudyLocation:
         try:
             parsed = make_url(text)
         except ArgumentError as error:
-            raise StudyError("A study must be a directory or a PostgreSQL URL.", value=text, hint=hint) from error
+            raise StudyError(
+                "A study must be a directory or a PostgreSQL URL.", value=hide_passwords(text), hint=hint
+            ) from error
         name = parsed.query.get("study")
         if parsed.drivername not in _POSTGRES or not isinstance(name, str) or not name:
             raise StudyError(
                 "A study in a database needs a PostgreSQL URL that names it.",
-                value=parsed.render_as_string(hide_password=True),
+                value=hide_passwords(text),
                 hint=hint,
             )
-        hidden = parsed.render_as_string(hide_password=True)
         url = parsed.set(drivername="postgresql+psycopg").difference_update_query(["study"])
-        return cls(text=hidden, url=url, name=name, directory=None)
+        return cls(text=hide_passwords(text), url=url, name=name, directory=None)
 
     @property
     def database(self) -> Path | None:

@@ -19,7 +19,7 @@ from betanas.errors import StudyError
 from betanas.search.records import Attachment, SessionRecord, StudyPlan, TrialRecord, result_fields
 from betanas.search.store.connection import connect, connect_to_copy, explained
 from betanas.search.store.containment import refuse_links, with_companions
-from betanas.search.store.location import StudyLocation
+from betanas.search.store.location import StudyLocation, hide_passwords
 from betanas.search.store.migrations import migrate, schema_version
 from betanas.search.store.schema import (
     SCHEMA_VERSION,
@@ -272,7 +272,7 @@ class Store:
                 ending=row.ending,
                 host=row.host,
                 pid=row.pid,
-                command=row.command,
+                command=hide_passwords(row.command),  # searches of before it was hidden there
                 versions=row.versions,
                 hardware=row.hardware,
             )
