@@ -14,9 +14,11 @@ from typing import Any
 
 from betanas.analysis.errors import AnalysisError, MissingDataError
 from betanas.analysis.snapshot import StudySnapshot
+from betanas.analysis.tables.confirmation import winner
+from betanas.analysis.tables.surrogate import model_best
 from betanas.analysis.tables.table import Table
 from betanas.cost import count_macs, count_params, training_memory
-from betanas.spaces import SearchSpace
+from betanas.spaces import SearchSpace, available_spaces, get_space, published
 
 FORMAT_VERSION = 1
 
@@ -70,6 +72,40 @@ def scaling(
             for resolution, params, macs, memory in costs
         )
     )
+
+
+def space_of(snapshot: StudySnapshot) -> SearchSpace:
+    """The study's search space, where it is one that is installed.
+
+    A study may name a Python file. It is not run: a report must be safe to make of anybody's study.
+
+    Raises:
+        MissingDataError: the space is not registered.
+    """
+    if snapshot.plan.space not in available_spaces():
+        raise MissingDataError(
+            "Networks at other resolutions need the search space's code, and a report runs none that a study names.",
+            value=snapshot.plan.space,
+            hint="Register the space in Python and make the report there.",
+        )
+    return get_space(snapshot.plan.space)
+
+
+def scaling_of(snapshot: StudySnapshot) -> Table[ScalingRow]:
+    """Costs of the winner, of the model's best and of the published vector from small to large images.
+
+    Raises:
+        MissingDataError: there is no winner yet, or the space is not registered.
+    """
+    space, won, plan = space_of(snapshot), winner(snapshot), snapshot.plan
+    vectors: dict[str, Mapping[str, float]] = {f"winner ({won.label})": won.vector}
+    expected = model_best(snapshot)
+    if expected is not None and won.trial is not None:
+        vectors["model's best"] = expected
+    if space.name in ("betanet2", "betanet3"):
+        vectors["published"] = published(space.name)
+    sizes: dict[str, Any] = {"num_classes": len(plan.classes), "in_channels": plan.in_channels}
+    return scaling(space, vectors, batch_size=plan.batch_size, **sizes)
 
 
 def parse_scaling(document: Mapping[str, Any]) -> Table[ScalingRow]:
