@@ -8,11 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from betanas.analysis.catalogue import FIGURES
 from betanas.analysis.errors import MissingDataError
+from betanas.analysis.figures import of_study
 from betanas.analysis.figures.architecture import schematic
 from betanas.analysis.figures.clusters import dendrogram
 from betanas.analysis.figures.costs import log_axis, pareto_front, scaling_curve, unit_of
-from betanas.analysis.figures.curves import accuracy_against_time, comparison_curves, resolution_curves, trial_curves
+from betanas.analysis.figures.curves import accuracy_against_time, comparison_curves, leader_curves, resolution_curves
 from betanas.analysis.figures.history import trial_history
 from betanas.analysis.figures.palette import origin_styles, series_style, translucent
 from betanas.analysis.figures.parallel import parallel_axes, robust_range
@@ -193,13 +195,16 @@ def test_thin_curves_are_thinned_and_the_caption_says_so(snapshot: StudySnapshot
     assert "300 of the" in figure.layout.meta["caption"]
 
 
-def test_chosen_trials_are_drawn_side_by_side(snapshot: StudySnapshot) -> None:
-    pair = [snapshot.ranked[0].index, snapshot.ranked[40].index]
-    figure = trial_curves(learning_curves(snapshot), pair)
-    assert [trace.name for trace in figure.data] == [f"1. trial {pair[0]}", f"41. trial {pair[1]}"]
+def test_leaders_are_drawn_in_the_order_of_their_rank(snapshot: StudySnapshot) -> None:
+    figure = leader_curves(learning_curves(snapshot), best=2)
+    assert [trace.name for trace in figure.data] == [f"{n}. trial {snapshot.ranked[n - 1].index}" for n in (1, 2)]
     assert figure.data[0].y[-1] == pytest.approx(100 * snapshot.best.curve[-1].accuracy, rel=1e-6)
     with pytest.raises(MissingDataError, match="evaluated while they trained"):
-        trial_curves(learning_curves(snapshot), [10_000])
+        leader_curves(learning_curves(replace(snapshot, trials=())))
+
+
+def test_every_piece_of_the_catalogue_can_be_drawn() -> None:
+    assert [piece.name for piece in FIGURES] == list(of_study.DRAWN)
 
 
 def test_units_and_logarithmic_ticks() -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from betanas.analysis import report as module
 from betanas.analysis.catalogue import FIGURES, FigurePiece
+from betanas.analysis.figures import of_study
 from betanas.analysis.report import Report, build_report, script_safe_json
 from betanas.analysis.snapshot import StudySnapshot
 
@@ -138,8 +138,7 @@ def test_one_failing_figure_does_not_sink_the_report(snapshot: StudySnapshot, mo
     def broken(_: StudySnapshot):
         raise ZeroDivisionError("<i>the reason</i>")
 
-    pieces = tuple(replace(piece, build=broken) if piece.name == "history" else piece for piece in FIGURES)
-    monkeypatch.setattr(module, "FIGURES", pieces)
+    monkeypatch.setitem(of_study.DRAWN, "history", broken)
     made = build_report(snapshot)
     assert made.failed == {"history": "ZeroDivisionError: <i>the reason</i>"}
     assert "This figure could not be drawn. ZeroDivisionError: &lt;i&gt;the reason" in made.html

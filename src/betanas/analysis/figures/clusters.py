@@ -10,8 +10,9 @@ from scipy.cluster.hierarchy import dendrogram as lay_out
 
 from betanas.analysis.figures.palette import GREY, PURPLE, SeriesStyle, series_style
 from betanas.analysis.figures.style import finish, plain
+from betanas.analysis.figures.traces import series
 from betanas.analysis.snapshot import Measure
-from betanas.analysis.tables.clusters import Clustering
+from betanas.analysis.tables.clusters import Clustering, Member
 from betanas.analysis.tables.parameters import normalise
 from betanas.spaces import Range
 
@@ -30,82 +31,43 @@ def dendrogram(clustering: Clustering, measure: Measure) -> go.Figure:
     owners = _owners(clustering)
     layout = lay_out(clustering.merges, no_plot=True, link_color_func=lambda node: owners[node])
     figure = go.Figure()
-    drawn: dict[str, tuple[list[float | None], list[float | None]]] = {}
-    for owner, xs, ys in zip(layout["color_list"], layout["icoord"], layout["dcoord"], strict=True):
-        x, y = drawn.setdefault(owner, ([], []))
-        x.extend([*xs, None])
-        y.extend([*ys, None])
-    for owner, (x, y) in sorted(drawn.items()):
-        style = cluster_style(int(owner)) if owner != _SHARED else None
-        figure.add_trace(
-            go.Scatter(
-                x=x,
-                y=y,
-                mode="lines",
-                line={
-                    "color": style.colour if style else GREY,
-                    "width": 1.8,
-                    "dash": style.dash if style else "solid",
-                },
-                hoverinfo="skip",
-                showlegend=False,
-            )
-        )
-    members = clustering.members.rows
-    best = max(range(len(members)), key=lambda place: members[place].objective)
+    links = list(zip(layout["color_list"], layout["icoord"], layout["dcoord"], strict=True))
+    for owner in sorted(set(layout["color_list"])):
+        x, y = ([value for link in links if link[0] == owner for value in (*link[part], None)] for part in (1, 2))
+        style = cluster_style(int(owner)) if owner != _SHARED else SeriesStyle(GREY)
+        figure.add_trace(series(x, y, owner, style, width=1.8, showlegend=False))
+    members = [clustering.members.rows[place] for place in clustering.order]
+    leaves = {member.index: 5.0 + 10.0 * place for place, member in enumerate(members)}
+    hover = "trial %{customdata[0]}: %{customdata[1]:.2f}"
+
+    def add(name: str, chosen: list[Member], style: SeriesStyle, size: int) -> None:
+        told = [[member.index, member.objective * measure.scale] for member in chosen]
+        x = [leaves[member.index] for member in chosen]
+        dots = series(x, [0.0] * len(x), name, style, "markers", hover=hover, size=size, customdata=told)
+        figure.add_trace(dots)
+
     for cluster in range(clustering.count):
-        style = cluster_style(cluster)
-        places = [place for place, member in enumerate(clustering.order) if clustering.clusters[member] == cluster]
-        chosen = [members[clustering.order[place]] for place in places]
-        figure.add_trace(
-            go.Scatter(
-                x=[5.0 + 10.0 * place for place in places],
-                y=[0.0] * len(places),
-                mode="markers",
-                name=f"cluster {cluster}",
-                customdata=[[member.index, member.objective * measure.scale] for member in chosen],
-                marker={"color": style.colour, "symbol": style.symbol, "size": 9},
-                hovertemplate="trial %{customdata[0]}: %{customdata[1]:.2f}<extra>%{fullData.name}</extra>",
-            )
-        )
-    leaf = 5.0 + 10.0 * int(np.flatnonzero(clustering.order == best)[0])
-    figure.add_trace(
-        go.Scatter(
-            x=[leaf],
-            y=[0.0],
-            mode="markers",
-            name=f"best: trial {members[best].index}",
-            marker={"color": PURPLE, "symbol": "star", "size": 16},
-            hovertemplate=f"trial {members[best].index}: {measure.text(members[best].objective)}<extra>best</extra>",
-        )
-    )
+        own = [member for member in members if member.cluster == cluster]
+        add(f"cluster {cluster}", own, cluster_style(cluster), 9)
+    best = max(clustering.members, key=lambda member: member.objective)
+    add(f"best: trial {best.index}", [best], SeriesStyle(PURPLE, "star"), 16)
     tallest = float(clustering.merges[-1, 2]) or 1.0
-    labels = [str(members[member].index) for member in clustering.order]
     return finish(
         figure,
         title=f"The best {len(members)} trials, clustered",
-        caption=f"Ward's hierarchical clustering of the best {len(members)} trials on standardised "
-        "parameters. Trials that "
-        f"merge low are alike; each of the {clustering.count} clusters is a region of the space that holds "
-        "good networks.",
-        alt=f"Dendrogram of {len(members)} trials in {clustering.count} clusters; the best, trial "
-        f"{members[best].index}, "
-        f"lies in cluster {members[best].cluster}.",
-        xaxis={
-            "title": {"text": "Trial"},
-            "tickvals": [5.0 + 10.0 * place for place in range(len(labels))],
-            "ticktext": labels,
-            "tickangle": -90,
-            "tickfont": {"size": 9},
-            "showgrid": False,
-            "zeroline": False,
-        },
-        yaxis={
-            "title": {"text": "Distance (standard deviations)"},
-            "range": [-0.03 * tallest, 1.05 * tallest],
-            "zeroline": False,
-        },
-        legend={"y": -0.27},
+        caption=f"Ward's hierarchical clustering of the best {len(members)} trials on standardised parameters. Trials "
+        f"that merge low are alike; each of the {clustering.count} clusters is a region of the space that holds good "
+        "networks.",
+        alt=f"Dendrogram of {len(members)} trials in {clustering.count} clusters; the best, trial {best.index}, lies "
+        f"in cluster {best.cluster}.",
+        x="Trial",
+        y="Distance (standard deviations)",
+        xaxis={"tickvals": list(leaves.values()), "ticktext": [str(index) for index in leaves], "tickangle": -90},
+        xaxis_tickfont_size=9,
+        xaxis_showgrid=False,
+        xaxis_zeroline=False,
+        yaxis={"range": [-0.03 * tallest, 1.05 * tallest], "zeroline": False},
+        legend_y=-0.27,
     )
 
 
@@ -126,55 +88,32 @@ def cluster_parameters(
 ) -> go.Figure:
     """The clusters' mean parameters, normalised to their ranges, beside the model's best."""
     searched = {name: entry for name, entry in ranges.items() if not entry.fixed}
-    figure = go.Figure()
+    names, figure = [plain(name) for name in searched], go.Figure()
 
-    def shares(vector: Mapping[str, float]) -> list[float]:
-        row = np.array([[vector[name] for name in searched]])
-        return [float(value) for value in normalise(row, searched)[0]]
+    def add(name: str, vector: Mapping[str, float], style: SeriesStyle, width: float, size: float) -> None:
+        values = [vector[parameter] for parameter in searched]
+        shares = normalise(np.array([values]), searched)[0]
+        mode, hover = "lines+markers", "%{x} = %{customdata:.3g}"
+        figure.add_trace(
+            series(names, shares, name, style, mode, hover=hover, width=width, size=size, customdata=values)
+        )
 
-    names = [plain(name) for name in searched]
     for cluster, row in enumerate(clustering.means):
-        style = cluster_style(cluster)
-        mean = measure.text(row.mean_objective or 0.0)
-        figure.add_trace(
-            go.Scatter(
-                x=names,
-                y=shares(row.vector),
-                customdata=[row.vector[name] for name in searched],
-                mode="lines+markers",
-                name=f"cluster {cluster} (n={row.trials}, {mean})",
-                line={"color": style.colour, "dash": style.dash, "width": 1.6},
-                marker={"symbol": style.symbol, "size": 7},
-                hovertemplate="%{x} = %{customdata:.3g}<extra>%{fullData.name}</extra>",
-            )
-        )
+        name = f"cluster {cluster} (n={row.trials}, {measure.text(row.mean_objective or 0.0)})"
+        add(name, row.vector, cluster_style(cluster), 1.6, 7)
     if model_best is not None:
-        figure.add_trace(
-            go.Scatter(
-                x=names,
-                y=shares(model_best),
-                customdata=[model_best[name] for name in searched],
-                mode="lines+markers",
-                name="model's best",
-                line={"color": PURPLE, "width": 4},
-                marker={"symbol": "star", "size": 11},
-                hovertemplate="%{x} = %{customdata:.3g}<extra>%{fullData.name}</extra>",
-            )
-        )
+        add("model's best", model_best, SeriesStyle(PURPLE, "star"), 4, 11)
     beside = ", beside the vector that the model expects to be best" if model_best is not None else ""
     return finish(
         figure,
         title="Clusters of the best trials",
-        caption=f"Mean parameters of each cluster as shares of the searched ranges{beside}. The legend gives "
-        "each cluster's "
-        "number of trials and mean evaluation.",
+        caption=f"Mean parameters of each cluster as shares of the searched ranges{beside}. The legend gives each "
+        "cluster's number of trials and mean evaluation.",
         alt=f"Line plot of {clustering.count} clusters' mean parameters over {len(searched)} parameters{beside}.",
+        x="Parameter",
+        y="Share of the searched range",
         height=480,
-        xaxis={
-            "title": {"text": "Parameter"},
-            "type": "category",
-            "tickangle": -60 if len(names) > 10 else 0,
-        },
-        yaxis={"title": {"text": "Share of the searched range"}, "range": [-0.03, 1.03]},
-        legend={"y": -0.26},
+        xaxis={"type": "category", "tickangle": -60 if len(names) > 10 else 0},
+        yaxis_range=[-0.03, 1.03],
+        legend_y=-0.26,
     )

@@ -8,8 +8,9 @@ from typing import Any, Literal
 import numpy as np
 import plotly.graph_objects as go
 
-from betanas.analysis.figures.palette import GREY, SKY, VERMILLION, series_style
-from betanas.analysis.figures.style import compact, finish, plain
+from betanas.analysis.figures.palette import GREY, SKY, VERMILLION, SeriesStyle, series_style
+from betanas.analysis.figures.style import finish, plain
+from betanas.analysis.figures.traces import series, spread
 from betanas.analysis.snapshot import Measure
 from betanas.analysis.tables.pareto import Cost, ParetoRow
 from betanas.analysis.tables.processes import ProcessScaling
@@ -42,13 +43,8 @@ def log_axis(title: str, low: float, high: float) -> dict[str, Any]:
     steps = (1, 2, 5) if end - start < 3 else (1,)
     ticks = [step * 10.0**power for power in range(math.floor(start), math.ceil(end) + 1) for step in steps]
     ticks = [tick for tick in ticks if start <= math.log10(tick) <= end]
-    return {
-        "title": {"text": title},
-        "type": "log",
-        "range": [start, end],
-        "tickvals": ticks,
-        "ticktext": [f"{tick:g}" for tick in ticks],
-    }
+    words = [f"{tick:g}" for tick in ticks]
+    return {"title": {"text": title}, "type": "log", "range": [start, end], "tickvals": ticks, "ticktext": words}
 
 
 def scaling_curve(
@@ -58,137 +54,87 @@ def scaling_curve(
     marked: tuple[int, ...] = (224, 384),
 ) -> go.Figure:
     """A cost of each vector against the resolution, on logarithmic axes; the marked resolutions carry their values."""
-    label = _LABELS[cost]
-    everything = [getattr(row, cost) for row in table]
+    label, everything = _LABELS[cost], [getattr(row, cost) for row in table]
     unit, factor = unit_of(cost, max(everything))
-    figure = go.Figure()
-    names = list(dict.fromkeys(table.column("name")))
-    resolutions = sorted(set(table.column("resolution")))
-    at = {side: [getattr(row, cost) for row in table if row.resolution == side] for side in resolutions}
-    growth = []
+    names, sides = list(dict.fromkeys(table.column("name"))), sorted(set(table.column("resolution")))
+    at = {side: [getattr(row, cost) for row in table if row.resolution == side] for side in sides}
+    figure, growth = go.Figure(), []
     for place, name in enumerate(names):
-        style = series_style(place)
-        rows = [row for row in table if row.name == name]
-        values = [getattr(row, cost) * factor for row in rows]
-        at_mark = [row.resolution in marked for row in rows]
+        own = {row.resolution: getattr(row, cost) for row in table if row.name == name}
+        values = [value * factor for value in own.values()]
         # Only the ends of a group are labelled: words between two lines would run into them.
-        ends = [getattr(row, cost) in (min(at[row.resolution]), max(at[row.resolution])) for row in rows]
+        labelled = [side in marked and value in (min(at[side]), max(at[side])) for side, value in own.items()]
         figure.add_trace(
-            go.Scatter(
-                x=[row.resolution for row in rows],
-                y=compact(values),
-                mode="lines+markers+text",
-                name=plain(name),
-                text=[
-                    f"{value:.2f}" if shown and end else ""
-                    for value, shown, end in zip(values, at_mark, ends, strict=True)
-                ],
-                textposition=[
-                    "top left" if getattr(row, cost) == max(at[row.resolution]) else "bottom right" for row in rows
-                ],
-                line={"color": style.colour, "dash": style.dash, "width": 2},
-                marker={"symbol": style.symbol, "size": [10 if shown else 4 for shown in at_mark]},
-                hovertemplate=f"R = %{{x}}: %{{y:.2f}} {unit}<extra>%{{fullData.name}}</extra>",
+            series(
+                list(own), values, name, series_style(place), "lines+markers+text",
+                hover=f"R = %{{x}}: %{{y:.2f}} {unit}", size=[10 if side in marked else 4 for side in own],
+                text=[f"{value:.2f}" if shown else "" for value, shown in zip(values, labelled, strict=True)],
+                textposition=["top left" if value == max(at[side]) else "bottom right" for side, value in own.items()],
             )
-        )
-        power = np.polyfit(np.log([row.resolution for row in rows]), np.log(values), 1)[0] if len(rows) > 1 else np.nan
+        )  # fmt: skip
+        power = np.polyfit(np.log(list(own)), np.log(values), 1)[0] if len(own) > 1 else np.nan
         growth.append(f"{plain(name)} as R^{power:.2f}")
     return finish(
         figure,
         title=f"{label} by resolution",
-        caption=f"{label} ({unit}) of the same vectors from R={resolutions[0]} to R={resolutions[-1]}. Fitted "
-        "over this range they "
+        caption=f"{label} ({unit}) of the same vectors from R={sides[0]} to R={sides[-1]}. Fitted over this range they "
         f"grow: {', '.join(growth)}. Steps are contractions that a larger image adds.",
         alt=f"{label} of {len(names)} vectors over the resolution on logarithmic axes.",
-        xaxis={
-            "title": {"text": "Resolution R (pixels)"},
-            "tickangle": 0,
-            "type": "log",
-            "tickvals": [value for value in (64, 128, 224, 384, 1024) if resolutions[0] <= value <= resolutions[-1]],
-        },
+        x="Resolution R (pixels)",
+        xaxis_tickangle=0,
+        xaxis_type="log",
+        xaxis_tickvals=[value for value in (64, 128, 224, 384, 1024) if sides[0] <= value <= sides[-1]],
         yaxis=log_axis(f"{label} ({unit})", min(everything) * factor, max(everything) * factor),
     )
 
 
 def pareto_front(table: Table[ParetoRow], measure: Measure, cost: Cost = "params") -> go.Figure:
     """Accuracy against a cost, with the trials that no other beats in both."""
-    label = _LABELS[cost]
-    prices = table.numbers("cost")
+    label, prices = _LABELS[cost], table.numbers("cost")
     unit, factor = unit_of(cost, float(prices.max()))
-    figure = go.Figure()
-    for front, name, colour, symbol, size in (
-        (False, "beaten by another", SKY, "circle", 6),
-        (True, "Pareto front", VERMILLION, "diamond", 10),
-    ):
-        rows = [row for row in table if row.front == front]
-        figure.add_trace(
-            go.Scatter(
-                x=compact([row.cost * factor for row in rows]),
-                y=compact([row.objective * measure.scale for row in rows]),
-                customdata=[row.index for row in rows],
-                mode="lines+markers" if front else "markers",
-                line={"shape": "hv", "color": colour, "width": 1.5},
-                name=name,
-                marker={"color": colour, "symbol": symbol, "size": size, "opacity": 1 if front else 0.7},
-                hovertemplate=f"trial %{{customdata}}: %{{y:.2f}} at %{{x:.2f}} {unit}<extra></extra>",
-            )
-        )
-    front_size = sum(row.front for row in table)
+
+    def drawn(front: bool, name: str, style: SeriesStyle, mode: str, size: int) -> go.Scatter:
+        own = [row for row in table if row.front == front]
+        x, y = [row.cost * factor for row in own], [row.objective * measure.scale for row in own]
+        settings: dict[str, Any] = {"customdata": [row.index for row in own], "marker_opacity": 1 if front else 0.7}
+        hover = f"trial %{{customdata}}: %{{y:.2f}} at %{{x:.2f}} {unit}"
+        return series(x, y, name, style, mode, hover=hover, width=1.5, size=size, line_shape="hv", **settings)
+
+    beaten = drawn(False, "beaten by another", SeriesStyle(SKY), "markers", 6)
+    front = drawn(True, "Pareto front", SeriesStyle(VERMILLION, "diamond"), "lines+markers", 10)
     return finish(
-        figure,
+        go.Figure([beaten, front]),
         title=f"Accuracy against {label.lower()}" if measure.unit == "%" else f"Objective against {label.lower()}",
-        caption=f"{measure.label} of every usable trial against its {label.lower()}. No trial is both cheaper "
-        "and better than one "
-        f"of the {front_size} on the front.",
-        alt=f"Scatter plot of {len(table)} trials with a front of {front_size}.",
+        caption=f"{measure.label} of every usable trial against its {label.lower()}. No trial is both cheaper and "
+        f"better than one of the {len(front.x)} on the front.",
+        alt=f"Scatter plot of {len(table)} trials with a front of {len(front.x)}.",
         xaxis=log_axis(f"{label} ({unit})", float(prices.min()) * factor, float(prices.max()) * factor),
-        yaxis={"title": {"text": measure.title}},
+        y=measure.title,
     )
 
 
 def epoch_times(profile: ProcessScaling) -> go.Figure:
     """Seconds of an epoch against the number of processes, beside ideal scaling."""
     rows = profile.rows.rows
-    first = rows[0]
-    processes = [row.processes for row in rows]
-    figure = go.Figure()
-    figure.add_trace(
-        go.Scatter(
-            x=processes,
-            y=[first.median * first.processes / number for number in processes],
-            mode="lines",
-            name="ideal",
-            line={"color": GREY, "dash": "dash", "width": 2},
-            hovertemplate="ideal: %{y:.1f} s<extra></extra>",
-        )
-    )
-    figure.add_trace(
-        go.Scatter(
-            x=processes,
-            y=[row.median for row in rows],
-            customdata=[[row.epochs, 100 * row.efficiency] for row in rows],
-            error_y={
-                "array": [row.high - row.median for row in rows],
-                "arrayminus": [row.median - row.low for row in rows],
-            },
-            mode="lines+markers",
-            name="measured (median, extremes)",
-            line={"color": series_style(0).colour, "width": 2.5},
-            marker={"size": 9},
-            hovertemplate="%{x} processes: %{y:.1f} s (n=%{customdata[0]}, efficiency "
-            "%{customdata[1]:.0f}%)<extra></extra>",
-        )
-    )
-    last = rows[-1]
+    first, last = rows[0], rows[-1]
+    processes, medians = [row.processes for row in rows], [row.median for row in rows]
+    ideal = [first.median * first.processes / number for number in processes]
+    measured = series(
+        processes, medians, "measured (median, extremes)", series_style(0), "lines+markers", width=2.5, size=9,
+        hover="%{x} processes: %{y:.1f} s (n=%{customdata[0]}, efficiency %{customdata[1]:.0f}%)",
+        customdata=[[row.epochs, 100 * row.efficiency] for row in rows],
+        error_y=spread(medians, [row.low for row in rows], [row.high for row in rows]),
+    )  # fmt: skip
     subject = plain(profile.network) + (f" on {plain(profile.data)}" if profile.data else "")
     return finish(
-        figure,
+        go.Figure([series(processes, ideal, "ideal", SeriesStyle(GREY, dash="dash"), hover="%{y:.1f} s"), measured]),
         title="Epoch time by number of processes",
         caption=f"Time of a training epoch of {subject}. With {last.processes} processes an epoch is "
-        f"{last.speedup:.2f} times "
-        f"as fast as with {first.processes}: {100 * last.efficiency:.0f}% of the ideal.",
+        f"{last.speedup:.2f} times as fast as with {first.processes}: {100 * last.efficiency:.0f}% of the ideal.",
         alt=f"Line plot: {first.median:.1f} seconds an epoch with {first.processes}, {last.median:.1f} with "
         f"{last.processes}.",
-        xaxis={"title": {"text": "Processes"}, "tickvals": processes},
-        yaxis={"title": {"text": "Time per epoch (seconds)"}, "rangemode": "tozero"},
+        x="Processes",
+        y="Time per epoch (seconds)",
+        xaxis_tickvals=processes,
+        yaxis_rangemode="tozero",
     )

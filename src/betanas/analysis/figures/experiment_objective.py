@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from betanas.analysis.figures.costs import log_axis, unit_of
-from betanas.analysis.figures.palette import BLUE, GREY, series_style
-from betanas.analysis.figures.style import compact, finish, plain
+from betanas.analysis.figures.palette import BLUE, GREY, SeriesStyle, series_style
+from betanas.analysis.figures.style import finish
+from betanas.analysis.figures.traces import GUIDE, series, spread
 from betanas.analysis.tables.experiment_objective import ArmRow, ContrastRow
 from betanas.analysis.tables.table import Table
 
@@ -21,60 +24,35 @@ _ARMS = {"seconds": "accuracy within seconds", "macs": "accuracy with a MACs pen
 
 def objectives(arms: Table[ArmRow], contrasts: Table[ContrastRow]) -> go.Figure:
     """Left, accuracy over MACs with a line between the arms of a pair; right, the ratios between them."""
+    left, right = {"row": 1, "col": 1}, {"row": 1, "col": 2}
     unit, factor = unit_of("macs", max(arms.column("macs"), default=1.0))
-    figure = make_subplots(
-        rows=1,
-        cols=2,
-        column_widths=[0.6, 0.4],
-        horizontal_spacing=0.24,
-        subplot_titles=["Leaders after the final training", "Penalty over seconds"],
-    )
+    titles = ["Leaders after the final training", "Penalty over seconds"]
+    figure = make_subplots(rows=1, cols=2, column_widths=[0.6, 0.4], horizontal_spacing=0.24, subplot_titles=titles)
     pairs = sorted(set(arms.column("pair")))
-    joined_x: list[float | None] = []
-    joined_y: list[float | None] = []
-    for pair in pairs:
-        own = [row for row in arms if row.pair == pair]
-        joined_x += [*(row.macs * factor for row in own), None]
-        joined_y += [*(row.percent for row in own), None]
-    figure.add_trace(
-        go.Scatter(x=joined_x, y=joined_y, mode="lines", line={"color": GREY, "width": 1}, name="pair of searches",
-                   hoverinfo="skip"),
-        row=1, col=1,
-    )  # fmt: skip
+    joined = [row for pair in pairs for row in (*(arm for arm in arms if arm.pair == pair), None)]
+    x, y = [row and row.macs * factor for row in joined], [row and row.percent for row in joined]
+    figure.add_trace(series(x, y, "pair of searches", SeriesStyle(GREY), width=1), **left)
     for place, (arm, words) in enumerate(_ARMS.items()):
-        style, own = series_style(place), [row for row in arms if row.arm == arm]
-        figure.add_trace(
-            go.Scatter(
-                x=compact([row.macs * factor for row in own]), y=compact([row.percent for row in own]),
-                mode="markers", name=words, customdata=[[row.pair, row.trials] for row in own],
-                marker={"color": style.colour, "symbol": style.symbol, "size": 11},
-                hovertemplate="pair %{customdata[0]}: %{y:.2f}% (%{customdata[1]} trials)<extra></extra>",
-            ),
-            row=1, col=1,
-        )  # fmt: skip
+        own = [row for row in arms if row.arm == arm]
+        x, y = [row.macs * factor for row in own], [row.percent for row in own]
+        told, hover = (
+            [[row.pair, row.trials] for row in own],
+            "pair %{customdata[0]}: %{y:.2f}% (%{customdata[1]} trials)",
+        )
+        dots = series(x, y, words, series_style(place), "markers", hover=hover, size=11, customdata=told)
+        figure.add_trace(dots, **left)
     macs = [row.macs * factor for row in arms] or [1.0]
-    figure.update_xaxes(log_axis(f"Multiply-accumulates ({unit})", min(macs), max(macs)), row=1, col=1)
-    figure.update_yaxes(title_text="Accuracy (%)", row=1, col=1)
+    figure.update_xaxes(log_axis(f"Multiply-accumulates ({unit})", min(macs), max(macs)), **left)
+    figure.update_yaxes(title_text="Accuracy (%)", **left)
     rows = [row for row in contrasts.rows[::-1] if row.ratio and row.value is not None]
-    values = [row.value or 1.0 for row in rows]
-    figure.add_trace(
-        go.Scatter(
-            x=values, y=[_LABELS.get(row.measure, plain(row.measure)) for row in rows],
-            mode="markers", showlegend=False,
-            error_x={
-                "array": [0 if r.high is None else r.high - v for r, v in zip(rows, values, strict=True)],
-                "arrayminus": [0 if r.low is None else v - r.low for r, v in zip(rows, values, strict=True)],
-                "thickness": 2,
-            },
-            marker={"color": BLUE, "size": 10},
-            hovertemplate="%{y}: %{x:.2f} times<extra></extra>",
-        ),
-        row=1, col=2,
-    )  # fmt: skip
-    figure.add_vline(x=1, line={"color": GREY, "dash": "dash", "width": 1.5}, row=1, col=2)
+    values, names = [row.value or 1.0 for row in rows], [_LABELS.get(row.measure, row.measure) for row in rows]
+    whiskers = spread(values, [row.low for row in rows], [row.high for row in rows])
+    settings: dict[str, Any] = {"hover": "%{y}: %{x:.2f} times", "size": 10, "showlegend": False, "error_x": whiskers}
+    figure.add_trace(series(values, names, "ratio", SeriesStyle(BLUE), "markers", **settings), **right)
+    figure.add_vline(x=1, line=GUIDE, **right)
     reach = [end for row in rows for end in (row.low, row.high, row.value) if end is not None and end > 0]
-    figure.update_xaxes(log_axis("Ratio", min([*reach, 1.0]), max([*reach, 1.0])), row=1, col=2)
-    figure.update_yaxes(title_text="Measure", type="category", row=1, col=2)
+    figure.update_xaxes(log_axis("Ratio", min([*reach, 1.0]), max([*reach, 1.0])), **right)
+    figure.update_yaxes(title_text="Measure", type="category", **right)
     gain = contrasts.rows[0]
     ends = (
         f" (95% interval {gain.low:.2f} to {gain.high:.2f})" if gain.low is not None and gain.high is not None else ""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from betanas.analysis.figures.costs import log_axis, unit_of
-from betanas.analysis.figures.palette import GREY, series_style
-from betanas.analysis.figures.style import compact, finish, plain
+from betanas.analysis.figures.palette import series_style
+from betanas.analysis.figures.style import finish, plain
+from betanas.analysis.figures.traces import GUIDE, series, spread
 from betanas.analysis.tables.experiment_scaling import AgreementRow, ScaleRow, UpliftRow
 from betanas.analysis.tables.table import Table
 
@@ -26,27 +29,24 @@ def scales(rows: Table[ScaleRow], agreements: Table[AgreementRow], uplifts: Tabl
         vertical_spacing=0.14,
         subplot_titles=[f"{plain(kind)}: {_correlation(between.get(kind))}" for kind in kinds],
     )
+    macs = [row.macs * factor for row in rows]
     for column, kind in enumerate(kinds, start=1):
+        above, below = {"row": 1, "col": column}, {"row": 2, "col": column}
         known = {(row.vector, row.resolution): row for row in rows if row.kind == kind and row.percent is not None}
         ends = [known[name, side].percent or 0.0 for name in names for side in sides if (name, side) in known]
         reach = [min(ends, default=0.0), max(ends, default=1.0)]
+        entry = {"legendgroup": "equal", "showlegend": column == 1, "hoverinfo": "skip"}
         figure.add_trace(
-            go.Scatter(
-                x=reach, y=reach, mode="lines", name="equal accuracy", legendgroup="equal", showlegend=column == 1,
-                line={"color": GREY, "dash": "dash", "width": 1.5}, hoverinfo="skip",
-            ),
-            row=1, col=column,
-        )  # fmt: skip
+            go.Scatter(x=reach, y=reach, mode="lines", name="equal accuracy", line=GUIDE, **entry), **above
+        )
         for place, name in enumerate(names):
             own = [known[name, side] for side in sides if (name, side) in known]
-            if not own:
-                continue
-            _add_vector(figure, own, name, place, column, factor=factor, ends=(sides[0], sides[-1]))
-        figure.update_xaxes(title_text=f"Accuracy at R={sides[0]} (%)", row=1, col=column)
-        figure.update_yaxes(title_text=f"Accuracy at R={sides[-1]} (%)", row=1, col=column)
-        macs = [row.macs * factor for row in rows]
-        figure.update_xaxes(log_axis(f"Multiply-accumulates ({unit})", min(macs), max(macs)), row=2, col=column)
-        figure.update_yaxes(title_text="Accuracy (%)", row=2, col=column)
+            if own:
+                _add_vector(figure, own, name, place, column, factor=factor, ends=(sides[0], sides[-1]))
+        figure.update_xaxes(title_text=f"Accuracy at R={sides[0]} (%)", **above)
+        figure.update_yaxes(title_text=f"Accuracy at R={sides[-1]} (%)", **above)
+        figure.update_xaxes(log_axis(f"Multiply-accumulates ({unit})", min(macs), max(macs)), **below)
+        figure.update_yaxes(title_text="Accuracy (%)", **below)
     gains = "; ".join(
         f"{plain(row.kind)}: {_ends(row.points, row.low, row.high)}" for row in uplifts if row.cost == "macs"
     )
@@ -75,40 +75,21 @@ def _add_vector(
     ends: tuple[int, int],
 ) -> None:
     style = series_style(place)
-    shared = {"name": plain(name), "legendgroup": name, "showlegend": column == 1}
-    small, large = (next((row for row in own if row.resolution == side), None) for side in ends)
-    if small is not None and large is not None:
-        figure.add_trace(
-            go.Scatter(
-                x=[small.percent], y=[large.percent], mode="markers",
-                error_x=_whiskers(small), error_y=_whiskers(large),
-                marker={"color": style.colour, "symbol": style.symbol, "size": 10},
-                hovertemplate="%{x:.2f}% and %{y:.2f}%<extra>%{fullData.name}</extra>",
-                **{**shared, "showlegend": False},
-            ),
-            row=1, col=column,
-        )  # fmt: skip
-    figure.add_trace(
-        go.Scatter(
-            x=compact([row.macs * factor for row in own]), y=compact([row.percent for row in own]),
-            mode="lines+markers", customdata=[row.resolution for row in own],
-            line={"color": style.colour, "dash": style.dash, "width": 1.5},
-            marker={"color": style.colour, "symbol": style.symbol, "size": 8},
-            hovertemplate="R = %{customdata}: %{y:.2f}%<extra>%{fullData.name}</extra>",
-            **shared,
-        ),
-        row=2, col=column,
-    )  # fmt: skip
+    at = {row.resolution: row for row in own}
+    if all(side in at for side in ends):
+        small, large = (at[side] for side in ends)
+        whiskers = {"error_x": _whiskers(small), "error_y": _whiskers(large)}
+        settings: dict[str, Any] = {"hover": "%{x:.2f}% and %{y:.2f}%", "size": 10, "legendgroup": name, **whiskers}
+        dot = series([small.percent], [large.percent], name, style, "markers", showlegend=False, **settings)
+        figure.add_trace(dot, row=1, col=column)
+    x, y = [row.macs * factor for row in own], [row.percent for row in own]
+    settings = {"hover": "R = %{customdata}: %{y:.2f}%", "size": 8, "width": 1.5, "customdata": list(at)}
+    line = series(x, y, name, style, "lines+markers", legendgroup=name, showlegend=column == 1, **settings)
+    figure.add_trace(line, row=2, col=column)
 
 
-def _whiskers(row: ScaleRow) -> dict[str, object]:
-    middle = row.percent or 0.0
-    return {
-        "array": [(row.highest or middle) - middle],
-        "arrayminus": [middle - (row.lowest or 0.0)],
-        "thickness": 1,
-        "width": 3,
-    }
+def _whiskers(row: ScaleRow) -> dict[str, Any]:
+    return spread([row.percent or 0.0], [row.lowest], [row.highest]) | {"thickness": 1, "width": 3}
 
 
 def _correlation(row: AgreementRow | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Literal
 
 import plotly.graph_objects as go
@@ -40,7 +40,7 @@ def draw(name: str, study: StudySnapshot) -> go.Figure:
         MissingDataError: the study lacks what it shows.
         AnalysisError: a document that it shows is damaged.
     """
-    return _FIGURES[name](study)
+    return DRAWN[name](study)
 
 
 def _schematic(study: StudySnapshot) -> go.Figure:
@@ -68,7 +68,7 @@ def _scaling_rules(study: StudySnapshot) -> go.Figure:
     return scaling_curve(scaling_rules_of(study)).update_layout(title_text="Scaling rules compared")
 
 
-_FIGURES: Mapping[str, Callable[[StudySnapshot], go.Figure]] = {
+DRAWN: dict[str, Callable[[StudySnapshot], go.Figure]] = {
     "schematic": _schematic,
     "placement": _placement,
     "confirmation": lambda study: confirmed_leaders(confirmation_table(study)),

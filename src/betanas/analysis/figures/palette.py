@@ -32,11 +32,11 @@ _ORIGIN_PLACES = {"sobol": 0, "gpei": 1, "random": 4}
 
 @dataclass(frozen=True, slots=True)
 class SeriesStyle:
-    """How a series is drawn: a colour, a marker and a dash that no other series of the figure has."""
+    """How a series is drawn: colour, marker and dash."""
 
     colour: str
-    symbol: str
-    dash: str
+    symbol: str = "circle"
+    dash: str = "solid"
 
 
 def series_style(place: int) -> SeriesStyle:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
 from betanas.analysis.errors import MissingDataError
-from betanas.analysis.figures.palette import VERMILLION
+from betanas.analysis.figures.palette import VERMILLION, SeriesStyle
 from betanas.analysis.figures.style import compact, finish, plain
+from betanas.analysis.figures.traces import series
 from betanas.analysis.snapshot import Measure
 from betanas.analysis.tables.parameters import ParameterRow
 from betanas.analysis.tables.table import Table
@@ -58,33 +60,18 @@ def parallel_axes(
     usable.sort(key=lambda row: -(row.rank or 0))
     ranks = np.array([row.rank for row in usable])
     group = np.where(ranks <= best, 2, np.where(ranks <= second, 1, 0))
-    dimensions = []
-    for name, searched in ranges.items():
-        if searched.fixed:
-            continue
-        shares = np.array([row.vector[name] for row in usable])
-        values = searched.low + shares * searched.span
-        # A vector may lie outside the searched range (a published one that was added): clipped to the axis's end.
-        dimensions.append(
-            {
-                "label": plain(name),
-                "values": compact(np.clip(values, searched.low, searched.high)),
-                "range": [searched.low, searched.high],
-                # Not fixed ticks: plotly snaps a brush to them, and an interval between two is lost.
-                "tickformat": ".3~g",
-            }
-        )
+    searched = {name: entry for name, entry in ranges.items() if not entry.fixed}
+    # A vector may lie outside the searched range (a published one that was added): clipped to the axis's end.
+    # No fixed ticks: plotly snaps a brush to them, and an interval between two is lost.
+    dimensions = [
+        _axis(plain(name), entry.low + np.array([row.vector[name] for row in usable]) * entry.span, entry, ".3~g")
+        for name, entry in searched.items()
+    ]
     objectives = np.array([row.objective for row in usable]) * measure.scale
     low, high = robust_range(objectives)
     clipped = int(((objectives < low) | (objectives > high)).sum())
-    dimensions.append(
-        {
-            "label": "top-1 %" if measure.unit == "%" else "objective",
-            "values": compact(np.clip(objectives, low, high)),
-            "range": [low, high],
-            "tickformat": ".4~g",
-        }
-    )
+    label = "top-1 %" if measure.unit == "%" else "objective"
+    dimensions.append(_axis(label, objectives, Range(low, high), ".4~g"))
     figure = go.Figure(
         go.Parcoords(
             dimensions=dimensions,
@@ -97,30 +84,29 @@ def parallel_axes(
         )
     )
     # Parallel axes have no legend of their own: empty series carry its entries.
-    for label, colour, width in (
-        (f"best {min(best, len(usable))}", _FIRST, 4),
-        (f"best {second}", _SECOND, 4),
-        ("the rest", _REST, 4),
-    ):
-        if (label == "the rest" and len(usable) <= second) or (label == f"best {second}" and len(usable) <= best):
-            continue
-        figure.add_trace(
-            go.Scatter(x=[None], y=[None], mode="lines", name=label, line={"color": colour, "width": width})
-        )
+    entries = {f"best {min(best, len(usable))}": _FIRST}
+    entries |= {f"best {second}": _SECOND} if len(usable) > best else {}
+    entries |= {"the rest": _REST} if len(usable) > second else {}
+    for label, colour in entries.items():
+        figure.add_trace(series([None], [None], label, SeriesStyle(colour), width=4))
     note = f" {clipped} values beyond the last axis's ends are drawn at its ends." if clipped else ""
     return finish(
         figure,
         title="Parameters of all trials",
         caption=f"Each line is a trial; it crosses each axis at its parameter's value, and the last axis at its "
         f"{measure.label[0].lower() + measure.label[1:]}. Where strong lines gather, the search is sure of a "
-        "parameter. "
-        f"Drag along an axis to keep only the lines through that interval; click the axis to undo.{note}",
+        f"parameter. Drag along an axis to keep only the lines through that interval; click the axis to undo.{note}",
         alt=f"Parallel axes of {len(dimensions) - 1} parameters for {len(usable)} trials; "
         f"the best {min(best, len(usable))} are drawn strongest.",
         height=460,
         min_width=max(320, 62 * len(dimensions)),
         margin={"l": 48, "r": 48, "t": 96, "b": 56},
-        xaxis={"visible": False},
-        yaxis={"visible": False},
-        legend={"y": -0.08},
+        xaxis_visible=False,
+        yaxis_visible=False,
+        legend_y=-0.08,
     )
+
+
+def _axis(label: str, values: FloatArray, ends: Range, ticks: str) -> dict[str, Any]:
+    shown = compact(np.clip(values, ends.low, ends.high))
+    return {"label": label, "values": shown, "range": [ends.low, ends.high], "tickformat": ticks}

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from betanas.analysis.figures.palette import GREEN, GREY, VERMILLION, series_style
-from betanas.analysis.figures.style import compact, finish
+from betanas.analysis.figures.palette import GREEN, GREY, VERMILLION, SeriesStyle, series_style
+from betanas.analysis.figures.style import finish
+from betanas.analysis.figures.traces import NAMED, series
 from betanas.analysis.tables.placement import Placement, QuantileCurve, Shape, Widths
+from betanas.blueprint import FloatArray
 
 _NAMES = {"betanet2": "BetaNet2", "betanet3": "BetaNet3"}
 
@@ -27,34 +30,20 @@ def beta_quantiles(curves: Sequence[QuantileCurve]) -> go.Figure:
         subplot_titles=[f"b = {b:g}" for b in shown],
     )
     firsts = sorted({curve.a for curve in curves})
-    for column, b in enumerate(shown, start=1):
-        for curve in curves:
-            if curve.b != b:
-                continue
-            style = series_style(firsts.index(curve.a))
-            figure.add_trace(
-                go.Scatter(
-                    x=compact(curve.x),
-                    y=compact(curve.y),
-                    mode="lines",
-                    name=f"a = {curve.a:g}",
-                    legendgroup=str(curve.a),
-                    showlegend=column == 1,
-                    line={"color": style.colour, "dash": style.dash, "width": 2},
-                    hovertemplate="q = %{x:.2f}: %{y:.3f}<extra>%{fullData.name}</extra>",
-                ),
-                row=1,
-                col=column,
-            )
+    for curve in curves:
+        if curve.b in shown:
+            column, name = shown.index(curve.b) + 1, f"a = {curve.a:g}"
+            settings: dict[str, Any] = {"legendgroup": name, "showlegend": column == 1}
+            style, hover = series_style(firsts.index(curve.a)), "q = %{x:.2f}: %{y:.3f}"
+            figure.add_trace(series(curve.x, curve.y, name, style, hover=hover, **settings), row=1, col=column)
     figure.update_xaxes(range=[0, 1], tickvals=[0, 0.5, 1], title_text="Quantile q")
     figure.update_yaxes(range=[-0.02, 1.02])
     figure.update_yaxes(title_text="Relative depth", col=1)
     return finish(
         figure,
         title="Beta quantile functions",
-        caption="Quantile functions of the Beta distribution with shape parameters 10^a and 10^b. Two "
-        "numbers describe straight, "
-        "concave, convex and S-shaped placements; the shape varies most for exponents from -1 to 1.",
+        caption="Quantile functions of the Beta distribution with shape parameters 10^a and 10^b. Two numbers describe "
+        "straight, concave, convex and S-shaped placements; the shape varies most for exponents from -1 to 1.",
         alt=f"Line plots of {len(shown)} times {len(firsts)} Beta quantile functions from (0, 0) to (1, 1).",
         min_width=480,
         margin={"t": 72},
@@ -81,10 +70,9 @@ def placement(shape: Shape) -> go.Figure:
     return finish(
         figure,
         title=f"{name}: placement at R={shape.resolution}",
-        caption=f"Left: {count} equally spaced quantiles pass through a Beta quantile function; each claims "
-        "the first of the "
-        f"{depth} layers (boxes) at or beyond that relative depth. The first layer always contracts.{middle} Right: a "
-        f"cumulative Beta function interpolates the channels {right}.",
+        caption=f"Left: {count} equally spaced quantiles pass through a Beta quantile function; each claims the first "
+        f"of the {depth} layers (boxes) at or beyond that relative depth. The first layer always contracts.{middle} "
+        f"Right: a cumulative Beta function interpolates the channels {right}.",
         alt=f"Placement of {count} contractions among {depth} layers at layers "
         f"{', '.join(str(layer) for layer in shape.contractions.layers)}, and channels from "
         f"{shape.widths.rows.rows[0].channels} to {shape.widths.rows.rows[-1].channels}.",
@@ -95,76 +83,48 @@ def placement(shape: Shape) -> go.Figure:
 
 
 def _placement_panel(figure: go.Figure, panel: Placement, column: int) -> None:
+    where = {"row": 1, "col": column}
     colour = VERMILLION if panel.what == "contraction" else GREEN
-    guides_x: list[float | None] = []
-    guides_y: list[float | None] = []
-    last = max(panel.depth - 1, 1)
-    for quantile, claim in zip(panel.quantiles.tolist(), panel.claims.tolist(), strict=True):
-        guides_x += [quantile, quantile, 1.1, None]
-        guides_y += [0.0, claim, claim, None]
-    figure.add_trace(
-        go.Scatter(x=guides_x, y=guides_y, mode="lines", line={"color": GREY, "dash": "dot", "width": 1},
-                   showlegend=False, hoverinfo="skip"),
-        row=1, col=column,
-    )  # fmt: skip
-    figure.add_trace(
-        go.Scatter(x=compact(panel.curve.x), y=compact(panel.curve.y), mode="lines", showlegend=False,
-                   line={"color": series_style(0).colour, "width": 2.5},
-                   hovertemplate="q = %{x:.2f}: %{y:.3f}<extra>Beta quantile</extra>"),
-        row=1, col=column,
-    )  # fmt: skip
-    figure.add_trace(
-        go.Scatter(x=panel.quantiles, y=panel.claims, mode="markers", showlegend=False,
-                   marker={"color": colour, "size": 8, "symbol": "circle"},
-                   hovertemplate="quantile %{x:.2f} claims depth %{y:.3f}<extra></extra>"),
-        row=1, col=column,
-    )  # fmt: skip
-    chosen = set(panel.layers)
-    for shaded, name, fill in (
-        (True, f"{panel.what} layer", colour),
-        (False, "other layer", "rgba(0,0,0,0)"),
-    ):
-        layers = [layer for layer in range(panel.depth) if (layer in chosen) == shaded]
-        figure.add_trace(
-            go.Bar(
-                x=[0.16] * len(layers), base=[1.1] * len(layers), y=[layer / last for layer in layers],
-                width=0.8 / last, orientation="h", name=name, legendgroup=name,
-                showlegend=shaded or panel.what == "contraction",
-                marker={"color": fill, "line": {"color": GREY, "width": 1}},
-                hovertext=[f"layer {layer}" for layer in layers],
-                hovertemplate="%{hovertext}<extra>%{fullData.name}</extra>",
-            ),
-            row=1, col=column,
+    quantiles, claims, last = panel.quantiles.tolist(), panel.claims.tolist(), max(panel.depth - 1, 1)
+    x = [value for quantile in quantiles for value in (quantile, quantile, 1.1, None)]
+    y = [value for claim in claims for value in (0.0, claim, claim, None)]
+    figure.add_trace(series(x, y, "", SeriesStyle(GREY, dash="dot"), width=1, showlegend=False), **where)
+    _function(figure, panel.curve.x, panel.curve.y, "q = %{x:.2f}: %{y:.3f}", column)
+    style, hover = SeriesStyle(colour), "quantile %{x:.2f} claims depth %{y:.3f}"
+    figure.add_trace(series(quantiles, claims, "", style, "markers", hover=hover, size=8, showlegend=False), **where)
+    for shaded, name, fill in ((True, f"{panel.what} layer", colour), (False, "other layer", "rgba(0,0,0,0)")):
+        layers = [layer for layer in range(panel.depth) if (layer in panel.layers) == shaded]
+        boxes = go.Bar(
+            x=[0.16] * len(layers), base=[1.1] * len(layers), y=[layer / last for layer in layers], width=0.8 / last,
+            orientation="h", name=name, legendgroup=name, showlegend=shaded or panel.what == "contraction",
+            marker={"color": fill, "line": {"color": GREY, "width": 1}},
+            hovertext=[f"layer {layer}" for layer in layers], hovertemplate=f"%{{hovertext}}{NAMED}",
         )  # fmt: skip
+        figure.add_trace(boxes, **where)
     figure.update_layout(barmode="overlay")
-    figure.update_xaxes(
-        range=[-0.04, 1.3], tickvals=[0, 0.5, 1], title_text="Quantile s/L", showgrid=False, row=1, col=column
-    )
-    figure.update_yaxes(range=[-0.06, 1.06], title_text="Relative depth", showgrid=False, row=1, col=column)
+    ticks = {"tickvals": [0, 0.5, 1], "showgrid": False}
+    figure.update_xaxes(range=[-0.04, 1.3], title_text="Quantile s/L", **ticks, **where)
+    figure.update_yaxes(range=[-0.06, 1.06], title_text="Relative depth", showgrid=False, **where)
 
 
 def _width_panel(figure: go.Figure, panel: Widths, column: int) -> None:
-    figure.add_trace(
-        go.Scatter(x=compact(panel.x), y=compact(panel.y), mode="lines", showlegend=False,
-                   line={"color": series_style(0).colour, "width": 2.5},
-                   hovertemplate="%{x:.2f}: %{y:.1f} channels<extra>width function</extra>"),
-        row=1, col=column,
-    )  # fmt: skip
-    for contraction, name, colour, symbol in (
-        (True, "width at a contraction layer", VERMILLION, "triangle-down"),
-        (False, "width at a width layer", GREEN, "diamond"),
+    where = {"row": 1, "col": column}
+    _function(figure, panel.x, panel.y, "%{x:.2f}: %{y:.1f} channels", column)
+    for contraction, kind, style in (
+        (True, "contraction", SeriesStyle(VERMILLION, "triangle-down")),
+        (False, "width", SeriesStyle(GREEN, "diamond")),
     ):
         rows = [row for row in panel.rows if row.contraction == contraction]
         if rows:
-            figure.add_trace(
-                go.Scatter(
-                    x=[row.progress for row in rows], y=[row.channels for row in rows], mode="markers", name=name,
-                    customdata=[row.layer for row in rows],
-                    marker={"color": colour, "symbol": symbol, "size": 10},
-                    hovertemplate="layer %{customdata}: %{y} channels<extra></extra>",
-                ),
-                row=1, col=column,
-            )  # fmt: skip
+            x, y = [row.progress for row in rows], [row.channels for row in rows]
+            name, hover = f"width at a {kind} layer", "layer %{customdata}: %{y} channels"
+            numbers = [row.layer for row in rows]
+            figure.add_trace(series(x, y, name, style, "markers", hover=hover, size=10, customdata=numbers), **where)
     top = float(np.max(panel.y)) * 1.05
-    figure.update_xaxes(range=[-0.04, 1.04], tickvals=[0, 0.5, 1], title_text=panel.label, row=1, col=column)
-    figure.update_yaxes(range=[-0.04 * top, top], title_text="Output channels", row=1, col=column)
+    figure.update_xaxes(range=[-0.04, 1.04], tickvals=[0, 0.5, 1], title_text=panel.label, **where)
+    figure.update_yaxes(range=[-0.04 * top, top], title_text="Output channels", **where)
+
+
+def _function(figure: go.Figure, x: FloatArray, y: FloatArray, hover: str, column: int) -> None:
+    line = series(x, y, "Beta function", series_style(0), hover=hover, width=2.5, showlegend=False)
+    figure.add_trace(line, row=1, col=column)

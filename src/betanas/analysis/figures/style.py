@@ -94,6 +94,8 @@ def finish(
     title: str,
     caption: str,
     alt: str,
+    x: str | None = None,
+    y: str | None = None,
     height: int = 420,
     min_width: int = 320,
     **layout: Any,
@@ -105,18 +107,16 @@ def finish(
         title: at most some forty characters, so that it fits a phone.
         caption: what the figure shows, in sentences; kept in `layout.meta["caption"]`.
         alt: what a person who cannot see it should know; kept in `layout.meta["alt"]`.
+        x: title of the horizontal axis; None where subplots have theirs.
+        y: title of the vertical axis.
         height: in pixels.
         min_width: pixels below which a page should scroll rather than squeeze; kept in `layout.meta["min_width"]`.
-        layout: further layout settings.
+        layout: further layout settings, also as plotly's `xaxis_range`.
     """
-    figure.update_layout(
-        template=template(),
-        height=height,
-        title={"text": title},
-        meta={"caption": caption, "alt": alt, "min_width": min_width},
-        **layout,
-    )
-    return figure
+    meta = {"caption": caption, "alt": alt, "min_width": min_width}
+    titles = {f"{axis}axis_title_text": text for axis, text in (("x", x), ("y", y)) if text is not None}
+    figure.update_layout(template=template(), height=height, title_text=title, meta=meta)
+    return figure.update_layout(**layout).update_layout(**titles)
 
 
 def with_theme(figure: go.Figure, name: ThemeName) -> go.Figure:
@@ -130,5 +130,6 @@ def plain(text: object) -> str:
 
 
 def compact(values: Any) -> Any:
-    """Numbers as a float32 array: plotly stores it in 4 bytes a value, and a picture needs no more digits."""
-    return np.asarray(values, dtype=np.float32)
+    """Real numbers as a float32 array, which plotly stores in 4 bytes a value; anything else as it is."""
+    array = np.asarray(values)
+    return array.astype(np.float32) if array.dtype.kind == "f" else values
