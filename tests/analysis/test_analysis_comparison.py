@@ -78,13 +78,20 @@ def test_family_and_role_follow_from_the_name(snapshot: StudySnapshot, name: str
 def test_the_training_partys_own_document_is_read(tmp_path: Path) -> None:
     from betanas.training.comparison import Comparison as Stored
     from betanas.training.comparison import Entry
-    from betanas.training.long import LongResult
-    from betanas.training.result import CurvePoint
+    from betanas.training.result import CurvePoint, TrialResult
 
     curve = (CurvePoint(50.0, 10, 1.0, 2.0, 0.5), CurvePoint(100.0, 20, 2.0, 1.0, 0.7))
     lines = []
     for seed, top1 in ((0, 0.70), (1, 0.72)):
-        result = LongResult("budget", 0.7, 0.9, top1, 0.9, 20, 20, 2.0, 100.0, 500.0, 2**30, "cpu", curve)
+        result = TrialResult(
+            "completed",
+            test_top1=top1,
+            test_top5=0.9,
+            curve=curve,
+            training_seconds=100.0,
+            images_per_second=500.0,
+            peak_memory=2**30,
+        )
         entry = Entry(f"{seed}", "BetaNet3-R32", 1000, 2000, 32, seed, "completed", result=result)
         lines.append(json.dumps(asdict(entry)))
     (tmp_path / "results.jsonl").write_text("\n".join(lines) + "\n")

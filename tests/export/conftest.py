@@ -11,7 +11,7 @@ from betanas.blueprint import Blueprint, Layer
 from betanas.cli.main import run
 from betanas.spaces import get_space, published
 from betanas.training.files import write_json, write_tensors
-from betanas.training.long import NETWORK, SIDECAR
+from betanas.training.kept import NETWORK, SIDECAR
 
 
 @pytest.fixture(autouse=True)

@@ -12,25 +12,40 @@ from pathlib import Path
 
 import torch
 
+from betanas.training.budget import Budget
 from betanas.training.engine import TrialEngine
-from betanas.training.long import LongPlan, LongTraining
+from betanas.training.job import Job, JobImages
+from betanas.training.kept import TrainingFolder
 
 
 def train(job: dict, folder: Path, pause: float = 0.0, **settings):
     engine = TrialEngine(job["splits"], resolution=8, recipe=job["recipe"], device="cpu")
-    plan = LongPlan(
+    training = Job(
         **{
-            "architecture": job["blueprint"].to_dict(),
-            "data": {"name": "digits"},
-            "resolution": 8,
-            "recipe": job["recipe"].to_dict(),
-            "budget": "5epochs",
+            "network": job["blueprint"].to_dict(),
+            "images": JobImages("digits", "the digits in memory", 8, split_seed=3),
+            "recipe": job["recipe"],
+            "budget": Budget.parse("5epochs"),
             "seed": 3,
+            "test": True,
+            "keep": True,
             **settings,
         }
     )
-    training = LongTraining(folder, plan, engine=engine, build=job["blueprint"].build)
-    return training.run(test=job["splits"].validation, on_point=lambda _: time.sleep(pause))
+
+    def on_point(_) -> bool:
+        time.sleep(pause)
+        return True
+
+    return engine.train(
+        job["blueprint"].build,
+        budget=training.budget,
+        seed=training.seed,
+        patience=training.patience,
+        test=job["splits"].validation,
+        folder=TrainingFolder(folder, training, processes=engine.processes),
+        on_point=on_point,
+    )
 
 
 if __name__ == "__main__":

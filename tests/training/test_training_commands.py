@@ -53,6 +53,14 @@ def test_train_ends_with_a_network_and_goes_on_from_its_folder(run, tmp_path):
         run("train", "betanet3", "--folder", tmp_path / "run", "--budget", "30steps", *COMMON)
 
 
+def test_a_training_that_diverges_says_what_to_change(run, tmp_path):
+    recipe = tmp_path / "wild.toml"
+    recipe.write_text('extends = "fast"\nlearning_rate = 1e30\noptimizer = "sgd"\nwarmup = 0.0\n')
+    arguments = ("train", "betanet3", "--folder", tmp_path / "run", "--budget", "20steps", "--recipe", recipe)
+    with pytest.raises(RecipeError, match=r"must stay finite.*learning_rate"):
+        run(*arguments, *COMMON)
+
+
 def test_compare_prints_one_table_and_one_document(run, tmp_path):
     blueprint = get_space("betanet3").blueprint(published("betanet3"), resolution=16, num_classes=10, in_channels=1)
     file = tmp_path / "mine.json"

@@ -24,7 +24,7 @@ def compare(comparison, entrants, engine, digits, *, seeds=(0, 1), budget="14ste
         comparison.run(
             entrants,
             engine=engine,
-            data={"name": "digits"},
+            data={"source": "digits", "fingerprint": ""},
             budget=budget,
             seeds=seeds,
             test=digits.validation,

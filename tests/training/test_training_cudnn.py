@@ -17,7 +17,8 @@ from betanas.profiling.subject import Subject
 from betanas.training.budget import Budget
 from betanas.training.device import cudnn_settings
 from betanas.training.engine import TrialEngine
-from betanas.training.long import LongPlan, LongTraining
+from betanas.training.job import Job, JobImages
+from betanas.training.kept import TrainingFolder
 
 Flags = tuple[bool, bool]
 
@@ -50,11 +51,12 @@ def test_in_a_trial(digits, quick, witnessed) -> None:
     assert seen == {(True, True)}
 
 
-def test_in_a_long_training(digits, quick, witnessed, tmp_path: Path) -> None:
+def test_in_a_training_that_is_kept(digits, quick, witnessed, tmp_path: Path) -> None:
     build, seen = witnessed
     engine = TrialEngine(digits, resolution=8, recipe=quick, device="cpu")
-    plan = LongPlan(architecture={}, data={}, resolution=8, recipe=quick.to_dict(), budget="2steps")
-    LongTraining(tmp_path, plan, engine=engine, build=build).run(test=None)
+    job = Job({}, JobImages("digits", "", 8), quick, Budget.parse("2steps"), keep=True)
+    folder = TrainingFolder(tmp_path, job, processes=engine.processes)
+    assert engine.train(build, budget=job.budget, seed=0, folder=folder).outcome == "completed"
     assert seen == {(True, True)}
 
 

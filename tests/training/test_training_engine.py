@@ -26,7 +26,7 @@ def engine(digits, quick) -> TrialEngine:
 def without_times(result: TrialResult) -> dict:
     """What must be equal, bit for bit, between two runs with the same seed."""
     plain = result.to_dict()
-    for name in ("training_seconds", "wall_seconds", "images_per_second", "peak_memory"):
+    for name in ("training_seconds", "wall_seconds", "preparation_seconds", "images_per_second", "peak_memory"):
         plain.pop(name)
     plain["curve"] = [{**point, "seconds": 0.0} for point in plain["curve"]]
     return plain

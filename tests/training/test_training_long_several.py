@@ -16,12 +16,20 @@ import torch
 from safetensors.torch import load_file
 
 from betanas.cli.main import run as run_betanas
-from betanas.training.long import NETWORK
+from betanas.training.kept import NETWORK
 
 BETANAS = (sys.executable, "-m", "betanas")
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "betanas")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-MEASURED = ("folder", "training_seconds", "images_per_second", "peak_memory", "curve")
+MEASURED = (
+    "folder",
+    "training_seconds",
+    "wall_seconds",
+    "preparation_seconds",
+    "images_per_second",
+    "peak_memory",
+    "curve",
+)
 
 
 @pytest.fixture(scope="module")

@@ -112,7 +112,7 @@ def _subjects(name: str, sizes: tuple[int | None, int | None, int | None], leade
     from betanas.models.benchmarks import available_networks
     from betanas.profiling import Subject
     from betanas.spaces import available_spaces, published
-    from betanas.training.long import SIDECAR
+    from betanas.training.kept import SIDECAR
 
     path = Path(name)
     if name in available_networks():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,12 +12,12 @@ import typer
 from betanas.cli.networks import find_networks, images_for
 from betanas.cli.output import console, print_json
 from betanas.cli.study import TrustOption
-from betanas.errors import DeviceError, RecipeError
+from betanas.errors import BetanasError, DataError, DeviceError, RecipeError
 from betanas.quantities import format_seconds
 
 if TYPE_CHECKING:
     from betanas.training.compression import Compression
-    from betanas.training.result import CurvePoint
+    from betanas.training.result import CurvePoint, TrialResult
 
 NetworkArgument = Annotated[
     str, typer.Argument(help="A study's directory, a space, a benchmark network, or a blueprint's file.")
@@ -138,18 +138,17 @@ def _speaks() -> bool:
 
 def _train(wanted: _Training) -> dict[str, Any]:
     """Train, alone or as one of several processes; gives what the command prints."""
-    from betanas.data import open_source, open_splits, open_test
+    from betanas.data import open_source
     from betanas.data.cores import cores
     from betanas.training.budget import Budget
     from betanas.training.distributed import join_processes, under_torchrun
-    from betanas.training.engine import TrialEngine
-    from betanas.training.failure import describe_failure
-    from betanas.training.long import LongPlan, LongTraining
+    from betanas.training.job import Job, JobImages
     from betanas.training.processes import OneProcess, Processes
     from betanas.training.recipe import recipe_for
     from betanas.training.tracking import AcceleratedTracker
+    from betanas.training.trainer import Trainer
 
-    Budget.parse(wanted.budget)
+    budget = Budget.parse(wanted.budget)
     source = open_source(wanted.data)
     recipe = recipe_for(wanted.recipe, mirror_safe=source.mirror_safe, flip=wanted.flip)
     (entrant,) = find_networks(
@@ -164,53 +163,65 @@ def _train(wanted: _Training) -> dict[str, Any]:
     if under_torchrun():
         joined = join_processes(wanted.compression, device=wanted.device)
         processes, device, threads = joined, str(joined.device), cores()
-    plan = LongPlan(
-        architecture=entrant.architecture,
-        data={"source": source.name, "fingerprint": source.fingerprint},
-        resolution=wanted.resolution,
-        recipe=recipe.to_dict(),
-        budget=wanted.budget,
+    job = Job(
+        network=entrant.architecture,
+        images=JobImages(source.name, source.fingerprint, wanted.resolution, split_seed=wanted.seed),
+        recipe=recipe,
+        budget=budget,
         seed=wanted.seed,
         patience=wanted.patience,
+        test=True,
+        keep=True,
         processes=processes.share.size,
         compression=wanted.compression,
     )
-    engine = TrialEngine(
-        open_splits(source, resolution=wanted.resolution, seed=wanted.seed),
-        resolution=wanted.resolution,
-        recipe=recipe,
-        device=device,
-        threads=threads,
-        processes=processes,
-    )
+    trainer = Trainer(device=device, threads=threads, processes=processes)
     tracker = None
     if wanted.track and _speaks():
         tracker = AcceleratedTracker(
             wanted.track,
             folder=wanted.folder,
             project="betanas",
-            settings={**plan.recipe, "budget": wanted.budget},
+            settings={**recipe.to_dict(), "budget": wanted.budget},
             cpu=processes.share.size == 1 or wanted.device == "cpu",
         )
     out = console(stderr=wanted.quiet)
 
-    def show(point: CurvePoint) -> None:
-        out.print(
-            f"epoch {point.epoch:.1f}  {format_seconds(point.seconds)}  loss {point.loss:.3f}  "
-            f"validation {point.accuracy:.2%}"
-        )
+    def show(point: CurvePoint) -> bool:
+        if tracker is not None:
+            values = {"loss": point.loss, "top1": point.accuracy, "epoch": point.epoch, "seconds": point.seconds}
+            tracker.log(values, step=point.step)
+        if _speaks():
+            out.print(
+                f"epoch {point.epoch:.1f}  {format_seconds(point.seconds)}  loss {point.loss:.3f}  "
+                f"validation {point.accuracy:.2%}"
+            )
+        return True
 
-    training = LongTraining(wanted.folder, plan, engine=engine, build=entrant.build, tracker=tracker)
-    test = open_test(source, resolution=wanted.resolution) if source.has_test else None
-    try:
-        result = training.run(test=test, on_point=show if _speaks() else None)
-    except RuntimeError as error:
-        failure = describe_failure(error, device=engine.device, steps=0)
-        if failure.cause != "out_of_memory":
-            raise
-        raise DeviceError(
+    result = trainer.train(job, folder=wanted.folder, on_point=show)
+    if tracker is not None:
+        tracker.close()
+    if result.outcome != "completed":
+        raise _failure(result)
+    return {"folder": str(wanted.folder), "network": entrant.name, "params": entrant.params, **result.to_dict()}
+
+
+def _failure(result: TrialResult) -> BetanasError:
+    """A training that did not complete, as an error with what to change."""
+    if result.cause == "non_finite":
+        return RecipeError(
+            "The training loss must stay finite.",
+            value=result.reason,
+            hint="Lower the recipe's learning_rate, or set clip_norm = 1.0.",
+        )
+    if result.cause == "out_of_memory":
+        return DeviceError(
             "The network must fit the device's memory while it trains.",
-            value=failure.reason,
+            value=result.reason,
             hint="Lower --resolution, or batch_size in the recipe.",
-        ) from error
-    return {"folder": str(wanted.folder), "network": entrant.name, "params": entrant.params, **asdict(result)}
+        )
+    if result.cause == "data":
+        return DataError("The images must be readable to the end.", value=result.reason)
+    return BetanasError(
+        f"The training failed. {result.reason}", hint="The same command goes on from the last evaluation."
+    )

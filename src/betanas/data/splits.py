@@ -12,13 +12,9 @@ from betanas.data.images import ImageSet, Splits
 from betanas.data.memory import memory_needed, streams
 from betanas.data.names import list_names
 from betanas.data.source import DataSource
-from betanas.data.stratified import hold_out
+from betanas.data.stratified import VALIDATION_SHARE, hold_out
 from betanas.errors import DataError
 from betanas.quantities import format_bytes
-
-# Of CIFAR-100's training part a tenth is 5,000 images: at 40% top-1 their sampling error is 0.7 points, less than the
-# point or so by which two seeds of one network differ, and nine tenths are left to learn from.
-VALIDATION_SHARE = 0.1
 
 
 def load_splits(

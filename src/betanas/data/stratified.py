@@ -7,6 +7,10 @@ import numpy as np
 from betanas.blueprint import IntArray
 from betanas.errors import DataError
 
+# Of CIFAR-100's training part a tenth is 5,000 images: at 40% top-1 their sampling error is 0.7 points, less than the
+# point or so by which two seeds of one network differ, and nine tenths are left to learn from.
+VALIDATION_SHARE = 0.1
+
 
 def hold_out(labels: IntArray, *, share: float, seed: int) -> tuple[IntArray, IntArray]:
     """Divide images at random, class by class.

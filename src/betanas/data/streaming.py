@@ -23,7 +23,8 @@ from betanas.data.images import ImageSet, Splits
 from betanas.data.loading import allowed_broken, read_image, too_many_broken
 from betanas.data.memory import streams
 from betanas.data.source import BrokenImagesWarning, DataSource, Part
-from betanas.data.splits import VALIDATION_SHARE, divide, load_splits, load_test
+from betanas.data.splits import divide, load_splits, load_test
+from betanas.data.stratified import VALIDATION_SHARE
 from betanas.errors import DataError
 
 # Images that a process decodes at a time where no training batches are asked for.

@@ -13,7 +13,7 @@ from betanas.blueprint import Blueprint
 from betanas.export.sidecar import Sidecar
 from betanas.export.verification import TOLERANCE, Verification
 from betanas.quantities import format_bytes, format_count, format_seconds
-from betanas.training.long import NETWORK, SIDECAR
+from betanas.training.kept import NETWORK, SIDECAR
 
 CARD = "README.md"
 

@@ -12,7 +12,7 @@ from betanas.errors import ExportError
 from betanas.export.sidecar import Sidecar, read_sidecar
 from betanas.models import benchmark_network, build
 from betanas.training.files import read_tensors
-from betanas.training.long import NETWORK, SIDECAR
+from betanas.training.kept import NETWORK, SIDECAR
 
 
 class ImageClassifier(nn.Module):

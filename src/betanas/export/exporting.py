@@ -27,7 +27,7 @@ from betanas.export.sidecar import Sidecar, read_classes, read_sidecar
 from betanas.export.target import check_target, whole_folder
 from betanas.export.verification import Runner, Verification, logits_of, verify
 from betanas.training.files import read_json, write_atomically, write_json
-from betanas.training.long import NETWORK, SIDECAR
+from betanas.training.kept import NETWORK, SIDECAR
 
 _WRITERS: dict[str, Callable[[Sidecar, ImageClassifier, Path], Runner]] = {
     "safetensors": write_safetensors,

@@ -19,7 +19,7 @@ from betanas.export.sidecar import Sidecar
 from betanas.export.source_code import source_code
 from betanas.export.verification import Runner
 from betanas.training.files import write_tensors
-from betanas.training.long import NETWORK
+from betanas.training.kept import NETWORK
 from betanas.userfile import run_user_file
 
 ONNX_FILE = "network.onnx"

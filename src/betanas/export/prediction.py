@@ -19,7 +19,7 @@ from betanas.export.formats import ONNX_FILE, onnx_runner
 from betanas.export.sidecar import Sidecar, read_classes, read_sidecar
 from betanas.export.verification import Runner
 from betanas.training.device import resolve_device
-from betanas.training.long import NETWORK
+from betanas.training.kept import NETWORK
 from betanas.training.resample import resize
 
 _BATCH = 64

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from betanas.data.names import list_names
 from betanas.errors import ExportError
-from betanas.training.long import SIDECAR
+from betanas.training.kept import SIDECAR
 
 # What Python leaves where generated source has been imported.
 _LEFTOVERS = ("__pycache__",)

@@ -13,7 +13,7 @@ from betanas.export.sidecar import read_sidecar
 from betanas.library.catalogue import FORMAT_VERSION, MAX_WEIGHTS_BYTES, WEIGHTS_FOLDER, LibraryNetwork, find_named
 from betanas.spaces import get_space
 from betanas.training.files import write_atomically, write_json
-from betanas.training.long import NETWORK, SIDECAR
+from betanas.training.kept import NETWORK, SIDECAR
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal, get_args
 
 from betanas.errors import QuantityError
@@ -65,8 +66,14 @@ class Budget:
 
     def __str__(self) -> str:
         if self.unit != "seconds":
-            return f"{self.amount:g}{self.unit}"
+            return f"{_exactly(self.amount)}{self.unit}"
         for suffix, factor in (("h", 3600), ("m", 60)):
             if self.amount >= factor and self.amount % factor == 0:
-                return f"{self.amount / factor:g}{suffix}"
-        return f"{self.amount:g}s"
+                return f"{_exactly(self.amount / factor)}{suffix}"
+        return f"{_exactly(self.amount)}s"
+
+
+def _exactly(amount: float) -> str:
+    """A number such that reading it gives the same one: without an exponent, whole ones without a point."""
+    text = format(Decimal(repr(float(amount))), "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -19,11 +19,11 @@ from torch import nn
 
 from betanas.data.images import Images
 from betanas.intervals import mean_interval
-from betanas.training.device import release_memory
+from betanas.training.budget import Budget
 from betanas.training.engine import TrialEngine
-from betanas.training.failure import describe_failure
-from betanas.training.long import DivergedError, LongPlan, LongResult, LongTraining
-from betanas.training.result import Cause, CurvePoint, Outcome
+from betanas.training.job import Job, JobImages
+from betanas.training.kept import TrainingFolder
+from betanas.training.result import Cause, CurvePoint, Outcome, TrialResult
 
 _JOURNAL = "results.jsonl"
 
@@ -69,13 +69,16 @@ class Entry:
     outcome: Outcome
     cause: Cause = ""
     reason: str = ""
-    result: LongResult | None = None
+    result: TrialResult | None = None
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Entry:
         """Read what `dataclasses.asdict` wrote."""
         result = data["result"]
-        return cls(**{**data, "result": LongResult.from_dict(result) if result is not None else None})
+        if result is not None:
+            # Earlier versions wrote the results of completed trainings alone, without saying so.
+            result = TrialResult.from_dict({"outcome": "completed", **result})
+        return cls(**{**data, "result": result})
 
 
 @dataclass(frozen=True)
@@ -171,19 +174,20 @@ class Comparison:
         """
         for seed in seeds:
             for entrant in entrants:
-                plan = LongPlan(
-                    architecture=entrant.architecture,
-                    data=data,
-                    resolution=engine.material.resolution,
-                    recipe=engine.recipe.to_dict(),
-                    budget=budget,
+                job = Job(
+                    network=entrant.architecture,
+                    images=JobImages(data["source"], data["fingerprint"], engine.material.resolution),
+                    recipe=engine.recipe,
+                    budget=Budget.parse(budget),
                     seed=seed,
                     patience=patience,
+                    test=test is not None,
+                    keep=True,
                 )
-                key = _key_of(plan)
+                key = _key_of(job, data, budget)
                 if key not in self._entries:
                     show = _shown(on_point, entrant, seed)
-                    entry = self._train(entrant, plan, key, engine=engine, test=test, on_point=show)
+                    entry = self._train(entrant, job, key, engine=engine, test=test, on_point=show)
                     self._append(entry)
                 yield self._entries[key]
 
@@ -213,29 +217,36 @@ class Comparison:
     def _train(
         self,
         entrant: Entrant,
-        plan: LongPlan,
+        job: Job,
         key: str,
         *,
         engine: TrialEngine,
         test: Images | None,
-        on_point: Callable[[CurvePoint], None] | None,
+        on_point: Callable[[CurvePoint], bool] | None,
     ) -> Entry:
         folder = self._folder / "running" / key
-        common: dict[str, Any] = {"key": key, "resolution": plan.resolution, "seed": plan.seed}
-        common |= {"name": entrant.name, "params": entrant.params, "macs": entrant.macs}
-        training = LongTraining(folder, plan, engine=engine, build=entrant.build)
-        try:
-            result = training.run(test=test, on_point=on_point)
-        except DivergedError as error:
-            entry = Entry(**common, outcome="failed", cause="non_finite", reason=str(error))
-        except (RuntimeError, MemoryError) as error:
-            failure = describe_failure(error, device=engine.device, steps=0)
-            entry = Entry(**common, outcome=failure.outcome, cause=failure.cause, reason=failure.reason)
-        else:
-            entry = Entry(**common, outcome="completed", result=result)
-        release_memory(engine.device)
+        result = engine.train(
+            entrant.build,
+            budget=job.budget,
+            seed=job.seed,
+            patience=job.patience,
+            test=test,
+            folder=TrainingFolder(folder, job, processes=engine.processes),
+            on_point=on_point,
+        )
         shutil.rmtree(folder, ignore_errors=True)
-        return entry
+        return Entry(
+            key=key,
+            name=entrant.name,
+            params=entrant.params,
+            macs=entrant.macs,
+            resolution=job.images.resolution,
+            seed=job.seed,
+            outcome=result.outcome,
+            cause=result.cause,
+            reason=result.reason,
+            result=result if result.outcome == "completed" else None,
+        )
 
     def _append(self, entry: Entry) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -284,17 +295,28 @@ def _row(entries: Sequence[Entry]) -> Row:
     )
 
 
-def _key_of(plan: LongPlan) -> str:
-    text = json.dumps(plan.to_dict(), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def _key_of(job: Job, data: Mapping[str, Any], budget: str) -> str:
+    document = {
+        "architecture": job.network,
+        "data": dict(data),
+        "resolution": job.images.resolution,
+        "recipe": job.recipe.to_dict(),
+        "budget": budget,
+        "seed": job.seed,
+        "patience": job.patience,
+    }
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _shown(
     on_point: Callable[[Entrant, int, CurvePoint], None] | None, entrant: Entrant, seed: int
-) -> Callable[[CurvePoint], None] | None:
-    if on_point is None:
-        return None
-    return lambda point: on_point(entrant, seed, point)
+) -> Callable[[CurvePoint], bool]:
+    def show(point: CurvePoint) -> bool:
+        if on_point is not None:
+            on_point(entrant, seed, point)
+        return True
+
+    return show
 
 
 def _read_journal(path: Path) -> Iterator[Entry]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from betanas.blueprint import Blueprint
-from betanas.data.images import ImageSet, Splits
+from betanas.data.images import Images, ImageSet, Splits
 from betanas.data.streaming import StreamedImages, StreamedSplits
 from betanas.errors import BlueprintError
 from betanas.training.augmentation import Standardise
@@ -25,11 +26,13 @@ from betanas.training.device import (
     reset_peak_memory,
     resolve_device,
 )
+from betanas.training.evaluation import Score
 from betanas.training.failure import Failure, describe_failure
+from betanas.training.kept import Progress, TrainingFolder
 from betanas.training.processes import OneProcess, Processes
 from betanas.training.recipe import Recipe
-from betanas.training.result import Cause, CurvePoint, Outcome, TrialResult
-from betanas.training.run import Material, TrainingRun
+from betanas.training.result import CurvePoint, Ending, Outcome, TrialResult
+from betanas.training.run import Evaluation, Material, TrainingRun
 
 __all__ = ["TrialEngine", "resolve_device"]
 
@@ -104,6 +107,7 @@ class TrialEngine:
         budget: Budget,
         seed: int,
         on_point: Callable[[CurvePoint], bool] | None = None,
+        on_clock: Callable[[], None] = lambda: None,
     ) -> TrialResult:
         """Train the network of a blueprint.
 
@@ -113,6 +117,7 @@ class TrialEngine:
             seed: of the initial weights, the order of the images and their augmentation. With a budget in
                 steps or epochs, the same seed gives the same result, bit for bit on a CPU.
             on_point: called after every evaluation; False stops the trial.
+            on_clock: called when everything is ready, before the first step that counts.
 
         Returns:
             The outcome. Whatever happens to the trial is one: out of memory is `infeasible`, a loss that is
@@ -130,7 +135,7 @@ class TrialEngine:
                 f"{expected[0]}, {expected[1]} and {expected[2]}.",
                 value=(blueprint.resolution, blueprint.in_channels, blueprint.num_classes),
             )
-        return self.train(blueprint.build, budget=budget, seed=seed, on_point=on_point)
+        return self.train(blueprint.build, budget=budget, seed=seed, on_point=on_point, on_clock=on_clock)
 
     def train(
         self,
@@ -138,8 +143,11 @@ class TrialEngine:
         *,
         budget: Budget,
         seed: int,
+        patience: int = 0,
+        test: Images | None = None,
+        folder: TrainingFolder | None = None,
         on_point: Callable[[CurvePoint], bool] | None = None,
-        on_end: Callable[[TrainingRun], None] | None = None,
+        on_clock: Callable[[], None] = lambda: None,
     ) -> TrialResult:
         """Train the network that a function builds; otherwise as `run`.
 
@@ -147,26 +155,54 @@ class TrialEngine:
             build: gives the network, drawing its weights from torch's global generator.
             budget: as in `run`.
             seed: as in `run`.
+            patience: evaluations without a better validation top-1 after which training ends; 0 never ends it early.
+            test: images that are judged once, at the end, with the weights of the best evaluation.
+            folder: keeps the training: one that was interrupted goes on, one that has ended gives its result again.
+                Among several processes each has one.
             on_point: as in `run`.
-            on_end: called with the run after its last evaluation, if it got there.
+            on_clock: as in `run`.
+
+        Raises:
+            RecipeError: what the folder holds is damaged.
         """
-        trial = _Trial(self.device, self._processes.share.size)
+        if folder is not None and (stored := folder.result()) is not None:
+            return stored
+        # The best weights are chosen among evaluations, so all of those look at all images.
+        chosen = folder is not None or test is not None or patience > 0
+        recipe = self.recipe.with_settings(interim_images=0) if chosen else self.recipe
+        keeper = folder or _BestWeights(wanted=test is not None)
+        trial, weights = _Trial(self.device, self._processes.share.size), None
         cuda = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=cuda), cudnn_settings():
-            points = self._points(trial, build, budget, seed)
             try:
-                while (point := trial.next_point(points)) is not None:
-                    if on_point is not None and not self._all_agree(on_point(point)):
-                        trial.stop()
-                        break
-                if on_end is not None and trial.run is not None and trial.outcome == "completed":
-                    on_end(trial.run)
+                with trial.attempt():
+                    trial.run = self._new_run(build, recipe, budget, seed)
+                if trial.run is not None:
+                    trial.progress = folder.restore(trial.run) if folder is not None else trial.progress
+                    for found in trial.evaluations(patience, on_clock):
+                        keeper.save(trial.run, trial.progress, best=trial.progress.add(found))
+                        if not self._all_agree(on_point is None or on_point(found.point)):
+                            trial.stop()
+                    if trial.outcome == "completed" and (folder is not None or test is not None):
+                        weights = keeper.best_weights(trial.progress)
+                        trial.judge(weights, test)
             finally:
                 trial.close()
         result = trial.result()
-        del points, trial
+        if folder is not None and weights is not None and result.outcome == "completed":
+            folder.publish(result, weights, self.material)
+        del trial, weights, keeper
         release_memory(self.device)
         return result
+
+    def _new_run(self, build: Callable[[], nn.Module], recipe: Recipe, budget: Budget, seed: int) -> TrainingRun:
+        torch.manual_seed(seed)
+        network = build().to(self.device)
+        if recipe.compile:
+            self._forget_others(network)
+        # Every process starts from the same weights; what stochastic depth drops differs between them.
+        torch.manual_seed(seed + self._processes.share.rank)
+        return TrainingRun(network, self.material, recipe, budget, seed=seed, processes=self._processes)
 
     def _forget_others(self, network: nn.Module) -> None:
         """Keep what torch compiled if it was for a network like this one.
@@ -183,16 +219,22 @@ class TrialEngine:
         """Whether every process goes on: one that stopped alone would leave the others waiting for it."""
         return self._processes.maximum(0.0 if goes_on else 1.0) == 0.0
 
-    def _points(self, trial: _Trial, build: Callable[[], nn.Module], budget: Budget, seed: int) -> Iterator[CurvePoint]:
-        torch.manual_seed(seed)
-        network = build().to(self.device)
-        if self.recipe.compile:
-            self._forget_others(network)
-        # Every process starts from the same weights; what stochastic depth drops differs between them.
-        torch.manual_seed(seed + self._processes.share.rank)
-        run = TrainingRun(network, self.material, self.recipe, budget, seed=seed, processes=self._processes)
-        trial.run = run
-        yield from run.train()
+
+class _BestWeights:
+    """Keeps the weights of the best evaluation in memory, where they are wanted at the end."""
+
+    def __init__(self, *, wanted: bool) -> None:
+        self._wanted = wanted
+        self._weights: dict[str, Tensor] = {}
+
+    def save(self, run: TrainingRun, progress: Progress, *, best: bool) -> None:
+        """As `TrainingFolder.save`."""
+        if best and self._wanted:
+            self._weights = {name: value.clone() for name, value in run.evaluated_network.state_dict().items()}
+
+    def best_weights(self, progress: Progress) -> dict[str, Tensor]:
+        """As `TrainingFolder.best_weights`."""
+        return self._weights
 
 
 class _Trial:
@@ -200,26 +242,99 @@ class _Trial:
 
     def __init__(self, device: torch.device, processes: int) -> None:
         self.run: TrainingRun | None = None
-        self.outcome: Outcome = "completed"
+        self.progress = Progress()
         self._device = device
         self._processes = processes
-        self._cause: Cause = ""
-        self._reason = ""
-        self._curve: list[CurvePoint] = []
+        self._failure = Failure("completed", "", "")
+        self._latest: Score | None = None
+        self._test: Score | None = None
+        self._ending: Ending = "budget"
         self._started = time.perf_counter()
+        self._preparation = 0.0
         reset_peak_memory(device)
 
-    def next_point(self, points: Iterator[CurvePoint]) -> CurvePoint | None:
-        """Train up to the next evaluation; None at the end, be it a good or a bad one."""
+    @property
+    def outcome(self) -> Outcome:
+        """What it has come to so far."""
+        return self._failure.outcome
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Held while something happens whose failure is the trial's."""
         try:
-            point = next(points, None)
+            yield
         except Exception as error:
-            failure = self._described(error)
-            self.outcome, self._cause, self._reason = failure.outcome, failure.cause, failure.reason
-            return None
-        if point is not None:
-            self._curve.append(point)
-        return point
+            self._failure = self._described(error)
+
+    def evaluations(self, patience: int, on_clock: Callable[[], None]) -> Iterator[Evaluation]:
+        """Train, giving every evaluation, until the budget or the patience is used up, or it fails or is stopped."""
+        if self.run is None:
+            return
+
+        def note() -> None:
+            self._preparation = time.perf_counter() - self._started
+            on_clock()
+
+        evaluations = self.run.train(note)
+        while self.outcome == "completed":
+            if 0 < patience <= self.progress.since_best:
+                self._ending = "patience"
+                return
+            found = None
+            with self.attempt():
+                found = next(evaluations, None)
+            if found is None:
+                return
+            self._latest = found.score
+            yield found
+
+    def judge(self, weights: Mapping[str, Tensor], test: Images | None) -> None:
+        """Put the chosen weights in their place, and judge them on the test images."""
+        if self.run is None:
+            return
+        with self.attempt():
+            self.run.evaluated_network.load_state_dict(weights)
+            self._test = self.run.score(test) if test is not None else None
+
+    def stop(self) -> None:
+        """Note that the caller ended the trial."""
+        self._failure = Failure("stopped", "", "It was told to stop early.")
+
+    def close(self) -> None:
+        """Let go of what the run holds beside memory."""
+        if self.run is not None:
+            self.run.close()
+
+    def result(self) -> TrialResult:
+        """The trial as a record."""
+        found = TrialResult(
+            outcome=self._failure.outcome,
+            cause=self._failure.cause,
+            reason=self._failure.reason,
+            curve=tuple(self.progress.curve),
+            wall_seconds=time.perf_counter() - self._started,
+            peak_memory=peak_memory(self._device),
+            device=describe_device(self._device, processes=self._processes),
+        )
+        if self.run is None:
+            return found
+        clock, best, latest = self.run.clock, self.progress, self._latest
+        images = clock.steps * self.run.images_per_step
+        chosen = best.top1 >= 0.0
+        return replace(
+            found,
+            top1=best.top1 if chosen else latest.top1 if latest else None,
+            top5=best.top5 if chosen else latest.top5 if latest else None,
+            best_step=best.best_step if chosen else None,
+            test_top1=self._test.top1 if self._test else None,
+            test_top5=self._test.top5 if self._test else None,
+            ending=self._ending if self.outcome == "completed" else "",
+            training_seconds=clock.seconds,
+            steps=clock.steps,
+            epochs=clock.epochs,
+            images_per_second=images / clock.seconds if clock.seconds > 0 else None,
+            preparation_seconds=self._preparation,
+        )
 
     def _described(self, error: Exception) -> Failure:
         steps = self.run.clock.steps if self.run is not None else 0
@@ -229,40 +344,6 @@ class _Trial:
             # torch tells of a dead reader from a signal's handler, which may strike while what its death first broke is
             # being described.
             return describe_failure(reader_lost, device=self._device, steps=steps)
-
-    def close(self) -> None:
-        """Let go of what the run holds beside memory."""
-        if self.run is not None:
-            self.run.close()
-
-    def stop(self) -> None:
-        """Note that the caller ended the trial."""
-        self.outcome, self._reason = "stopped", "It was told to stop early."
-
-    def result(self) -> TrialResult:
-        """The trial as a record."""
-        found = TrialResult(
-            outcome=self.outcome,
-            cause=self._cause,
-            reason=self._reason,
-            curve=tuple(self._curve),
-            wall_seconds=time.perf_counter() - self._started,
-            peak_memory=peak_memory(self._device),
-            device=describe_device(self._device, processes=self._processes),
-        )
-        if self.run is None:
-            return found
-        clock, best = self.run.clock, self.run.best or self.run.latest
-        images = clock.steps * self.run.images_per_step
-        return replace(
-            found,
-            top1=best.top1 if best else None,
-            top5=best.top5 if best else None,
-            training_seconds=clock.seconds,
-            steps=clock.steps,
-            epochs=clock.epochs,
-            images_per_second=images / clock.seconds if clock.seconds > 0 else None,
-        )
 
 
 def _placed(images: ImageSet | StreamedImages, device: torch.device) -> ImageSet | StreamedImages:

@@ -8,12 +8,25 @@ from typing import Any, Literal, get_args
 Outcome = Literal["completed", "stopped", "infeasible", "failed"]
 
 # Why a trial did not complete. "out_of_memory": the device's memory; "host_memory": the machine's; "data": an image
-# could not be read; "timeout": it outlived its budget and grace; "worker_lost": its process died under it;
-# "exception": anything else that was raised; "limit": its cost exceeds the study's limits (known before training).
+# could not be read; "preparation": it did not come to its first counted step in time; "timeout": it outlived its budget
+# and grace; "interrupted": its process was stopped for a while between two steps; "worker_lost": its process died under
+# it; "exception": anything else that was raised; "limit": its cost exceeds the study's limits (known before training).
 Cause = Literal[
-    "", "limit", "out_of_memory", "host_memory", "non_finite", "data", "timeout", "worker_lost", "exception"
+    "",
+    "limit",
+    "out_of_memory",
+    "host_memory",
+    "non_finite",
+    "data",
+    "preparation",
+    "timeout",
+    "interrupted",
+    "worker_lost",
+    "exception",
 ]
 CAUSES: tuple[Cause, ...] = get_args(Cause)
+
+Ending = Literal["", "budget", "patience"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +68,12 @@ class TrialResult:
         peak_memory: bytes: allocated on the device where it has a counter, otherwise the process's resident peak; where
             several processes trained together, the first one's.
         device: what it trained on, in words (`cpu (2 threads)`, `cuda:0 NVIDIA H100`).
+        ending: why a training that completed ended: `budget` (used up) or `patience` (no progress).
+        test_top1, test_top5: of the best evaluation's weights on test images; None where they were not judged.
+        best_step: optimiser steps at the best evaluation; None where there was none.
+        preparation_seconds: from the call to the first step that the budget clock counted.
+        stepping: how the optimiser's steps were run: `graph` (a replayed CUDA graph), or `eager` and why.
+        shared_by: trials that trained on the device at the same time.
     """
 
     outcome: Outcome
@@ -70,6 +89,13 @@ class TrialResult:
     images_per_second: float | None = None
     peak_memory: int | None = None
     device: str = ""
+    ending: Ending = ""
+    test_top1: float | None = None
+    test_top5: float | None = None
+    best_step: int | None = None
+    preparation_seconds: float = 0.0
+    stepping: str = ""
+    shared_by: int = 1
 
     def to_dict(self) -> dict[str, Any]:
         """The result as plain data, ready for JSON."""

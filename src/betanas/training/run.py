@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,6 +78,21 @@ class Material:
         return self.train.shape[-1]
 
 
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What an evaluation during training found.
+
+    Attributes:
+        point: of the learning curve.
+        score: of the evaluated network.
+        whole: whether all validation images were judged: others do not compare with the final evaluation.
+    """
+
+    point: CurvePoint
+    score: Score
+    whole: bool
+
+
 class TrainingRun:
     """Trains one network under a budget.
 
@@ -104,9 +119,6 @@ class TrainingRun:
         self.material = material
         self.recipe = recipe
         self.processes = processes
-        # The best evaluation on all validation images.
-        self.best: Score | None = None
-        self.latest: Score | None = None
         self._device = material.device
         bfloat16 = training_dtype(recipe.dtype, self._device) == "bfloat16"
         self._autocast = torch.bfloat16 if bfloat16 else None
@@ -154,8 +166,11 @@ class TrainingRun:
         """Images of an optimiser step, over all processes."""
         return self._stream.batch_size * self.processes.share.size
 
-    def train(self) -> Iterator[CurvePoint]:
-        """Train until the budget is used up; gives a point after every evaluation.
+    def train(self, on_clock: Callable[[], None] = lambda: None) -> Iterator[Evaluation]:
+        """Train until the budget is used up; gives every evaluation.
+
+        Args:
+            on_clock: called when everything is ready, before the first step that counts.
 
         Raises:
             NonFiniteLossError: the loss became infinite or not a number.
@@ -164,6 +179,7 @@ class TrainingRun:
         # What decodes is started, and every process has a batch in hand, before the clock is.
         self._stream.start()
         self.processes.maximum(0.0)
+        on_clock()
         while clock.goes_on():
             clock.start()
             due = self._evaluations_due()
@@ -175,7 +191,7 @@ class TrainingRun:
         if self._judged_step != clock.steps:
             yield self.judge(final=True)
 
-    def judge(self, *, final: bool) -> CurvePoint:
+    def judge(self, *, final: bool) -> Evaluation:
         """Evaluate now, outside the budget: on all validation images, or on the few of an interim evaluation."""
         self.clock.pause()
         self._check_loss()
@@ -183,20 +199,18 @@ class TrainingRun:
         score = self.score(images)
         self._rate.judge(score.loss)
         self._judged_step = self.clock.steps
-        self.latest = score
-        if images is self.material.validation and (self.best is None or score.top1 > self.best.top1):
-            self.best = score
         steps = torch.tensor(float(self._loss_steps), device=self._device)
         loss, count = self.processes.total(torch.stack([self._loss, steps])).tolist()
         self._loss.zero_()
         self._loss_steps = 0
-        return CurvePoint(
+        point = CurvePoint(
             seconds=self.clock.seconds,
             step=self.clock.steps,
             epoch=self.clock.epochs,
             loss=loss / max(count, 1.0),
             accuracy=score.top1,
         )
+        return Evaluation(point, score, whole=images is self.material.validation)
 
     def close(self) -> None:
         """End the processes that decode, where images are streamed."""
