@@ -10,6 +10,7 @@ from typing import Any
 
 from betanas._version import __version__
 from betanas.blueprint import Blueprint
+from betanas.export.quantisation import INT8_FILE, Quantisation
 from betanas.export.sidecar import Sidecar
 from betanas.export.verification import TOLERANCE, Verification
 from betanas.quantities import format_bytes, format_count, format_seconds
@@ -32,6 +33,7 @@ class Facts:
         training: what `result.json` says, without its curve.
         images: how many each part of the data has.
         verification: for each exported format.
+        quantisation: what the 8-bit network lost; None where there is none.
         license: as the user has given it; None where they have not.
     """
 
@@ -40,6 +42,7 @@ class Facts:
     training: Mapping[str, Any]
     images: Mapping[str, int]
     verification: Mapping[str, Verification]
+    quantisation: Quantisation | None
     license: str | None
 
 
@@ -61,6 +64,7 @@ def model_card(sidecar: Sidecar, facts: Facts, *, name: str, data: str, files: M
         f"## Data\n\n{_data(sidecar, facts, data)}",
         f"## Training\n\n{_training(sidecar, facts)}",
         f"## Accuracy\n\n{_accuracy(sidecar, facts, data)}",
+        *([f"## In 8 bits\n\n{_eight_bits(facts.quantisation)}"] if facts.quantisation else []),
         f"## Cost\n\n{_cost(sidecar, facts, files)}",
         *([f"## Architecture\n\n{_architecture(sidecar.blueprint)}"] if sidecar.blueprint else []),
         f"## Limits\n\n{_limits(sidecar, facts)}",
@@ -229,6 +233,27 @@ def _accuracy(sidecar: Sidecar, facts: Facts, data: str) -> str:
             "Accuracies are of logits averaged over each image and its mirror image; a single pass does a little worse."
         )
     return "\n\n".join([words[0], "".join(words[1:2]) + " ".join(words[2:])])
+
+
+def _eight_bits(found: Quantisation) -> str:
+    judged = [found.validation, *([found.final] if found.final else [])]
+    rows = [
+        (each.origin, f"{each.top1_float:.2%}", f"{each.top1:.2%}", f"{100 * each.loss:.2f} points", f"{each.same:.1%}")
+        for each in judged
+    ]
+    head = ("Judged on", "float32", "8 bits", "Lost", "Same first choice")
+    kept = f"{len(found.kept)} of its {found.layers} layers stay in float32" if found.kept else "no layer is exempt"
+    bits = (
+        "Weights take all eight bits: it needs a processor with 8-bit dot products (VNNI, ARM's dotprod, most "
+        "accelerators), and is wrong on others."
+        if found.full_range
+        else "Weights take seven bits, so that it is right on processors without 8-bit dot products too."
+    )
+    return (
+        f"`{INT8_FILE}` computes in 8 bits; {kept}. Ranges of activations: {found.method}, over "
+        f"{found.calibrated_on:,} training images. {bits} One pass an image, without averaging over mirror images.\n\n"
+        f"{_table(head, rows)}"
+    )
 
 
 def _cost(sidecar: Sidecar, facts: Facts, files: Mapping[str, int]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from betanas.errors import ExportError
 from betanas.export.card import CARD, Facts, model_card
 from betanas.export.classifier import ImageClassifier, find_sidecar, read_classifier
 from betanas.export.formats import (
+    ONNX_FILE,
     onnx_is_installed,
     require_onnx,
     write_onnx,
@@ -22,7 +24,16 @@ from betanas.export.formats import (
     write_safetensors,
     write_source,
 )
-from betanas.export.samples import Sample, given_source, random_sample, real_sample, recorded_source
+from betanas.export.quantisation import INT8_FILE, TOLERANCE, Quantisation, write_int8
+from betanas.export.samples import (
+    QuantisationSamples,
+    Sample,
+    given_source,
+    quantisation_samples,
+    random_sample,
+    real_sample,
+    recorded_source,
+)
 from betanas.export.sidecar import Sidecar, read_classes, read_sidecar
 from betanas.export.target import check_target, whole_folder
 from betanas.export.verification import Runner, Verification, logits_of, verify
@@ -38,6 +49,9 @@ _WRITERS: dict[str, Callable[[Sidecar, ImageClassifier, Path], Runner]] = {
 
 FORMATS = tuple(_WRITERS)
 
+# Not among them, nor in `all`: it computes something slightly else, and needs labelled images.
+INT8 = "int8"
+
 
 @dataclass(frozen=True)
 class Export:
@@ -47,6 +61,7 @@ class Export:
         folder: where it lies.
         files: bytes of every file, by its name in the folder.
         verification: for each format, how it compared with the network in PyTorch.
+        quantisation: what the 8-bit network lost; None where none was asked for.
         classes_named: whether the classes' names are known; otherwise they are numbered.
     """
 
@@ -54,6 +69,7 @@ class Export:
     files: dict[str, int]
     verification: dict[str, Verification]
     classes_named: bool
+    quantisation: Quantisation | None = None
 
 
 def export_network(
@@ -65,25 +81,32 @@ def export_network(
     classes: str | Path | Sequence[str] | None = None,
     license: str | None = None,  # noqa: A002 - what the model card calls it
     overwrite: bool = False,
+    tolerance: float = TOLERANCE,
+    full_range: bool = False,
 ) -> Export:
     """Write a trained network in other forms, each checked against PyTorch, with a model card and a JSON sidecar.
 
     Args:
         folder: that `betanas train` (or an earlier export with its weights) has left.
         to: the folder to make. It appears whole, or not at all.
-        formats: of `FORMATS`, or `all`; by default all for which the packages are installed.
+        formats: of `FORMATS`, or `all`; by default all for which the packages are installed. `int8`, an ONNX graph
+            in 8 bits, is written where it is named.
         data: images to check on; by default those the network was trained on where they are still in place, otherwise
             random ones.
         classes: names in label order, or a text file with one a line; by default those the training recorded.
         license: under which the network is given away, for the model card.
         overwrite: whether an earlier export may be replaced.
+        tolerance: most accuracy on validation images that `int8` may lose, as a share.
+        full_range: whether the weights of `int8` take all eight bits: somewhat more accurate, for processors with
+            8-bit dot products (VNNI, ARM's dotprod, most accelerators); others compute it wrongly.
 
     Raises:
         ExportError: there is no trained network, the target is taken, or what was written computes something else.
         MissingExtraError: a format needs a package that is not installed.
     """
-    folder, target, wanted = Path(folder), Path(to), _check_formats(formats)
-    if "onnx" in wanted:
+    folder, target, chosen = Path(folder), Path(to), _check_formats(formats)
+    wanted = set(chosen)
+    if wanted & {"onnx", INT8}:
         require_onnx()
     check_target(target, overwrite=overwrite)
     sidecar = read_sidecar(find_sidecar(folder))
@@ -92,13 +115,18 @@ def export_network(
     sidecar = _completed(sidecar, recorded, classes)
     classifier = read_classifier(sidecar, folder / NETWORK)
     sample = real_sample(sidecar, source) if source is not None else random_sample(sidecar)
+    labelled = _labelled(sidecar, source, tolerance) if INT8 in wanted else None
     expected = logits_of(classifier, sample.images)
     with whole_folder(target, overwrite=overwrite) as new:
-        verification = _write_all(wanted, sidecar, classifier, new, expected=expected, sample=sample)
-        facts = _facts(sidecar, classifier, folder, verification, recorded, license)
+        exact = [name for name in chosen if name != INT8]
+        verification = _write_all(exact, sidecar, classifier, new, expected=expected, sample=sample)
+        quantisation = None
+        if labelled is not None:
+            quantisation = _write_int8(sidecar, classifier, new, labelled, tolerance=tolerance, full_range=full_range)
+        facts = _facts(sidecar, classifier, folder, verification, quantisation, recorded, license)
         _describe(sidecar, facts, new, name=target.absolute().name)
         files = _sizes(new)
-    return Export(target, files, verification, sidecar.classes is not None)
+    return Export(target, files, verification, sidecar.classes is not None, quantisation)
 
 
 def _check_formats(formats: Sequence[str] | None) -> tuple[str, ...]:
@@ -106,11 +134,12 @@ def _check_formats(formats: Sequence[str] | None) -> tuple[str, ...]:
         return tuple(name for name in FORMATS if name != "onnx" or onnx_is_installed())
     chosen = [formats] if isinstance(formats, str) else list(formats)
     for name in chosen:
-        if name not in (*FORMATS, "all"):
-            raise ExportError(f"A format must be one of {', '.join(FORMATS)} or all.", value=name)
+        if name not in (*FORMATS, INT8, "all"):
+            raise ExportError(f"A format must be one of {', '.join((*FORMATS, INT8))} or all.", value=name)
     if not chosen:
         raise ExportError("There must be a format to export to.", hint=f"Choose of {', '.join(FORMATS)}.")
-    return FORMATS if "all" in chosen else tuple(dict.fromkeys(chosen))
+    named = [each for name in chosen for each in (FORMATS if name == "all" else (name,))]
+    return tuple(dict.fromkeys(named))
 
 
 def _completed(sidecar: Sidecar, recorded: DataSource | None, classes: str | Path | Sequence[str] | None) -> Sidecar:
@@ -140,11 +169,50 @@ def _write_all(
     return found
 
 
+def _labelled(sidecar: Sidecar, source: DataSource | None, tolerance: float) -> QuantisationSamples:
+    """The images for an 8-bit network, refused before anything is written where there are none."""
+    if not 0.0 <= tolerance < 1.0:
+        raise ExportError("The tolerance must be a share from 0 to 1 of the images.", value=tolerance)
+    if source is None:
+        raise ExportError(
+            "An 8-bit network must be made and judged with real images.",
+            hint="The images it was trained on are not here: name them with --data DATA.",
+        )
+    return quantisation_samples(sidecar, source)
+
+
+def _write_int8(
+    sidecar: Sidecar,
+    classifier: ImageClassifier,
+    folder: Path,
+    samples: QuantisationSamples,
+    *,
+    tolerance: float,
+    full_range: bool,
+) -> Quantisation:
+    with tempfile.TemporaryDirectory(prefix="betanas-") as place:
+        graph = folder / ONNX_FILE
+        if not graph.is_file():  # not asked for: a form on the way
+            write_onnx(sidecar, classifier, Path(place))
+            graph = Path(place) / ONNX_FILE
+        return write_int8(
+            graph,
+            folder / INT8_FILE,
+            expected=classifier,
+            calibration=samples.calibration,
+            validation=samples.validation,
+            final=samples.final,
+            tolerance=tolerance,
+            full_range=full_range,
+        )
+
+
 def _facts(
     sidecar: Sidecar,
     classifier: ImageClassifier,
     folder: Path,
     verification: dict[str, Verification],
+    quantisation: Quantisation | None,
     recorded: DataSource | None,
     license_name: str | None,
 ) -> Facts:
@@ -161,6 +229,7 @@ def _facts(
         training=training,
         images=counts,
         verification=verification,
+        quantisation=quantisation,
         license=license_name or sidecar.document.get("license"),
     )
 
@@ -194,6 +263,7 @@ def _describe(sidecar: Sidecar, facts: Facts, folder: Path, *, name: str) -> Non
         "images": facts.images,
         "training": facts.training,
         "verification": {kind: asdict(found) for kind, found in facts.verification.items()},
+        "quantisation": None if facts.quantisation is None else asdict(facts.quantisation),
         "files": _sizes(folder),
     }
     write_json(folder / SIDECAR, document)

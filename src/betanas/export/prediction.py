@@ -16,10 +16,11 @@ from betanas.data.names import list_names
 from betanas.errors import DataError, DeviceError, ExportError
 from betanas.export.classifier import find_sidecar, read_classifier
 from betanas.export.formats import ONNX_FILE, onnx_runner
+from betanas.export.quantisation import INT8_FILE
 from betanas.export.sidecar import Sidecar, read_classes, read_sidecar
 from betanas.export.verification import Runner
 from betanas.training.device import resolve_device
-from betanas.training.kept import NETWORK
+from betanas.training.kept import NETWORK, SIDECAR
 from betanas.training.resample import resize
 
 _BATCH = 64
@@ -160,16 +161,18 @@ def _open(model: Path, device: str) -> tuple[Sidecar, Runner, torch.device]:
             raise ExportError(
                 "A model must be a training's folder, an export's folder, or an .onnx file.", value=str(model)
             )
-        return _open_onnx(model, model.with_suffix(".json"), device)
+        beside = model.with_name(SIDECAR) if model.name == INT8_FILE else model.with_suffix(".json")
+        return _open_onnx(model, beside, device)
     path = find_sidecar(model)
     if (model / NETWORK).is_file():
         sidecar, chosen = read_sidecar(path), resolve_device(device)
         return sidecar, read_classifier(sidecar, model / NETWORK).to(chosen), chosen
-    if (model / ONNX_FILE).is_file():
-        return _open_onnx(model / ONNX_FILE, path, device)
+    for graph in (ONNX_FILE, INT8_FILE):
+        if (model / graph).is_file():
+            return _open_onnx(model / graph, path, device)
     # torch.export's programs are read by pickle, which runs what it reads, and source is code: neither is opened here.
     raise ExportError(
-        f"An export that predicts must hold {NETWORK} or {ONNX_FILE}.",
+        f"An export that predicts must hold {NETWORK}, {ONNX_FILE} or {INT8_FILE}.",
         value=str(model),
         hint="Export it with --format safetensors; a folder of source predicts by itself: python network.py IMAGE.",
     )

@@ -10,12 +10,16 @@ import torch
 from torch import Tensor
 
 from betanas.data import DataSource, open_source, open_splits, open_test
-from betanas.data.images import Images
+from betanas.data.images import Images, Splits
+from betanas.data.streaming import StreamedSplits
 from betanas.errors import BetanasError, ExportError
 from betanas.export.sidecar import Sidecar
 from betanas.training.resample import resize
 
 MOST_REAL, MOST_RANDOM = 1000, 64
+
+# For an 8-bit network: images that fix the ranges of its activations, and such that choose among ways to do it.
+MOST_CALIBRATING, MOST_CHOOSING = 512, 2000
 
 _BATCH = 64
 
@@ -28,11 +32,28 @@ class Sample:
         images: float32, shape [n, in_channels, resolution, resolution], values in [0, 1].
         origin: what they are, in words.
         real: whether anybody has photographed or drawn them.
+        labels: int64, shape [n]; None for images that have none.
     """
 
     images: Tensor
     origin: str
     real: bool
+    labels: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class QuantisationSamples:
+    """What an 8-bit network is made and judged with.
+
+    Attributes:
+        calibration: training images.
+        validation: images that choose.
+        final: test images; None where the source has none.
+    """
+
+    calibration: Sample
+    validation: Sample
+    final: Sample | None
 
 
 def given_source(sidecar: Sidecar, data: str) -> DataSource:
@@ -76,20 +97,46 @@ def real_sample(sidecar: Sidecar, source: DataSource) -> Sample:
     Raises:
         DataError: the images cannot be read.
     """
-    resolution, seed = sidecar.resolution, int(sidecar.document.get("seed", 0))
-    part = "test" if source.has_test else "validation"
-    whole: Images = (
-        open_test(source, resolution=resolution)
-        if source.has_test
-        else open_splits(source, resolution=resolution, seed=seed).validation
+    if source.has_test:
+        return _sample(sidecar, source, open_test(source, resolution=sidecar.resolution), "test", MOST_REAL)
+    return _sample(sidecar, source, _splits(sidecar, source).validation, "validation", MOST_REAL)
+
+
+def quantisation_samples(sidecar: Sidecar, source: DataSource) -> QuantisationSamples:
+    """Training, validation and test images for an 8-bit network, evenly spaced over each part.
+
+    Raises:
+        DataError: the images cannot be read.
+        ExportError: their classes are not the network's.
+    """
+    if len(source.classes) != sidecar.num_classes:
+        raise ExportError(
+            f"The images must be of the network's {sidecar.num_classes} classes.",
+            value=f"{len(source.classes)} classes in {Path(source.name).name}",
+        )
+    splits = _splits(sidecar, source)
+    test = open_test(source, resolution=sidecar.resolution) if source.has_test else None
+    return QuantisationSamples(
+        calibration=_sample(sidecar, source, splits.train, "training", MOST_CALIBRATING),
+        validation=_sample(sidecar, source, splits.validation, "validation", MOST_CHOOSING),
+        final=None if test is None else _sample(sidecar, source, test, "test", len(test)),
     )
-    count = min(MOST_REAL, len(whole))
+
+
+def _splits(sidecar: Sidecar, source: DataSource) -> Splits | StreamedSplits:
+    seed = int(sidecar.document.get("seed", 0))
+    return open_splits(source, resolution=sidecar.resolution, seed=seed)
+
+
+def _sample(sidecar: Sidecar, source: DataSource, whole: Images, part: str, most: int) -> Sample:
+    count = min(most, len(whole))
     rows = torch.from_numpy(np.linspace(0, len(whole) - 1, count).round().astype(np.int64))
-    batches = whole.batches(torch.split(rows, _BATCH), device="cpu")
-    images = torch.cat([resize(batch.images.float(), resolution) / 255 for batch in batches])
+    batches = list(whole.batches(torch.split(rows, _BATCH), device="cpu"))
+    images = torch.cat([resize(batch.images.float(), sidecar.resolution) / 255 for batch in batches])
     # A data set of grey images may serve a network for colour ones.
     images = images.expand(-1, sidecar.in_channels, -1, -1).contiguous()
-    return Sample(images, f"{len(images):,} {part} images of {Path(source.name).name}", real=True)
+    labels = torch.cat([batch.labels for batch in batches])
+    return Sample(images, f"{count:,} {part} images of {Path(source.name).name}", real=True, labels=labels)
 
 
 def random_sample(sidecar: Sidecar) -> Sample:
