@@ -22,6 +22,7 @@ ORDER = [
     "intervals",
     "host_memory",
     "userfile",
+    "registry",
     "blueprint",
     "cost",
     "spaces",

@@ -19,11 +19,14 @@ from betanas._version import __version__
 if TYPE_CHECKING:
     from betanas import export, search
     from betanas.blueprint import Blueprint, Layer
-    from betanas.data import DataSource, open_source, register_source
+    from betanas.data import ArraySource, DataSource, open_source, register_source
     from betanas.errors import BetanasError, UserError
     from betanas.export import predict
     from betanas.library import load_network
     from betanas.models import benchmark_network, build
+    from betanas.search.executors import Executor, register_executor
+    from betanas.search.objectives import register_objective
+    from betanas.search.propose import Observation, Prediction, Strategy, Suggestion, register_strategy
     from betanas.search.run import resume
     from betanas.search.settings import SearchSettings
     from betanas.search.study import Study
@@ -31,15 +34,21 @@ if TYPE_CHECKING:
     from betanas.training.recipe import Recipe, load_recipe
 
 _HOMES = {
+    "ArraySource": "betanas.data",
     "BetanasError": "betanas.errors",
     "Blueprint": "betanas.blueprint",
     "DataSource": "betanas.data",
+    "Executor": "betanas.search.executors",
     "Layer": "betanas.blueprint",
+    "Observation": "betanas.search.propose",
+    "Prediction": "betanas.search.propose",
     "Range": "betanas.spaces",
     "Recipe": "betanas.training.recipe",
     "SearchSettings": "betanas.search.settings",
     "SearchSpace": "betanas.spaces",
+    "Strategy": "betanas.search.propose",
     "Study": "betanas.search.study",
+    "Suggestion": "betanas.search.propose",
     "UserError": "betanas.errors",
     "available_spaces": "betanas.spaces",
     "benchmark_network": "betanas.models",
@@ -50,21 +59,30 @@ _HOMES = {
     "open_source": "betanas.data",
     "predict": "betanas.export",
     "published": "betanas.spaces",
+    "register_executor": "betanas.search.executors",
+    "register_objective": "betanas.search.objectives",
     "register_source": "betanas.data",
     "register_space": "betanas.spaces",
+    "register_strategy": "betanas.search.propose",
     "resume": "betanas.search.run",
 }
 
 __all__ = [
+    "ArraySource",
     "BetanasError",
     "Blueprint",
     "DataSource",
+    "Executor",
     "Layer",
+    "Observation",
+    "Prediction",
     "Range",
     "Recipe",
     "SearchSettings",
     "SearchSpace",
+    "Strategy",
     "Study",
+    "Suggestion",
     "UserError",
     "__version__",
     "available_spaces",
@@ -77,8 +95,11 @@ __all__ = [
     "open_source",
     "predict",
     "published",
+    "register_executor",
+    "register_objective",
     "register_source",
     "register_space",
+    "register_strategy",
     "resume",
     "search",
 ]

@@ -23,6 +23,7 @@ that the command line, a notebook and a log all show the same sentence.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 _NO_VALUE = object()
@@ -132,3 +133,12 @@ class MissingExtraError(UserError):
 
 class StoreError(BetanasError):
     """The study's store cannot be written or read back: a full disk, a read-only folder, a damaged file."""
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
+    """The hint for a name that is not among the known ones: the nearest of them, or `otherwise` where none is near."""
+    from difflib import get_close_matches  # needed only when something is wrong
+
+    spelled = {each.casefold(): each for each in known}
+    alike = get_close_matches(name.casefold(), spelled, n=1)
+    return f"Did you mean {spelled[alike[0]]}?" if alike else otherwise

@@ -7,17 +7,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from betanas.blueprint import Blueprint
 from betanas.errors import QuantityError, StrategyError
 from betanas.search.feasibility import Problem
 from betanas.search.front import pareto_front
 from betanas.search.objectives import (
+    OBJECTIVES,
     Accuracy,
     Compound,
     ObjectiveSettings,
     OwnFunction,
     Pareto,
+    Registered,
     Scaling,
     read_objective,
+    register_objective,
 )
 from betanas.search.records import TrialRecord
 from betanas.search.scoring import make_score
@@ -94,6 +98,7 @@ class TestReading:
             ({"objective": "scaling", "scaling_resolution": 384, "cost_target": "3"}, Scaling(384, 3.0)),
             ({"objective": "pareto", "cost": "memory"}, Pareto("memory")),
             ({"objective": "mine.py"}, OwnFunction("mine.py")),
+            ({"objective": "shallow"}, Registered("shallow")),
             ({"objective": {"kind": "compound", "cost": "macs", "target": "300M"}}, Compound("macs", 3e8)),
             # What is typed wins over a file's table.
             ({"objective": {"kind": "scaling", "resolution": 64}, "scaling_resolution": 128}, Scaling(128)),
@@ -106,8 +111,9 @@ class TestReading:
     @pytest.mark.parametrize(
         ("given", "message"),
         [
-            ({"objective": "speed"}, "accuracy, compound, scaling, pareto"),
-            ({"objective": "accuracy*params/5M"}, "--objective compound --cost params --cost-target 5M"),
+            ({"objective": {"kind": "speed"}}, "accuracy, compound, scaling, pareto"),
+            ({"objective": "accuracy*params/5M"}, "The objectives are accuracy, compound"),
+            ({"objective": {"kind": "registered", "name": "pareto"}}, "The objectives are"),
             ({"objective": 3}, "accuracy, compound"),
             ({"cost": "params"}, "setting cost belongs to the objectives compound and pareto"),
             ({"cost_target": "5M"}, "cost-target belongs to the objectives compound and scaling"),
@@ -148,6 +154,7 @@ class TestReading:
             (Scaling(384, 3.0), "accuracy x (parameters at R=384 over the search's / 3)^-0.07"),
             (Pareto("memory"), "accuracy and little training memory"),
             (OwnFunction("mine.py"), "mine.py"),
+            (Registered("shallow"), "shallow"),
         ],
     )
     def test_in_words(self, objective: ObjectiveSettings, words: str) -> None:
@@ -184,8 +191,28 @@ class TestOwnFunction:
 
     @pytest.mark.parametrize("text", ["x = 1\n", "objective = 3\n", "1 / 0\n", "def ("])
     def test_a_file_without_one_is_refused(self, tmp_path: Path, text: str) -> None:
-        with pytest.raises(StrategyError, match="file must"):
+        with pytest.raises(StrategyError, match=r"must load without|must register|must be a function"):
             value(self.write(tmp_path, text))
+
+    def test_a_file_may_register_it_instead(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(OBJECTIVES, "_registered", {})
+        text = (
+            "import betanas as bn\n\n@bn.register_objective\ndef half(record, blueprint):\n    return record.top1 / 2\n"
+        )
+        assert value(self.write(tmp_path, text)) == 0.2
+
+    def test_a_registered_one_is_found_by_name(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(OBJECTIVES, "_registered", {})
+
+        @register_objective
+        def less_than_that(record: TrialRecord, blueprint: Blueprint) -> float | None:
+            return -1.0
+
+        register_objective(lambda record, blueprint: 7, name="seven")
+        assert value(Registered("less-than-that")) == -1.0
+        assert value(Registered("seven")) == 7.0
+        with pytest.raises(StrategyError, match=r"less-than-that, seven\. Got 'sevn'\. Did you mean seven\?"):
+            value(Registered("sevn"))
 
     def test_a_missing_file_is_refused(self) -> None:
         with pytest.raises(StrategyError, match="must exist"):

@@ -93,7 +93,7 @@ def make_study(tmp_path: Path) -> Callable[..., Path]:
 # A study runs nobody's code -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("field", ["space", "data", "objective", "plugins"])
+@pytest.mark.parametrize("field", ["space", "data", "strategy", "objective", "plugins", "executor"])
 def test_a_study_that_names_code_is_not_gone_on_with(
     make_study: Callable[..., Path], code: Path, ran: Path, field: str
 ) -> None:
@@ -105,7 +105,8 @@ def test_a_study_that_names_code_is_not_gone_on_with(
     )
     for name in (str(code), f"{code}/", *([str(compiled)] if field == "plugins" else [])):
         named = {"plugins": [name], "objective": {"kind": "function", "file": name}}.get(field, name)
-        study = make_study(**({"options": {field: named}} if field == "plugins" else {field: named}))
+        option = field in ("plugins", "executor")
+        study = make_study(**({"options": {field: named}} if option else {field: named}))
         with pytest.raises(StudyError, match="--trust-files"):
             bn.resume(study)
         with pytest.raises(StudyError, match="--trust-files"), Study.open(study) as opened:
@@ -127,9 +128,9 @@ def test_a_study_that_names_code_can_be_looked_at(make_study: Callable[..., Path
 
 def test_every_file_that_a_plan_names_counts(plan: StudyPlan) -> None:
     objective, plugins = OwnFunction("c.so"), ["d.so", "e"]
-    options = {**plan.options, "plugins": plugins}
-    named = replace(plan, space="a.py", data="b.py/.", objective=objective, options=options)
-    assert own_code(named) == ("a.py", "b.py/.", "c.so", "d.so", "e")
+    options = {**plan.options, "plugins": plugins, "executor": "f.py"}
+    named = replace(plan, space="a.py", data="b.py/.", strategy="g.PY", objective=objective, options=options)
+    assert own_code(named) == ("a.py", "b.py/.", "g.PY", "f.py", "c.so", "d.so", "e")
     assert own_code(plan) == ()
 
 

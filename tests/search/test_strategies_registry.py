@@ -3,21 +3,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
-from typing import ClassVar
 
 import numpy as np
 import pytest
 
-from betanas.errors import MissingExtraError, StrategyError
+from betanas.errors import MissingExtraError
 from betanas.search.feasibility import Problem
-from betanas.search.propose import (
-    Observation,
-    Strategy,
-    Suggestion,
-    available_strategies,
-    get_strategy,
-    register_strategy,
-)
+from betanas.search.propose import Observation, available_strategies, get_strategy
 from betanas.search.propose.screened import FeasibleStream, networks, sobol_draw, uniform_draw
 from betanas.search.propose.steps import stepped
 from betanas.search.records import Limits
@@ -26,44 +18,10 @@ from betanas.spaces import get_space
 PROBLEM = Problem(get_space("betanet2", "table1"), 64, 10, 3, 32, limits=Limits(params=1_000_000))
 
 
-class Fixed(Strategy):
-    """Suggests one vector for ever."""
-
-    name: ClassVar[str] = "fixed-for-a-test"
-
-    def ask(self, count: int = 1) -> list[Suggestion]:
-        return [Suggestion({}, self.name)] * count
-
-
-class Other(Strategy):
-    name: ClassVar[str] = "sobol"
-
-    def ask(self, count: int = 1) -> list[Suggestion]:
-        return []
-
-
 def test_the_default_comes_first_and_all_names_are_there() -> None:
     names = available_strategies()
     assert names[0] == "gpei"
     assert set(names) >= {"gpei", "sobol", "random", "tpe", "evolution", "local", "report"}
-
-
-def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(StrategyError, match=r"The search strategies are gpei, sobol.*Got 'grid'"):
-        get_strategy("grid")
-
-
-def test_a_strategy_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("betanas.search.propose.registry._REGISTERED", {})
-    assert register_strategy(Fixed) is Fixed
-    assert register_strategy(Fixed) is Fixed  # a module imported again
-    assert get_strategy("fixed-for-a-test") is Fixed
-    assert "fixed-for-a-test" in available_strategies()
-
-
-def test_a_name_that_is_taken_is_refused() -> None:
-    with pytest.raises(StrategyError, match="a name of its own"):
-        register_strategy(Other)
 
 
 def test_without_optuna_the_message_says_what_to_install() -> None:

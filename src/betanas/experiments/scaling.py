@@ -43,7 +43,7 @@ from betanas.experiments.vectors import NamedVector, admitted, drawn_vectors, ra
 from betanas.experiments.verdict import Verdict, above, all_of, in_words
 from betanas.quantities import format_count
 from betanas.search.feasibility import Problem
-from betanas.search.plugins import check_trust, run_plugins
+from betanas.search.plugins import check_trust
 from betanas.search.study import Study
 from betanas.spaces import get_space, published
 from betanas.spaces.base import check_input
@@ -51,6 +51,7 @@ from betanas.spaces.scaling import Origin, make_rule
 from betanas.training.budget import Budget
 from betanas.training.comparison import Comparison
 from betanas.training.recipe import load_recipe
+from betanas.userfile import run_plugins
 
 EPOCHS, SECONDS = "equal epochs", "equal seconds"
 KINDS = (EPOCHS, SECONDS)

@@ -18,13 +18,14 @@ from betanas.search.executors.base import Executor, TrialEnded, TrialJob
 from betanas.search.executors.registry import make_executor
 from betanas.search.loop import trial_seed
 from betanas.search.planning import executor_settings, resumed_options, strategy_of, worker_setup
-from betanas.search.plugins import check_trust, run_plugins
+from betanas.search.plugins import check_trust
 from betanas.search.records import StudyPlan
 from betanas.search.settings import ResumeSettings
 from betanas.search.store.location import StudyLocation
 from betanas.search.store.lock import lock_of
 from betanas.search.store.store import Store
 from betanas.training.result import TrialResult
+from betanas.userfile import run_plugins
 
 # Far beyond the indices of trials, whose seeds a confirmation must not repeat.
 _FIRST_SEED_INDEX = 1_000_000

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import Field
 
 from betanas.errors import StrategyError
 from betanas.quantities import format_count, parse_count
+from betanas.registry import NAME, Registry
 from betanas.userfile import python_file
 
 # Tan et al. (2019), section 3.1: doubling the latency is worth 5% of accuracy, which gives the exponent -0.07.
@@ -133,15 +134,71 @@ class OwnFunction:
         return self.file
 
 
-_KINDS: Mapping[str, type[Accuracy | Compound | Scaling | Pareto | OwnFunction]] = {
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A function that `register_objective` has made known.
+
+    Attributes:
+        name: what it is registered by.
+    """
+
+    name: str
+    kind: Literal["registered"] = "registered"
+
+    def __post_init__(self) -> None:
+        if type(self.name) is not str or not NAME.fullmatch(self.name) or self.name in _KINDS:
+            raise OBJECTIVES.unknown(str(self.name))
+
+    def __str__(self) -> str:
+        return self.name
+
+
+_KINDS: Mapping[str, type[Accuracy | Compound | Scaling | Pareto | OwnFunction | Registered]] = {
     "accuracy": Accuracy,
     "compound": Compound,
     "scaling": Scaling,
     "pareto": Pareto,
     "function": OwnFunction,
+    "registered": Registered,
 }
 
-ObjectiveSettings = Annotated[Accuracy | Compound | Scaling | Pareto | OwnFunction, Field(discriminator="kind")]
+ObjectiveSettings = Annotated[
+    Accuracy | Compound | Scaling | Pareto | OwnFunction | Registered, Field(discriminator="kind")
+]
+
+
+def _check(function: Callable[..., object]) -> None:
+    if not callable(function):
+        raise StrategyError("An objective must be a function of a record and a blueprint.", value=function)
+
+
+OBJECTIVES: Registry[Callable[..., Any]] = Registry(
+    "objective",
+    group="betanas.objectives",
+    error=StrategyError,
+    built_in={kind: f"{__name__}:{_KINDS[kind].__name__}" for kind in ("accuracy", "compound", "scaling", "pareto")},
+    base=None,
+    register="betanas.register_objective",
+    attribute="objective",
+    check=_check,
+)
+_Function = TypeVar("_Function", bound=Callable[..., float | None])
+
+
+def register_objective(function: _Function, *, name: str | None = None) -> _Function:
+    """Make an objective known by its name; usable as a decorator.
+
+    Args:
+        function: of a finished trial's `TrialRecord` and its `Blueprint`; it returns the number that is maximised, or
+            None for a trial without a result.
+        name: what is typed to choose it; unless given, the function's name with hyphens for underscores.
+
+    Raises:
+        StrategyError: another objective has that name, or it is no function.
+    """
+    OBJECTIVES.register_as(name or getattr(function, "__name__", "").replace("_", "-"), function)
+    return function
+
 
 # What a search's settings call the fields of an objective, as its options do on the command line.
 SETTINGS: Mapping[str, str] = {
@@ -163,7 +220,8 @@ def read_objective(given: object, settings: Mapping[str, Any] | None = None) -> 
     """An objective from what a person gave.
 
     Args:
-        given: an objective, its kind or a `.py` file as text, or a mapping of its fields (a configuration's table).
+        given: an objective; its kind, a registered name or a `.py` file as text; or a mapping of its fields (a
+            configuration's table). Whether a name is registered is seen when the search is planned, after its plug-ins.
         settings: further fields by the names of `SETTINGS`, which win over those in `given`.
 
     Raises:
@@ -172,11 +230,7 @@ def read_objective(given: object, settings: Mapping[str, Any] | None = None) -> 
     values = _as_mapping(given)
     kind = str(values.get("kind"))
     if kind not in _KINDS:
-        raise StrategyError(
-            "The objectives are accuracy, compound, scaling, pareto and a .py file of your own.",
-            value=kind,
-            hint=f"Type, for example, {_EXAMPLES['compound']}.",
-        )
+        raise OBJECTIVES.unknown(kind)
     made = _KINDS[kind]
     known = {spec.name: spec for spec in fields(made)}
     for setting, value in (settings or {}).items():
@@ -206,9 +260,9 @@ def _as_mapping(given: object) -> dict[str, Any]:
         return asdict(given)  # type: ignore[call-overload, no-any-return]
     if isinstance(given, Mapping):
         return dict(given)
-    if isinstance(given, str) and given not in _KINDS and python_file(given):
-        return {"kind": "function", "file": given}
-    return {"kind": given}
+    if not isinstance(given, str) or given in _KINDS:
+        return {"kind": given}
+    return {"kind": "function", "file": given} if python_file(given) else {"kind": "registered", "name": given}
 
 
 def _number(value: object, name: str, cost: object) -> float:

@@ -14,8 +14,7 @@ from betanas.search.executors.base import ExecutorSettings, Patience, WorkerSetu
 from betanas.search.executors.registry import make_executor
 from betanas.search.feasibility import Problem
 from betanas.search.loop import corrected_limits, observation
-from betanas.search.objectives import Accuracy, ObjectiveSettings, OwnFunction, Pareto
-from betanas.search.plugins import run_plugins
+from betanas.search.objectives import OBJECTIVES, Accuracy, ObjectiveSettings, OwnFunction, Pareto, Registered
 from betanas.search.progress import SearchListener
 from betanas.search.propose.base import Strategy
 from betanas.search.propose.registry import get_strategy
@@ -29,7 +28,7 @@ from betanas.spaces import SearchSpace, get_space
 from betanas.spaces.base import MAX_RESOLUTION
 from betanas.training.budget import Budget
 from betanas.training.recipe import Recipe, recipe_for
-from betanas.userfile import python_file
+from betanas.userfile import python_file, run_plugins
 
 # Without a limit of the user's a candidate may plan with this share of the device's memory: the rest is the
 # allocator's fragmentation, the libraries' own buffers and, on a processor, everything else that runs.
@@ -90,6 +89,8 @@ def plan_search(settings: SearchSettings, listener: SearchListener) -> Planned:
     )
     _check_cluster(settings, settings.executor)
     run_plugins(settings.plugins)
+    if isinstance(settings.objective, Registered):
+        OBJECTIVES.get(settings.objective.name)  # a wrong name is refused before images are read
     budget = Budget.parse(settings.budget)
     require(
         not settings.stop_early or (budget.unit == "seconds" and settings.executor != "inline"),
@@ -144,13 +145,14 @@ def plan_search(settings: SearchSettings, listener: SearchListener) -> Planned:
         recipe=recipe.name,
         recipe_settings=recipe.to_dict(),
         batch_size=settings.batch_size or recipe.batch_size,
-        strategy=settings.strategy,
+        strategy=_kept(settings.strategy),
         objective=_whole_path(settings.objective),
         seed=settings.seed,
         trials=settings.trials,
         limits=limits,
         options={
             **{name: _plain(getattr(settings, name)) for name in (*_OPTIONS, *_CLUSTER_OPTIONS)},
+            "executor": _kept(settings.executor),
             "plugins": [str(Path(file).resolve()) for file in settings.plugins],
             "strategy": dict(settings.strategy_options),
         },

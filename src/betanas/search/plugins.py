@@ -1,33 +1,21 @@
-"""A user's own Python files: a search space, data sources, objectives. Run when a person says so alone."""
+"""The Python files that a study names: going on with it runs them, which a person must allow."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from pathlib import Path
 
 from betanas.errors import StudyError
 from betanas.search.objectives import OwnFunction
 from betanas.search.records import StudyPlan
-from betanas.userfile import python_file, run_user_file
-
-
-def run_plugins(files: Sequence[str]) -> None:
-    """Run Python files for what they register.
-
-    Raises:
-        StudyError: a file is missing, or raises something.
-    """
-    for file in files:
-        run_user_file(Path(file), kind="A plugin", error=StudyError)
+from betanas.userfile import python_file
 
 
 def own_code(plan: StudyPlan) -> tuple[str, ...]:
-    """The files that going on with a study would run: its space's, its data source's, its objective's, its plugins.
+    """The files that going on with a study would run: what it names by file, and its plug-ins.
 
-    A plug-in or an objective is run whatever it is called; a space or a source where `python_file` says that the name
+    A plug-in or an objective's file is run whatever it is called; the others where `python_file` says that the name
     stands for a file.
     """
-    named = [name for name in (plan.space, plan.data) if python_file(name)]
+    names = (plan.space, plan.data, plan.strategy, plan.options["executor"])
+    named = [name for name in names if python_file(name)]
     if isinstance(plan.objective, OwnFunction):
         named.append(plan.objective.file)
     return (*named, *map(str, plan.options.get("plugins", ())))

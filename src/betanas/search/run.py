@@ -25,7 +25,7 @@ from betanas.search.planning import (
     stopping_rule,
     worker_setup,
 )
-from betanas.search.plugins import check_trust, run_plugins
+from betanas.search.plugins import check_trust
 from betanas.search.progress import SearchListener
 from betanas.search.records import StudyPlan
 from betanas.search.scoring import make_score
@@ -35,6 +35,7 @@ from betanas.search.store.lock import lock_of
 from betanas.search.store.place import new_place
 from betanas.search.store.store import Store
 from betanas.search.study import Study
+from betanas.userfile import run_plugins
 
 
 def search(settings: SearchSettings | None = None, *, listener: SearchListener | None = None, **given: Any) -> Study:

@@ -12,10 +12,17 @@ import numpy as np
 from betanas.blueprint import Blueprint
 from betanas.errors import StrategyError
 from betanas.search.feasibility import Problem
-from betanas.search.objectives import Compound, CompoundCost, ObjectiveSettings, OwnFunction, Scaling
+from betanas.search.objectives import (
+    OBJECTIVES,
+    Compound,
+    CompoundCost,
+    ObjectiveSettings,
+    OwnFunction,
+    Registered,
+    Scaling,
+)
 from betanas.search.records import TrialRecord
 from betanas.spaces.base import MAX_RESOLUTION
-from betanas.userfile import run_user_file
 
 # Larger is better; None where the trial has no result.
 Score = Callable[[TrialRecord, Blueprint], float | None]
@@ -29,10 +36,12 @@ def make_score(objective: ObjectiveSettings, problem: Problem) -> Score:
         problem: what is searched.
 
     Raises:
-        StrategyError: the objective's file cannot be used, or its resolution is not a larger one.
+        StrategyError: there is no such objective, its file cannot be used, or its resolution is not a larger one.
     """
     if isinstance(objective, OwnFunction):
-        return partial(_own, objective.file, _load(Path(objective.file)))
+        return partial(_own, objective.file, OBJECTIVES.load(Path(objective.file)))
+    if isinstance(objective, Registered):
+        return partial(_own, objective.name, OBJECTIVES.get(objective.name))
     if isinstance(objective, Compound):
         return partial(_compound, objective)
     if isinstance(objective, Scaling):
@@ -91,13 +100,3 @@ def _own(file: str, function: Score, record: TrialRecord, blueprint: Blueprint) 
     if isinstance(value, bool) or not isinstance(value, (int, float, np.floating, np.integer)):
         raise StrategyError("An objective must return a number or None.", value=value, hint=f"See {file}.")
     return float(value) if math.isfinite(value) else None
-
-
-def _load(path: Path) -> Score:
-    kind = "An objective's file"
-    hint = "The file must define a function objective(record, blueprint) that returns a number or None."
-    function = getattr(run_user_file(path, kind=kind, error=StrategyError, hint=hint), "objective", None)
-    if not callable(function):
-        raise StrategyError(f"{kind} must define the function objective.", value=str(path), hint=hint)
-    found: Score = function
-    return found

@@ -286,7 +286,8 @@ class Study:
 
     def _best_by_model(self, trust_files: bool) -> Best:
         from betanas.search.planning import strategy_of
-        from betanas.search.plugins import check_trust, run_plugins
+        from betanas.search.plugins import check_trust
+        from betanas.userfile import run_plugins
 
         check_trust(self.plan, trusted=trust_files)
         run_plugins(self.plan.options.get("plugins", ()))

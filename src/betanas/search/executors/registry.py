@@ -1,30 +1,36 @@
-"""Executors by name."""
+"""Executors by name: BetaNAS's own and those that a user or another package registers."""
 
 from __future__ import annotations
 
 from betanas.errors import DeviceError
+from betanas.registry import Registry
 from betanas.search.executors.base import Executor, ExecutorSettings, WorkerSetup
 
-AVAILABLE = ("local", "inline", "ray")
+EXECUTORS: Registry[type[Executor]] = Registry(
+    "executor",
+    group="betanas.executors",
+    error=DeviceError,
+    built_in={
+        "local": "betanas.search.executors.local:LocalExecutor",
+        "inline": "betanas.search.executors.inline:InlineExecutor",
+        "ray": "betanas.search.executors.ray.executor:RayExecutor",
+    },
+    base=Executor,
+    register="betanas.register_executor",
+)
+register_executor, available_executors = EXECUTORS.register, EXECUTORS.names
 
 
 def make_executor(name: str, setup: WorkerSetup, settings: ExecutorSettings) -> Executor:
     """An executor by name; it is started when it is entered.
 
+    Args:
+        name: one of `available_executors`, or the path of a `.py` file that registers exactly one executor.
+        setup: what its workers need to know.
+        settings: which devices it uses, and how.
+
     Raises:
         DeviceError: there is no such executor, or its devices are not there.
         MissingExtraError: the executor's library is not installed.
     """
-    if name == "local":
-        from betanas.search.executors.local import LocalExecutor
-
-        return LocalExecutor(setup, settings)
-    if name == "inline":
-        from betanas.search.executors.inline import InlineExecutor
-
-        return InlineExecutor(setup, settings)
-    if name == "ray":
-        from betanas.search.executors.ray.executor import RayExecutor
-
-        return RayExecutor(setup, settings)
-    raise DeviceError(f"The executors are {', '.join(AVAILABLE)}.", value=name)
+    return EXECUTORS.get(name)(setup, settings)

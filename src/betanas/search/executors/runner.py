@@ -8,13 +8,13 @@ from pathlib import Path
 from betanas.data import open_source, open_splits
 from betanas.errors import DataError
 from betanas.search.executors.base import TrialJob, WorkerSetup
-from betanas.search.plugins import run_plugins
 from betanas.training.budget import Budget
 from betanas.training.device import describe_device
 from betanas.training.engine import TrialEngine
 from betanas.training.processes import OneProcess, Processes
 from betanas.training.recipe import Recipe
 from betanas.training.result import CurvePoint, TrialResult
+from betanas.userfile import run_plugins
 
 
 class TrialRunner:

@@ -8,7 +8,7 @@ import numpy as np
 
 from betanas.blueprint import KINDS, BlueprintBatch, BoolArray, FloatArray, IntArray
 from betanas.spaces.construction import contracted_sides_at
-from betanas.spaces.scaling.rules import Origin, ScalingRule
+from betanas.spaces.scaling.rules import Knobs, Origin, ScalingRule
 
 
 class Compound(ScalingRule):
@@ -22,16 +22,16 @@ class Compound(ScalingRule):
     name = "compound"
     summary = "EfficientNet's alpha, beta, gamma and phi on the found network"
 
-    def __init__(self, origin: Origin, alpha: float, beta: float, gamma: float) -> None:
-        self._origin = origin
+    def __init__(self, origin: Origin, knobs: Knobs) -> None:
+        super().__init__(origin, knobs)
         self._found = origin.batch(origin.space.to_array([origin.vector]), origin.resolution)
         self._stages = _stages(self._found)
-        self.settings = {"alpha": alpha, "beta": beta, "gamma": gamma}
+        self.settings = {"alpha": knobs.alpha, "beta": knobs.beta, "gamma": knobs.gamma}
 
     def batch(self, resolution: int) -> BlueprintBatch:
         """The network at a resolution, as a batch of one."""
         found = self._found
-        phi = math.log(resolution / self._origin.resolution) / math.log(self.settings["gamma"])
+        phi = math.log(resolution / self.origin.resolution) / math.log(self.settings["gamma"])
         source, first = self._layers(self.settings["alpha"] ** phi)
         width = self.settings["beta"] ** phi
 

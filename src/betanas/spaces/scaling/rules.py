@@ -93,12 +93,32 @@ class ScalingRule(ABC):
     Attributes:
         name: what the command line calls it.
         summary: what grows how, in a few words.
+        needs: the parameter that it moves; empty where it fits every space.
+        origin: the network that is scaled.
         settings: the numbers that decide it, fitted ones included.
+
+    Raises:
+        SpaceError: the origin's space has no such parameter.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
-    settings: Mapping[str, float]
+    needs: ClassVar[str] = ""
+
+    def __init__(self, origin: Origin, knobs: Knobs) -> None:
+        if not self.fits(origin.space):
+            raise SpaceError(
+                f"The scaling rule {self.name} needs a space with a parameter {self.needs}.",
+                value=origin.space.name,
+                hint="Type --rule self-similar or --rule compound, which fit every space.",
+            )
+        self.origin = origin
+        self.settings: Mapping[str, float] = {}
+
+    @classmethod
+    def fits(cls, space: SearchSpace) -> bool:
+        """Whether the rule can scale a space's networks."""
+        return not cls.needs or cls.needs in space.domain
 
     @abstractmethod
     def batch(self, resolution: int) -> BlueprintBatch:
@@ -111,10 +131,6 @@ class ScalingRule(ABC):
 
 class VectorRule(ScalingRule):
     """A rule that moves the parameter vector; the space's own construction does the rest."""
-
-    def __init__(self, origin: Origin) -> None:
-        self.origin = origin
-        self.settings = {}
 
     @abstractmethod
     def vector(self, resolution: int) -> dict[str, float]:
@@ -149,25 +165,25 @@ class GrowingK(VectorRule):
 
     name = "growing-k"
     summary = "k + c*log2(R/R0): larger last feature maps, fewer added layers"
+    needs = "k"
 
-    def __init__(self, origin: Origin, growth: float) -> None:
-        require(origin, "k", self.name)
-        super().__init__(origin)
-        c, reached = self._fit(growth)
+    def __init__(self, origin: Origin, knobs: Knobs) -> None:
+        super().__init__(origin, knobs)
+        c, reached = self._fit(knobs.growth)
         self.settings = {"c": c, "growth": reached}
 
     def vector(self, resolution: int) -> dict[str, float]:
         """The origin's with another k."""
+        return self._at(resolution, self.settings["c"])
+
+    def _at(self, resolution: int, c: float) -> dict[str, float]:
         octaves = math.log2(resolution / self.origin.resolution)
-        return self._moved("k", self.origin.vector["k"] + self.settings["c"] * octaves)
+        return self._moved("k", self.origin.vector["k"] + c * octaves)
 
     def _fit(self, growth: float) -> tuple[float, float]:
         logs = []
         for resolution in _FITTED_AT:
-            rows = []
-            for c in _CANDIDATES:
-                self.settings = {"c": float(c)}
-                rows.append(self.vector(resolution))
+            rows = [self._at(resolution, float(c)) for c in _CANDIDATES]
             batch = self.origin.batch(self.origin.space.to_array(rows), resolution)
             logs.append(np.log(count_params(batch).astype(np.float64)))
         octaves = np.log(np.array(_FITTED_AT, dtype=np.float64))
@@ -181,27 +197,13 @@ class SlowWidth(VectorRule):
 
     name = "slow-width"
     summary = "full width G0*R grows like R**p"
+    needs = "G0"
 
-    def __init__(self, origin: Origin, width_power: float) -> None:
-        require(origin, "G0", self.name)
-        super().__init__(origin)
-        self.settings = {"p": width_power}
+    def __init__(self, origin: Origin, knobs: Knobs) -> None:
+        super().__init__(origin, knobs)
+        self.settings = {"p": knobs.width_power}
 
     def vector(self, resolution: int) -> dict[str, float]:
         """The origin's with another G0."""
         factor = (resolution / self.origin.resolution) ** -(1 - self.settings["p"])
         return self._moved("G0", self.origin.vector["G0"] * factor)
-
-
-def require(origin: Origin, parameter: str, rule: str) -> None:
-    """Refuse a rule for a space without the parameter that it moves.
-
-    Raises:
-        SpaceError: the space has no such parameter.
-    """
-    if parameter not in origin.space.domain:
-        raise SpaceError(
-            f"The scaling rule {rule} needs a space with a parameter {parameter}.",
-            value=origin.space.name,
-            hint="Type --rule self-similar or --rule compound, which fit every space.",
-        )
