@@ -101,7 +101,7 @@ class LimitError(UserError):
 class SpaceExhausted(LimitError):  # noqa: N818 (an end of the search rather than a mistake)
     """Every network of the space that keeps the limits has been suggested, as a strategy says it.
 
-    A search that gets there is complete and ends as finished; the error only reaches whoever asks a strategy.
+    A search that gets there is complete and ends as finished; only code that asks a strategy sees the error.
     """
 
 

@@ -10,7 +10,7 @@ import PIL
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-# Stands for everything in this file that decides pixels: raise the number when that changes.
+# The version of everything in this file that decides pixels: raise it when that changes.
 DECODER = f"1 Pillow {PIL.__version__}"
 
 # What Pillow opens and people keep photographs in. HEIC is among them although Pillow needs a plug-in for it: a
@@ -30,7 +30,7 @@ class UnreadableImageError(Exception):
 
 
 class OversizedImageError(Exception):
-    """An image with so many pixels that decoding it could exhaust the memory."""
+    """An image with too many pixels: decoding it could exhaust the memory."""
 
 
 def decode_image(data: bytes, *, side: int, channels: int) -> NDArray[np.uint8]:

@@ -24,7 +24,7 @@ _IMAGES_A_TASK = 64
 
 
 def allowed_broken(count: int) -> int:
-    """How many of so many images may be unreadable."""
+    """How many images of a part may be unreadable."""
     return max(1, int(BROKEN_SHARE * count))
 
 
@@ -33,7 +33,7 @@ def read_image(files: ImageFiles, index: int, *, side: int, channels: int) -> ND
 
     Raises:
         UnreadableImageError: it cannot be read or decoded.
-        DataError: it has so many pixels that decoding it could exhaust the memory.
+        DataError: it has too many pixels: decoding it could exhaust the memory.
     """
     try:
         return decode_image(files.read(index), side=side, channels=channels)
@@ -46,7 +46,7 @@ def read_image(files: ImageFiles, index: int, *, side: int, channels: int) -> ND
 def oversized(files: ImageFiles, index: int) -> DataError:
     """The refusal of an image with more pixels than is safe to decode."""
     return DataError(
-        "An image must not have so many pixels that decoding it could exhaust the memory.",
+        "An image must be small enough to be decoded in memory.",
         value=files.name(index),
         hint="Scale it down, or move it out of the data folder.",
     )

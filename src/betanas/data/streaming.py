@@ -79,7 +79,7 @@ class StreamedImages:
         return some
 
     def sample(self, count: int) -> ImageSet:
-        """So many of the images, evenly spaced over the listing and so over the classes, decoded into memory.
+        """A number of the images, evenly spaced over the listing and so over the classes, decoded into memory.
 
         Raises:
             DataError: as of `batches`.

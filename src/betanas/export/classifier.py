@@ -18,8 +18,7 @@ from betanas.training.kept import NETWORK, SIDECAR
 class ImageClassifier(nn.Module):
     """Images with values in [0, 1] to logits.
 
-    The standardisation is inside, so that whoever runs the network cannot forget it, and cannot confuse the
-    constants of one network with those of another.
+    The standardisation is inside: nobody can forget it, or use another network's constants.
 
     Shapes: float images [batch, in_channels, resolution, resolution] -> logits [batch, num_classes].
     """

@@ -245,7 +245,7 @@ def _count_macs(sidecar: Sidecar, classifier: ImageClassifier) -> int:
 def _describe(sidecar: Sidecar, facts: Facts, folder: Path, *, name: str) -> None:
     """Write the model card and the sidecar, which lists every file."""
     recorded: dict[str, Any] = dict(sidecar.document.get("data") or {})
-    if isinstance(recorded.get("source"), str):  # the path on the machine of the training is nobody's business
+    if isinstance(recorded.get("source"), str):  # without the path on the machine of the training
         recorded["source"] = Path(recorded["source"]).name
     card = model_card(sidecar, facts, name=name, data=str(recorded.get("source", "")), files=_sizes(folder))
     write_atomically(folder / CARD, card.encode())

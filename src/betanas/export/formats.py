@@ -127,6 +127,6 @@ def _program(sidecar: Sidecar, classifier: ImageClassifier) -> torch.export.Expo
     example = torch.rand(_EXAMPLE_BATCH, sidecar.in_channels, sidecar.resolution, sidecar.resolution)
     batch = torch.export.Dim("batch", min=1)
     program = torch.export.export(classifier, (example,), dynamic_shapes={INPUT: {0: batch}}, strict=False)
-    for node in program.graph.nodes:  # where our code lies on this machine is nobody's business; ONNX inherits it too
+    for node in program.graph.nodes:  # it holds paths of this machine; ONNX would inherit them
         node.meta.pop("stack_trace", None)
     return program

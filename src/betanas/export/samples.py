@@ -140,7 +140,7 @@ def _sample(sidecar: Sidecar, source: DataSource, whole: Images, part: str, most
 
 
 def random_sample(sidecar: Sidecar) -> Sample:
-    """Noise, for want of images; the same every time."""
+    """Noise, where there are no images; the same every time."""
     shape = (MOST_RANDOM, sidecar.in_channels, sidecar.resolution, sidecar.resolution)
     images = torch.rand(shape, generator=torch.Generator().manual_seed(0))
     return Sample(images, f"{MOST_RANDOM} random images", real=False)

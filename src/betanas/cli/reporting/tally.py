@@ -1,4 +1,4 @@
-"""What a search has come to so far: counted once, shown by whichever reporter runs."""
+"""Counts of a search so far, shared by all reporters."""
 
 from __future__ import annotations
 
