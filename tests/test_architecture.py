@@ -23,6 +23,7 @@ ORDER = [
     "host_memory",
     "userfile",
     "registry",
+    "blocks",
     "blueprint",
     "cost",
     "spaces",
@@ -36,6 +37,7 @@ ORDER += ["analysis", "notebook", "display", "export", "library", "timm", "profi
 
 # What a part must not import although it stands to its left, and the libraries it must do without.
 NEVER = {
+    "blocks": {"torch", "ax"},
     "blueprint": {"torch", "ax"},
     "cost": {"torch", "ax"},
     "spaces": {"torch", "ax"},

@@ -42,7 +42,7 @@ def betanet3() -> Blueprint:
         (MBC, {"out_channels": -1}, "out_channels must be at least 1"),
         (MBC, {"resolution": 0}, "resolution must be at least 1"),
         (MBC, {"hidden": 0}, "hidden must be at least 1"),
-        (MBC, {"squeeze": 0}, "squeeze must be at least 1"),
+        (MBC, {"squeeze": -1}, "squeeze must be at least 0"),
         (FMBC, {"hidden": 0}, "hidden must be at least 1"),
         (FMBC, {"squeeze": 2}, "A FMBC layer's squeeze must be 0"),
         (CNA, {"hidden": 8}, "A CNA layer's hidden must be 0"),
@@ -58,6 +58,10 @@ def betanet3() -> Blueprint:
         (FMBC, {"out_channels": 10**9}, "of at most 100,000,000"),
         (FMBC, {"expansion": math.inf}, "expansion must be a Python float"),
         (FMBC, {"se_ratio": "18"}, "se_ratio must be a Python float"),
+        (MBC, {"activation": "Tanh"}, "activation must be one of SiLU, ReLU, ReLU6, Hardswish"),
+        (MBC, {"activation": 1}, "activation must be one of"),
+        (FMBC, {"pooled": True}, "may be pooled, true or false, where its stride is 2"),
+        (MBC, {"pooled": "yes"}, "may be pooled, true or false"),
     ],
 )
 def test_impossible_layer_is_refused(layer: Layer, changes: dict[str, Any], rule: str) -> None:
@@ -73,7 +77,7 @@ def test_impossible_layer_is_refused(layer: Layer, changes: dict[str, Any], rule
         ({"resolution": 0}, "resolution must be at least 1"),
         ({"in_channels": 0}, "in_channels must be at least 1"),
         ({"num_classes": 0}, "num_classes must be at least 1"),
-        ({"latent": -5}, "latent must be at least 1"),
+        ({"latent": -5}, "latent must be at least 0"),
         ({"latent": 20.0}, "latent must be a Python int"),
         ({"num_classes": True}, "num_classes must be a Python int"),
         ({"in_channels": 4}, "first layer must take the image's 4 channels"),
@@ -249,19 +253,19 @@ def test_batch_gives_its_blueprints_back(betanet3: Blueprint) -> None:
 
     assert list(batch) == [betanet3, shallow, betanet3]
     assert batch.present.sum(axis=1).tolist() == [len(betanet3.layers), 4, len(betanet3.layers)]
-    assert batch.last_side.tolist() == [blueprint.layers[-1].resolution for blueprint in batch]
+    assert batch.last_resolution.tolist() == [blueprint.layers[-1].resolution for blueprint in batch]
     assert batch.last_channels.tolist() == [blueprint.layers[-1].out_channels for blueprint in batch]
     for row, blueprint in enumerate(batch):
         count = len(blueprint.layers)
         assert batch.residual[row, :count].tolist() == [layer.residual for layer in blueprint.layers]
         assert not batch.residual[row, count:].any()
         sides = [224, *(layer.resolution for layer in blueprint.layers[:-1])]
-        assert batch.side_in[row, :count].tolist() == sides
-        assert not batch.side_in[row, count:].any()
+        assert batch.entering[row, :count].tolist() == sides
+        assert not batch.entering[row, count:].any()
 
 
 def test_batch_of_different_inputs_is_refused() -> None:
-    with pytest.raises(BlueprintError, match="must share resolution"):
+    with pytest.raises(BlueprintError, match="must share input channels"):
         BlueprintBatch.of([SMALL, dataclasses.replace(SMALL, num_classes=11)])
-    with pytest.raises(BlueprintError, match="must share resolution"):
+    with pytest.raises(BlueprintError, match="must share input channels"):
         BlueprintBatch.of([])

@@ -14,7 +14,7 @@ from torchvision.ops import Conv2dNormActivation, SqueezeExcitation, StochasticD
 from betanas.blueprint import Blueprint, Layer
 from betanas.errors import BlueprintError, RecipeError
 from betanas.models import BlueprintNetwork, build
-from betanas.models.blocks import FusedMBConv, MBConv
+from betanas.models.blocks import ResidualBlock, build_layer
 from betanas.spaces import get_space, published
 
 HEAD = Layer("CNA", 3, 8, 2, 0, 0, 1.0, 1.0, 0.0, 16)
@@ -55,12 +55,12 @@ def test_layers_are_put_together_from_torchvisions_pieces() -> None:
     head, fused, mobile = SMALL.build().layers
 
     assert isinstance(head, Conv2dNormActivation)
-    assert isinstance(fused, FusedMBConv)
+    assert isinstance(fused, ResidualBlock)
     assert [type(part) for part in fused.branch] == [Conv2dNormActivation] * 2
     assert fused.branch.expand[0].kernel_size == (3, 3)
     assert isinstance(fused.drop_path, StochasticDepth)
     assert (fused.drop_path.p, fused.drop_path.mode) == (0.4, "row")
-    assert isinstance(mobile, MBConv)
+    assert isinstance(mobile, ResidualBlock)
     norm_activation = Conv2dNormActivation
     kinds = [norm_activation, norm_activation, SqueezeExcitation, norm_activation]
     assert [type(part) for part in mobile.branch] == kinds
@@ -85,7 +85,7 @@ def test_convolutions_have_no_bias_and_norms_and_activations_stand_where_they_mu
 
 
 def test_residual_adds_the_input() -> None:
-    block = FusedMBConv(FUSED).eval()
+    block = build_layer(FUSED).eval()
     x = torch.randn(2, 8, 16, 16)
 
     with torch.no_grad():
@@ -94,7 +94,7 @@ def test_residual_adds_the_input() -> None:
 
 def test_stochastic_depth_drops_whole_branches_of_single_images() -> None:
     torch.manual_seed(0)
-    block = FusedMBConv(FUSED)
+    block = build_layer(FUSED)
     x = torch.randn(200, 8, 4, 4)
 
     with torch.no_grad():

@@ -189,12 +189,10 @@ def layer_grid(blueprint: Blueprint) -> Grid:
         {name: f"{value:.2f}" if isinstance(value, float) else value for name, value in row.items()}
         for row in layer_table(blueprint)
     ]
+    latent = f"A 1x1 convolution to {blueprint.latent:,} channels, a" if blueprint.latent else "A"
     caption = (
         f"Layers of the network at {blueprint.resolution} x {blueprint.resolution} pixels; equal neighbours "
-        "are one row. A 1x1 "
-        f"convolution to {blueprint.latent:,} channels, average pooling and a linear layer to "
-        f"{blueprint.num_classes:,} "
-        f"classes follow."
+        f"are one row. {latent}verage pooling and a linear layer to {blueprint.num_classes:,} classes follow."
     )
     return grid(rows, caption)
 

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from betanas.blueprint import Blueprint
+from betanas.blueprint import TABLE_HEADINGS, Blueprint
 from betanas.quantities import format_bytes, format_count
 
 
@@ -23,40 +23,15 @@ def print_json(document: Mapping[str, Any]) -> None:
 def layer_table(blueprint: Blueprint, *, title: str | None = None) -> Table:
     """The architecture as a table like Tables A1 to A4 of the report."""
     table = Table(title=title, title_justify="left", header_style="bold", pad_edge=False)
-    for heading, justify in (
-        ("Layer", "left"),
-        ("In", "right"),
-        ("Out", "right"),
-        ("Expansion", "right"),
-        ("Stride", "right"),
-        ("SE ratio", "right"),
-        ("Repeats", "right"),
-        ("Side", "right"),
-    ):
-        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    for heading in TABLE_HEADINGS:
+        table.add_column(heading, justify="left" if heading == TABLE_HEADINGS[0] else "right")
     for row in blueprint.table():
-        plain = row.kind == "CNA"
-        table.add_row(
-            row.kind,
-            str(row.in_channels),
-            str(row.out_channels),
-            "-" if plain else f"{row.expansion:.2f}",
-            str(row.stride),
-            f"{row.se_ratio:.2f}" if row.kind == "MBC" else "-",
-            str(row.repeats),
-            str(row.resolution),
-        )
-    table.add_row(
-        "Conv1x1",
-        str(blueprint.layers[-1].out_channels),
-        str(blueprint.latent),
-        "-",
-        "1",
-        "-",
-        "1",
-        str(blueprint.layers[-1].resolution),
-    )
-    table.add_row("Pool, linear", str(blueprint.latent), str(blueprint.num_classes), "-", "-", "-", "1", "1")
+        table.add_row(*row.cells)
+    last = blueprint.layers[-1]
+    if blueprint.latent:
+        sizes = (str(last.out_channels), str(blueprint.latent), "-", "1", "-", "1", str(last.resolution))
+        table.add_row("Conv1x1", *sizes)
+    table.add_row("Pool, linear", str(blueprint.num_features), str(blueprint.num_classes), "-", "-", "-", "1", "1")
     return table
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from betanas.blueprint import KINDS, BlueprintBatch, IntArray
+from betanas.blocks import ConvNorm
+from betanas.blueprint import BlueprintBatch, FloatArray, IntArray, LayerGroup
 from betanas.cost.saturation import saturated
 
 
@@ -14,19 +15,28 @@ def count_macs(batch: BlueprintBatch) -> IntArray:
     Convolutions and the linear layer count; norms, activations, pooling and biases do not, as in the flop counters of
     torch and fvcore.
     """
-    i, o, h, q, side_in, side = (
-        values.astype(np.float64)
-        for values in (
-            batch.channels_in, batch.channels_out, batch.hidden, batch.squeeze, batch.side_in, batch.side,
-        )
-    )  # fmt: skip
-    pixels_in, pixels = side_in**2, side**2
-    per_kind = {
-        "CNA": 9 * i * o * pixels,
-        "FMBC": (9 * i * h + h * o) * pixels,
-        "MBC": i * h * pixels_in + (9 * h + h * o) * pixels + 2 * h * q,
-    }
-    layers = np.choose(batch.kind, [per_kind[kind] for kind in KINDS])
-    latent = batch.latent.astype(np.float64)
-    classifier = batch.last_channels * latent * batch.last_side**2 + latent * batch.num_classes
-    return saturated(np.where(batch.present, layers, 0.0).sum(axis=1) + classifier)
+    before, after = (
+        batch.entering.ravel().astype(np.float64) ** 2,
+        batch.layers.resolution.ravel().astype(np.float64) ** 2,
+    )
+    layers = np.zeros(batch.present.size)
+    for group in batch.groups:
+        layers[group.places] = _of_group(group, before[group.places], after[group.places])
+    latent, features = batch.latent.astype(np.float64), batch.num_features.astype(np.float64)
+    classifier = batch.last_channels * latent * batch.last_resolution**2 + features * batch.num_classes
+    return saturated(layers.reshape(batch.present.shape).sum(axis=1) + classifier)
+
+
+def _of_group(group: LayerGroup, before: FloatArray, after: FloatArray) -> FloatArray:
+    """Of layers of one form, shape [layers]; the pixels of their inputs and outputs are given."""
+    total, pixels = np.zeros(len(group.places)), before
+    for step in group.block.steps(group, group.squeezed):
+        if not isinstance(step, ConvNorm):
+            total += step.weights
+            continue
+        if step.contracts and not group.pooled:
+            pixels = after
+        total += step.weights * pixels
+        if step.contracts:
+            pixels = after
+    return total

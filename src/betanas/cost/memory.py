@@ -17,11 +17,12 @@ weights.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from betanas.blueprint import KINDS, BlueprintBatch, BoolArray, FloatArray, IntArray
+from betanas.blocks import ConvNorm, SqueezeExcitation
+from betanas.blueprint import BlueprintBatch, BoolArray, FloatArray, IntArray, LayerGroup
 from betanas.cost.saturation import saturated
 from betanas.errors import QuantityError
 
@@ -56,8 +57,9 @@ def training_memory(
     step = _Step(images=batch_size, element=_choose(_ACTIVATION_BYTES, dtype, "data type"))
     values = _choose(_OPTIMIZER_VALUES, optimizer, "optimiser")
 
-    layers = _walk_layers(batch, step)
-    classifier = _walk_backwards(_classifier(batch, step))
+    held = _held_results(batch)
+    layers = _walk_layers(batch, step, held)
+    classifier = _walk_backwards(_classifier(batch, step, held))
     weights = layers.weights.sum(axis=1) + classifier.weights
     saved_before = np.cumsum(layers.saved, axis=1) - layers.saved
     gradients_so_far = weights[:, None] - np.cumsum(layers.weights, axis=1)
@@ -119,21 +121,19 @@ class _Walk:
 
 
 def _convolution(
-    step: _Step,
-    weights: FloatArray,
-    takes: FloatArray,
-    gives: FloatArray,
-    *,
-    saved: FloatArray | None = None,
-    input_gradient: FloatArray | None = None,
+    step: _Step, weights: FloatArray, saved: FloatArray, taken: FloatArray, given: FloatArray
 ) -> _Operation:
-    """A convolution or a linear layer; the first of a network saves and makes less than its input's size."""
+    """A convolution or a linear layer.
+
+    Args:
+        step: the training step.
+        weights: how many.
+        saved: bytes of its input that it keeps.
+        taken: bytes of its input's gradient.
+        given: bytes of its output's.
+    """
     copy = weights * step.element if step.autocast else 0.0
-    return _Operation(
-        saved=(takes if saved is None else saved) + copy,
-        live=gives + (takes if input_gradient is None else input_gradient),
-        weights=weights * _FLOAT32,
-    )
+    return _Operation(saved=saved + copy, live=given + taken, weights=weights * _FLOAT32)
 
 
 def _norm(channels: FloatArray, size: FloatArray) -> _Operation:
@@ -142,141 +142,134 @@ def _norm(channels: FloatArray, size: FloatArray) -> _Operation:
     return _Operation(saved=size + pair, live=2 * size, weights=pair, buffers=pair)
 
 
-def _silu(size: FloatArray) -> _Operation:
+def _activation(size: FloatArray) -> _Operation:
+    """Its input is saved, or its output, which is as large."""
     return _Operation(saved=size, live=2 * size)
 
 
-def _squeeze(step: _Step, channels: FloatArray, squeeze: FloatArray, size: FloatArray) -> _Operation:
+def _max_pool(saved: FloatArray, size: FloatArray, pooled: FloatArray, positions: FloatArray) -> _Operation:
+    """The position of every maximum is saved beside the input."""
+    return _Operation(saved=saved + _INT64 * positions, live=size + pooled)
+
+
+def _squeeze(step: _Step, channels: FloatArray, squeeze: FloatArray, size: FloatArray, *, maps: int) -> _Operation:
     """Squeeze-excitation's way from a map to one factor a channel.
 
-    The pooled and the squeezed channels are saved as the inputs of two convolutions and two activations. The
-    gradient of the pooling is a map, which is added to the one that the scaling left: three maps with their sum.
+    The pooled and the squeezed channels are saved as the inputs of two convolutions and two activations (`maps` of
+    the squeezed ones). The gradient of the pooling is a map, which is added to the one that the scaling left: three
+    maps with their sum.
     """
     weights = 2 * channels * squeeze + channels + squeeze
     copy = weights * step.element if step.autocast else 0.0
-    pooled = 2 * step.map(channels) + 2 * step.map(squeeze)
+    pooled = 2 * step.map(channels) + maps * step.map(squeeze)
     return _Operation(saved=pooled + copy, live=3 * size, weights=weights * _FLOAT32)
 
 
-def _scale(size: FloatArray) -> _Operation:
+def _scale(saved: FloatArray, size: FloatArray) -> _Operation:
     """Squeeze-excitation's product of map and factors: two products of the map's size undo it."""
-    return _Operation(saved=size, live=3 * size)
+    return _Operation(saved=saved, live=3 * size)
 
 
 @dataclass(frozen=True, slots=True)
-class _Layers:
-    """The layers of one kind of a whole batch, one after another: every array has the shape [layers of that kind].
+class _Entrance:
+    """What enters layers of one form: arrays of shape [layers].
 
     Attributes:
-        i, o, h, q: input, output, hidden and squeeze channels.
-        x: bytes of the input map.
-        y: bytes of the output map.
-        wide_x: bytes of a map of hidden channels and the input's side.
-        wide_y: bytes of a map of hidden channels and the output's side.
-        saved_x: bytes of the input map that are saved: none of a batch of images that the step holds anyway.
-        gradient_x: bytes of the input map's gradient: none of the images.
+        before: pixels of the input map.
+        after: pixels of the output map.
+        first: whether it is a network's first layer: images have no gradient.
+        held: whether the input map is held anyway, as the batch of images or as the result of an activation.
     """
 
-    i: FloatArray
-    o: FloatArray
-    h: FloatArray
-    q: FloatArray
-    x: FloatArray
-    y: FloatArray
-    wide_x: FloatArray
-    wide_y: FloatArray
-    saved_x: FloatArray
-    gradient_x: FloatArray
-
-    @classmethod
-    def of(cls, batch: BlueprintBatch, where: BoolArray, step: _Step) -> _Layers:
-        i, o, h, q, side_in, side = (
-            values[where].astype(np.float64)
-            for values in (
-                batch.channels_in, batch.channels_out, batch.hidden, batch.squeeze, batch.side_in, batch.side,
-            )
-        )  # fmt: skip
-        x = step.map(i, side_in**2)
-        head = np.nonzero(where)[1] == 0
-        return cls(
-            i, o, h, q,
-            x=x,
-            y=step.map(o, side**2),
-            wide_x=step.map(h, side_in**2),
-            wide_y=step.map(h, side**2),
-            saved_x=x if step.autocast else np.where(head, 0.0, x),
-            gradient_x=np.where(head, 0.0, x),
-        )  # fmt: skip
-
-    def first(self, step: _Step, weights: FloatArray, gives: FloatArray) -> _Operation:
-        """The layer's first convolution."""
-        return _convolution(step, weights, self.x, gives, saved=self.saved_x, input_gradient=self.gradient_x)
+    before: FloatArray
+    after: FloatArray
+    first: BoolArray
+    held: BoolArray
 
 
-def _cna(at: _Layers, step: _Step) -> list[_Operation]:
-    return [at.first(step, 9 * at.i * at.o, at.y), _norm(at.o, at.y), _silu(at.y)]
+def _operations(group: LayerGroup, entrance: _Entrance, step: _Step) -> tuple[list[_Operation], FloatArray]:
+    """The operations of layers of one form, in order, and the bytes of their output maps."""
+    widths = replace(
+        group,
+        **{
+            name: getattr(group, name).astype(np.float64)
+            for name in ("in_channels", "out_channels", "hidden", "squeeze")
+        },
+    )
+    pixels, keeps = entrance.before, group.activation.keeps_result
+    size = step.map(widths.in_channels, pixels)
+    saved, gradient = np.where(entrance.held, 0.0, size), np.where(entrance.first, 0.0, size)
+    operations = []
+    for part in group.block.steps(widths, group.squeezed):
+        if isinstance(part, SqueezeExcitation):
+            operations += [
+                _squeeze(step, part.channels, part.squeeze, size, maps=1 if keeps else 2),
+                _scale(saved, size),
+            ]
+            saved = gradient = size
+            continue
+        contracts = part.contracts and not group.pooled
+        pixels = entrance.after if contracts else pixels
+        given = step.map(part.gives, pixels)
+        operations += [_convolution(step, part.weights, saved, gradient, given), _norm(part.gives, given)]
+        saved = gradient = size = given
+        if part.activated:
+            operations.append(_activation(size))
+            saved = np.zeros(()) if keeps else size
+        if part.contracts and group.pooled:
+            pixels = entrance.after
+            pooled = step.map(part.gives, pixels)
+            operations.append(_max_pool(saved, size, pooled, part.gives * pixels * float(step.images)))
+            saved = gradient = size = pooled
+    return operations, size
 
 
-def _fmbc(at: _Layers, step: _Step) -> list[_Operation]:
-    return [
-        at.first(step, 9 * at.i * at.h, at.wide_y),
-        _norm(at.h, at.wide_y),
-        _silu(at.wide_y),
-        _convolution(step, at.h * at.o, at.wide_y, at.y),
-        _norm(at.o, at.y),
-    ]
+def _held_results(batch: BlueprintBatch) -> BoolArray:
+    """Whether a layer ends with an activation whose result is held by itself. Shape [n, m]."""
+    held = np.zeros(batch.present.size, dtype=np.bool_)
+    for group in batch.groups:
+        last = group.block.steps(group, group.squeezed)[-1]
+        if group.activation.keeps_result and isinstance(last, ConvNorm) and last.activated:
+            held[group.places] = not (group.pooled and last.contracts)
+    return held.reshape(batch.present.shape)
 
 
-def _mbc(at: _Layers, step: _Step) -> list[_Operation]:
-    return [
-        at.first(step, at.i * at.h, at.wide_x),
-        _norm(at.h, at.wide_x),
-        _silu(at.wide_x),
-        _convolution(step, 9 * at.h, at.wide_x, at.wide_y),
-        _norm(at.h, at.wide_y),
-        _silu(at.wide_y),
-        _squeeze(step, at.h, at.q, at.wide_y),
-        _scale(at.wide_y),
-        _convolution(step, at.h * at.o, at.wide_y, at.y),
-        _norm(at.o, at.y),
-    ]
-
-
-_LAYER_OPERATIONS = {"CNA": _cna, "FMBC": _fmbc, "MBC": _mbc}
-
-
-def _classifier(batch: BlueprintBatch, step: _Step) -> list[_Operation]:
+def _classifier(batch: BlueprintBatch, step: _Step, held: BoolArray) -> list[_Operation]:
     """From the last feature map to the loss; arrays of shape [n]."""
     last, latent = batch.last_channels.astype(np.float64), batch.latent.astype(np.float64)
-    pixels = batch.last_side.astype(np.float64) ** 2
+    pixels = batch.last_resolution.astype(np.float64) ** 2
     classes = np.full(len(batch), float(batch.num_classes))
-    size, pooled, logits = step.map(latent, pixels), step.map(latent), step.map(classes)
+    features = batch.num_features.astype(np.float64)
+    taken = np.where(latent > 0, step.map(last, pixels), 0.0)
+    size, pooled, logits = step.map(latent, pixels), step.map(features), step.map(classes)
     log_probabilities = classes * float(step.images * _FLOAT32)
     return [
-        _convolution(step, last * latent, step.map(last, pixels), size),
+        _convolution(step, last * latent, np.where(batch.last(held), 0.0, taken), taken, size),
         _norm(latent, size),
-        _silu(size),
-        _convolution(step, latent * classes + classes, pooled, logits),
+        _activation(size),
+        _convolution(step, features * classes + classes, pooled, pooled, logits),
         _Operation(saved=log_probabilities, live=2 * log_probabilities),
     ]
 
 
-def _walk_layers(batch: BlueprintBatch, step: _Step) -> _Walk:
+def _walk_layers(batch: BlueprintBatch, step: _Step, held: BoolArray) -> _Walk:
     """Every layer by itself; arrays of shape [n, m], zero where there is no layer."""
-    total = _Walk(*(np.zeros(batch.present.shape) for _ in range(4)))
-    for index, kind in enumerate(KINDS):
-        where = batch.present & (batch.kind == index)
-        layers = _Layers.of(batch, where, step)
-        walk = _walk_backwards(_LAYER_OPERATIONS[kind](layers, step))
-        total.saved[where], total.weights[where], total.buffers[where] = (
-            walk.saved,
-            walk.weights,
-            walk.buffers,
-        )
+    shape = batch.present.shape
+    total = _Walk(*(np.zeros(batch.present.size) for _ in range(4)))
+    before, after = (sides.ravel().astype(np.float64) ** 2 for sides in (batch.entering, batch.layers.resolution))
+    images = np.full((len(batch), 1), not step.autocast)
+    entering_held = np.concatenate([images, held[:, :-1]], axis=1).ravel()
+    residual = batch.residual.ravel()
+    for group in batch.groups:
+        at = group.places
+        entrance = _Entrance(before[at], after[at], at % shape[1] == 0, entering_held[at])
+        operations, size = _operations(group, entrance, step)
+        walk = _walk_backwards(operations)
+        total.saved[at], total.weights[at], total.buffers[at] = walk.saved, walk.weights, walk.buffers
         # A residual's gradient reaches the branch through stochastic depth, as a map of its own, and waits itself for
         # the branch's to be added at the end.
-        total.peak[where] = walk.peak + np.where(batch.residual[where], layers.y, 0.0)
-    return total
+        total.peak[at] = walk.peak + np.where(residual[at], size, 0.0)
+    return _Walk(*(getattr(total, field.name).reshape(shape) for field in fields(_Walk)))
 
 
 def _walk_backwards(operations: Sequence[_Operation]) -> _Walk:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from betanas._version import __version__
-from betanas.blueprint import Blueprint
+from betanas.blocks import KINDS
+from betanas.blueprint import TABLE_HEADINGS, Blueprint
 from betanas.export.quantisation import INT8_FILE, Quantisation
 from betanas.export.sidecar import Sidecar
 from betanas.export.verification import TOLERANCE, Verification
@@ -266,23 +267,13 @@ def _cost(sidecar: Sidecar, facts: Facts, files: Mapping[str, int]) -> str:
 
 
 def _architecture(blueprint: Blueprint) -> str:
-    rows = [
-        (
-            row.kind,
-            str(row.in_channels),
-            str(row.out_channels),
-            "-" if row.kind == "CNA" else f"{row.expansion:.2f}",
-            str(row.stride),
-            f"{row.se_ratio:.2f}" if row.kind == "MBC" else "-",
-            str(row.repeats),
-            str(row.resolution),
-        )
-        for row in blueprint.table()
-    ]
-    head = ("Layer", "In", "Out", "Expansion", "Stride", "SE ratio", "Repeats", "Side")
+    rows = [row.cells for row in blueprint.table()]
+    latent = f"a 1x1 convolution to {blueprint.latent} channels, " if blueprint.latent else ""
+    there = {layer.kind for layer in blueprint.layers}
+    kinds = "; ".join(f"{kind.name}: {kind.title}" for kind in KINDS if kind.name in there)
     return (
-        f"{_table(head, rows)}\n\nThen a 1x1 convolution to {blueprint.latent} channels, average pooling and a linear "
-        f"layer. CNA: convolution, norm, SiLU; FMBC: Fused-MBConv; MBC: MBConv with squeeze-excitation. "
+        f"{_table(TABLE_HEADINGS, rows)}\n\nThen {latent}average pooling and a linear layer. {kinds}; with batch norm "
+        "and, where no other activation is named, SiLU; an SE ratio means squeeze-excitation. "
         f"Blueprint key {_code(blueprint.key)}."
     )
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from betanas.blueprint import Blueprint
 from betanas.errors import RecipeError
-from betanas.models.blocks import ConvNormSiLU, build_layer
+from betanas.models.blocks import build_layer, conv_norm
 
 
 def build(blueprint: Blueprint) -> BlueprintNetwork:
@@ -27,7 +27,7 @@ class BlueprintNetwork(nn.Module):
     Attributes:
         blueprint: what the network was built from; follows `reset_classifier`.
         layers: one module for each layer of the blueprint, in order; layer 0 is the head.
-        latent: 1x1 convolution to the latent channels, norm, SiLU.
+        latent: 1x1 convolution to the latent channels, norm, the last layer's activation; an identity for none.
         pool: global average pool.
         classifier: the linear layer.
         num_features: channels of the pooled features, which are the classifier's inputs.
@@ -37,10 +37,11 @@ class BlueprintNetwork(nn.Module):
         super().__init__()
         self.blueprint = blueprint
         self.layers = nn.Sequential(*(build_layer(layer) for layer in blueprint.layers))
-        self.latent = ConvNormSiLU(blueprint.layers[-1].out_channels, blueprint.latent, kernel_size=1)
+        last, latent = blueprint.layers[-1], blueprint.latent
+        self.latent = conv_norm(last.out_channels, latent, last.activation) if latent else nn.Identity()
         self.pool = nn.AdaptiveAvgPool2d(1)
-        self.classifier = nn.Linear(blueprint.latent, blueprint.num_classes)
-        self.num_features = blueprint.latent
+        self.num_features = blueprint.num_features
+        self.classifier = nn.Linear(self.num_features, blueprint.num_classes)
         self._reduction = math.prod(layer.stride for layer in blueprint.layers)
         self.apply(initialize)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from betanas.blueprint import KINDS, BlueprintBatch, FloatArray
+from betanas.blocks import fmbc
+from betanas.blueprint import BlueprintBatch, FloatArray
 from betanas.cost import count_macs, count_params
 
 NETWORK_FEATURES = (
@@ -32,11 +33,11 @@ def network_features(batch: BlueprintBatch) -> FloatArray:
             np.log(count_params(batch)),
             np.log(count_macs(batch)),
             depth,
-            (batch.stride == 2).sum(axis=1),
-            np.log(batch.last_side),
+            (batch.layers.stride == 2).sum(axis=1),
+            np.log(batch.last_resolution),
             np.log(batch.last_channels),
-            np.log(batch.latent),
-            (batch.present & (batch.kind == KINDS.index("FMBC"))).sum(axis=1) / depth,
+            np.log(batch.num_features),
+            (batch.present & (batch.layers.kind == fmbc.KIND.code)).sum(axis=1) / depth,
             batch.residual.sum(axis=1) / depth,
         ]
     )

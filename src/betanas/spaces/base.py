@@ -11,7 +11,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from betanas.blueprint import Blueprint, BlueprintBatch, FloatArray
+from betanas.blueprint import Blueprint, BlueprintBatch, FloatArray, IntArray
 from betanas.errors import SpaceError, VectorError
 
 MIN_RESOLUTION, MAX_RESOLUTION = 8, 4096
@@ -108,15 +108,21 @@ class SearchSpace(ABC):
         """
 
     def blueprints(
-        self, vectors: FloatArray, *, resolution: int, num_classes: int, in_channels: int = 3
+        self, vectors: FloatArray, *, resolution: int | IntArray, num_classes: int, in_channels: int = 3
     ) -> BlueprintBatch:
-        """The networks of many vectors: rows of shape [n, parameters], in the order of `parameters`."""
+        """The networks of many vectors: rows of shape [n, parameters], in the order of `parameters`.
+
+        Args:
+            vectors: the rows.
+            resolution: side of the input image, in pixels: one for all, or one each, shape [n].
+            num_classes: classes to tell apart.
+            in_channels: channels of the image.
+        """
+        sides = np.broadcast_to(resolution, len(vectors)).tolist()
         return BlueprintBatch.of(
             [
-                self.blueprint(
-                    self.to_vector(row), resolution=resolution, num_classes=num_classes, in_channels=in_channels
-                )
-                for row in vectors
+                self.blueprint(self.to_vector(row), resolution=side, num_classes=num_classes, in_channels=in_channels)
+                for row, side in zip(vectors, sides, strict=True)
             ]
         )
 

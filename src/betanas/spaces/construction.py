@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import betainc, betaincinv
 
-from betanas.blueprint import KINDS, BlueprintBatch, BoolArray, FloatArray, IntArray
+from betanas.blocks import cna, fmbc, mbc
+from betanas.blueprint import BlueprintBatch, BoolArray, FloatArray, IntArray, LayerArrays
 
 # Stochastic depth's drop probability at the first and the last layer (Table 2 of the report, SDP0 and SDP1).
 FIRST_DROP_PATH = 0.0
@@ -156,13 +157,14 @@ def assemble(
         first, last = first_and_last
         return np.where(present, first[:, None] + (last - first)[:, None] * along, 0.0)
 
-    kind = np.where(midpoint_depth(depth, width) < fused_until[:, None], KINDS.index("FMBC"), KINDS.index("MBC"))
-    kind[:, 0] = KINDS.index("CNA")
+    kind = np.where(midpoint_depth(depth, width) < fused_until[:, None], fmbc.KIND.code, mbc.KIND.code)
+    kind[:, 0] = cna.KIND.code
+    plain = kind == cna.KIND.code
     expansions, se_ratios = ramp(expansion), ramp(se_ratio)
-    hidden = np.where(kind == KINDS.index("CNA"), 0, np.maximum((channels_in * expansions).astype(np.int64), 1))
-    is_mbc = kind == KINDS.index("MBC")
-    squeeze = np.where(is_mbc, np.maximum((hidden / np.where(present, se_ratios, 1.0)).astype(np.int64), 1), 0)
-    residual = (kind != KINDS.index("CNA")) & ~contraction & (channels_in == channels_out)
+    hidden = np.where(plain, 0, np.maximum((channels_in * expansions).astype(np.int64), 1))
+    squeezes = kind == mbc.KIND.code
+    squeeze = np.where(squeezes, np.maximum((hidden / np.where(present, se_ratios, 1.0)).astype(np.int64), 1), 0)
+    residual = ~plain & ~contraction & (channels_in == channels_out)
     drop_path = np.where(residual, FIRST_DROP_PATH + (LAST_DROP_PATH - FIRST_DROP_PATH) * along, 0.0)
 
     def masked(values: IntArray) -> IntArray:
@@ -172,17 +174,20 @@ def assemble(
         resolution=resolution,
         in_channels=in_channels,
         num_classes=num_classes,
-        present=present,
-        kind=masked(kind.astype(np.int64)),
-        channels_in=masked(channels_in),
-        channels_out=masked(channels_out),
-        stride=masked(np.where(contraction, 2, 1)),
-        hidden=masked(hidden),
-        squeeze=masked(squeeze),
-        side=masked(contracted_sides_at(contraction, resolution)),
-        expansion=expansions,
-        se_ratio=se_ratios,
-        drop_path=np.where(present, drop_path, 0.0),
+        layers=LayerArrays(
+            kind=masked(kind.astype(np.int64)),
+            in_channels=masked(channels_in),
+            out_channels=masked(channels_out),
+            stride=masked(np.where(contraction, 2, 1)),
+            hidden=masked(hidden),
+            squeeze=masked(squeeze),
+            expansion=expansions,
+            se_ratio=se_ratios,
+            drop_path=np.where(present, drop_path, 0.0),
+            resolution=masked(contracted_sides_at(contraction, resolution)),
+            activation=np.zeros(kind.shape, dtype=np.int64),
+            pooled=np.zeros(kind.shape, dtype=np.bool_),
+        ),
         depth=depth,
         latent=latent,
     )

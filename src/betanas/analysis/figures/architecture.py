@@ -5,19 +5,18 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
-from betanas.analysis.figures.palette import GREEN, GREY, KIND_COLOURS, KIND_PATTERNS, PURPLE, VERMILLION, SeriesStyle
+from betanas.analysis.figures.palette import GREEN, GREY, PURPLE, VERMILLION, SeriesStyle
 from betanas.analysis.figures.style import finish
 from betanas.analysis.figures.traces import NAMED, fill_pattern, series
-from betanas.blueprint import KINDS, Blueprint
+from betanas.blocks import KINDS
+from betanas.blueprint import Blueprint
 from betanas.quantities import format_count
-
-_KIND_NAMES = {"CNA": "CNA (3x3 conv)", "FMBC": "FMBC (Fused-MBConv)", "MBC": "MBC (MBConv)"}
 
 
 def schematic(blueprint: Blueprint, *, title: str = "Architecture") -> go.Figure:
     """One box a layer: its height the output's side, its width the channels; contractions and width changes marked."""
     layers = blueprint.layers
-    widths = np.sqrt([blueprint.in_channels, *(layer.out_channels for layer in layers), blueprint.latent])
+    widths = np.sqrt([blueprint.in_channels, *(layer.out_channels for layer in layers), blueprint.num_features])
     # A gap of a quarter of the mean box keeps narrow boxes apart and wide ones together.
     gap = 0.25 * float(widths.mean())
     centres = np.cumsum(widths) - widths / 2 + gap * np.arange(len(widths))
@@ -41,12 +40,12 @@ def schematic(blueprint: Blueprint, *, title: str = "Architecture") -> go.Figure
     side, channels, last = blueprint.resolution, blueprint.in_channels, len(layers) + 1
     boxes("image", [0], "rgba(0,0,0,0)", "", [f"{side} x {side} pixels, {channels} channels"])
     for kind in KINDS:
-        places = [place for place, layer in enumerate(layers, start=1) if layer.kind == kind]
+        places = [place for place, layer in enumerate(layers, start=1) if layer.kind == kind.name]
         if places:
             hover = [_describe(blueprint, place - 1) for place in places]
-            boxes(_KIND_NAMES[kind], places, KIND_COLOURS[kind], KIND_PATTERNS[kind], hover)
-    words = f"1x1 conv to {blueprint.latent} channels, average pool, {blueprint.num_classes} classes"
-    boxes("classifier", [last], PURPLE, "x", [words])
+            boxes(f"{kind.name} ({kind.title})", places, kind.colour, kind.pattern, hover)
+    latent = f"1x1 conv to {blueprint.latent} channels, " if blueprint.latent else ""
+    boxes("classifier", [last], PURPLE, "x", [f"{latent}average pool, {blueprint.num_classes} classes"])
     top = float(heights.max()) / 2
     contracting = [place for place, layer in enumerate(layers, start=1) if layer.stride == 2]
     widening = [place for place, layer in enumerate(layers, start=1) if layer.out_channels != layer.in_channels]
@@ -60,9 +59,9 @@ def schematic(blueprint: Blueprint, *, title: str = "Architecture") -> go.Figure
     for place in _apart([0, *contracting], centres, total):
         label(place, layers[place - 1].resolution if place else side, 1)
     for place in _apart([0, *widening, last], centres, total):
-        named = {0: channels, last: blueprint.latent}
+        named = {0: channels, last: blueprint.num_features}
         label(place, named.get(place, layers[min(place, len(layers)) - 1].out_channels), -1)
-    counts = {kind: sum(layer.kind == kind for layer in layers) for kind in KINDS}
+    counts = {kind.name: sum(layer.kind == kind.name for layer in layers) for kind in KINDS}
     made_of = ", ".join(f"{number} {kind}" for kind, number in counts.items() if number)
     bare = {"showgrid": False, "zeroline": False, "showticklabels": False, "ticks": ""}
     return finish(
@@ -87,11 +86,13 @@ def schematic(blueprint: Blueprint, *, title: str = "Architecture") -> go.Figure
 
 def _describe(blueprint: Blueprint, index: int) -> str:
     layer = blueprint.layers[index]
-    words = [f"layer {index}", f"{layer.in_channels} to {layer.out_channels} channels", f"stride {layer.stride}"]
-    if layer.kind != "CNA":
+    halving = "2x2 max pool" if layer.pooled else f"stride {layer.stride}"
+    words = [f"layer {index}", f"{layer.in_channels} to {layer.out_channels} channels", halving]
+    if layer.hidden:
         words.append(f"expansion {layer.expansion:.2f} ({layer.hidden} hidden)")
-    if layer.kind == "MBC":
+    if layer.squeeze:
         words.append(f"squeeze to {layer.squeeze}")
+    words.append(layer.activation)
     return "<br>".join([*words, f"output {layer.resolution} x {layer.resolution}"])
 
 

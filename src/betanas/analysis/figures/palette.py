@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from betanas.blocks import KINDS
+
 BLUE = "#0072B2"
 VERMILLION = "#D55E00"
 GREEN = "#009E73"
@@ -24,8 +26,8 @@ SERIES_SYMBOLS = ("circle", "diamond", "square", "triangle-up", "pentagon", "tri
 SERIES_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "5px,2px")
 
 # Layer kinds with their fills; the patterns tell them apart in grey.
-KIND_COLOURS = {"CNA": GREY, "FMBC": ORANGE, "MBC": BLUE}
-KIND_PATTERNS = {"CNA": "", "FMBC": "/", "MBC": "."}
+KIND_COLOURS = {kind.name: kind.colour for kind in KINDS}
+KIND_PATTERNS = {kind.name: kind.pattern for kind in KINDS}
 
 _ORIGIN_PLACES = {"sobol": 0, "gpei": 1, "random": 4}
 

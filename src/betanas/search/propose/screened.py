@@ -111,18 +111,7 @@ def pending(observations: Iterable[Observation]) -> list[Observation]:
 
 def networks(batch: BlueprintBatch) -> list[bytes]:
     """What tells a batch's networks apart: equal exactly where their blueprint keys are, and made in microseconds."""
-    shapes = np.stack(
-        [
-            batch.kind,
-            batch.channels_in,
-            batch.channels_out,
-            batch.stride,
-            batch.hidden,
-            batch.squeeze,
-            batch.side,
-        ],
-        axis=-1,
-    )
+    shapes = batch.layers.integers
     return [
         shapes[row, :depth].tobytes() + latent.tobytes()
         for row, (depth, latent) in enumerate(zip(batch.depth, batch.latent, strict=True))

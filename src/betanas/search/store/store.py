@@ -541,9 +541,10 @@ _LAYER_FIELDS = tuple(spec.name for spec in fields(Layer))
 
 def _compact(blueprint: Blueprint) -> dict[str, Any]:
     data = blueprint.to_dict()
-    return {**data, "layers": [[layer[name] for name in _LAYER_FIELDS] for layer in data["layers"]]}
+    return {**data, "layers": [list(layer.values()) for layer in data["layers"]]}
 
 
 def _expand(data: dict[str, Any]) -> Blueprint:
-    layers = [dict(zip(_LAYER_FIELDS, row, strict=True)) for row in data["layers"]]
+    # Fields that came later are missing where they have their defaults.
+    layers = [dict(zip(_LAYER_FIELDS[: len(row)], row, strict=True)) for row in data["layers"]]
     return Blueprint.from_dict({**data, "layers": layers})

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields, replace
 
 import numpy as np
 
-from betanas.blueprint import KINDS, BlueprintBatch, BoolArray, FloatArray, IntArray
+from betanas.blueprint import BlueprintBatch, BoolArray, FloatArray, IntArray
 from betanas.spaces.construction import contracted_sides_at
 from betanas.spaces.scaling.rules import Knobs, Origin, ScalingRule
 
@@ -35,38 +36,38 @@ class Compound(ScalingRule):
         source, first = self._layers(self.settings["alpha"] ** phi)
         width = self.settings["beta"] ** phi
 
-        out = _scaled(found.channels_out[0, source], width)
+        layers = found.layers
+        out = _scaled(layers.out_channels[0, source], width)
         into = np.concatenate([[found.in_channels], out[:-1]])
-        kind = found.kind[0, source]
-        hidden_before = found.hidden[0, source]
+        hidden_before, squeeze_before = layers.hidden[0, source], layers.squeeze[0, source]
         # By input channels, not by width: a repeated layer has its stage's channels, where the layer that it repeats
         # may be the one that changes them.
-        wider = into / found.channels_in[0, source]
-        hidden = np.where(kind == KINDS.index("CNA"), 0, _scaled(hidden_before, wider))
-        squeeze = np.where(
-            kind == KINDS.index("MBC"), _scaled(found.squeeze[0, source], hidden / np.maximum(hidden_before, 1)), 0
+        wider = into / layers.in_channels[0, source]
+        hidden = np.where(hidden_before > 0, _scaled(hidden_before, wider), 0)
+        more_hidden = hidden / np.maximum(hidden_before, 1)
+        stride = np.where(first, layers.stride[0, source], 1)
+        scaled = replace(
+            layers,
+            **{field.name: getattr(layers, field.name)[:, source] for field in fields(layers)}
+            | {
+                "in_channels": into[None],
+                "out_channels": out[None],
+                "stride": stride[None],
+                "hidden": hidden[None],
+                "squeeze": np.where(squeeze_before > 0, _scaled(squeeze_before, more_hidden), 0)[None],
+                "resolution": contracted_sides_at(stride[None] == 2, resolution),
+                "pooled": layers.pooled[:, source] & first,
+            },
         )
-        stride = np.where(first, found.stride[0, source], 1)
-        residual = (kind != KINDS.index("CNA")) & (stride == 1) & (into == out)
-        drop = np.where(first, found.drop_path[0, source], np.maximum.accumulate(found.drop_path[0, source]))
-        return BlueprintBatch(
+        batch = replace(
+            found,
             resolution=resolution,
-            in_channels=found.in_channels,
-            num_classes=found.num_classes,
-            present=np.ones((1, len(source)), dtype=np.bool_),
-            kind=kind[None],
-            channels_in=into[None],
-            channels_out=out[None],
-            stride=stride[None],
-            hidden=hidden[None],
-            squeeze=squeeze[None],
-            side=contracted_sides_at(stride[None] == 2, resolution),
-            expansion=found.expansion[:, source],
-            se_ratio=found.se_ratio[:, source],
-            drop_path=np.where(residual, drop, 0.0)[None],
+            layers=scaled,
             depth=np.array([len(source)], dtype=np.int64),
-            latent=_scaled(found.latent, width),
+            latent=np.where(found.latent > 0, _scaled(found.latent, width), 0),
         )
+        drop = np.where(first, layers.drop_path[0, source], np.maximum.accumulate(layers.drop_path[0, source]))
+        return replace(batch, layers=replace(scaled, drop_path=np.where(batch.residual, drop, 0.0)))
 
     def _layers(self, depth: float) -> tuple[IntArray, BoolArray]:
         """Which found layer each layer is made after, and whether it is the one that begins its stage."""
@@ -82,8 +83,8 @@ class Compound(ScalingRule):
 def _stages(batch: BlueprintBatch) -> list[tuple[int, int]]:
     """First layer and length of every stage of the batch's only network; the head is one of its own."""
     depth = int(batch.depth[0])
-    kind = batch.kind[0, :depth]
-    begins = (batch.stride[0, :depth] == 2) | (batch.channels_in[0, :depth] != batch.channels_out[0, :depth])
+    layers, kind = batch.layers, batch.layers.kind[0, :depth]
+    begins = (layers.stride[0, :depth] == 2) | (layers.in_channels[0, :depth] != layers.out_channels[0, :depth])
     begins[1:] |= kind[1:] != kind[:-1]
     begins[:2] = True
     starts = np.nonzero(begins)[0]

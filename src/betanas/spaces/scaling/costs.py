@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 
 from betanas.blueprint import BlueprintBatch, IntArray
 from betanas.cost import count_macs, count_params, training_memory
-from betanas.spaces.betanet import BetaNet
 from betanas.spaces.scaling.rules import ScalingRule, VectorRule
 
 Measure = Literal["params", "macs", "memory"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
-
-# The arrays of a batch that have a column for each layer.
-_LAYER_ARRAYS = [
-    field.name
-    for field in fields(BlueprintBatch)
-    if field.name not in ("resolution", "in_channels", "num_classes", "depth", "latent")
-]
 
 # Networks constructed together: enough to make numpy's overhead small, few enough for the caches.
 _TOGETHER = 256
@@ -52,7 +44,7 @@ def tabulate(
 ) -> tuple[CostTable, ...]:
     """Count the costs of every rule's network at every resolution.
 
-    Networks of different resolutions are counted together, and those of a BetaNet's vectors constructed together.
+    Networks of different resolutions are counted together, and those of a space's vectors constructed together.
 
     Args:
         rules: whose networks.
@@ -85,37 +77,8 @@ def _batches(rule: ScalingRule, sides: IntArray) -> Iterator[tuple[BlueprintBatc
     """A rule's networks, and which of the resolutions they belong to."""
     for start in range(0, len(sides), _TOGETHER):
         columns = slice(start, start + _TOGETHER)
-        if isinstance(rule, VectorRule) and isinstance(rule.origin.space, BetaNet):
-            yield _constructed(rule, rule.origin.space, sides[columns]), columns
+        part = sides[columns]
+        if isinstance(rule, VectorRule):
+            yield rule.origin.batch(np.array([list(rule.vector(int(side)).values()) for side in part]), part), columns
         else:
-            yield _stacked([rule.batch(int(side)) for side in sides[columns]]), columns
-
-
-def _constructed(rule: VectorRule, space: BetaNet, sides: IntArray) -> BlueprintBatch:
-    return space.blueprints(
-        np.array([list(rule.vector(int(side)).values()) for side in sides]),
-        resolution=sides,
-        num_classes=rule.origin.num_classes,
-        in_channels=rule.origin.in_channels,
-    )
-
-
-def _stacked(batches: Sequence[BlueprintBatch]) -> BlueprintBatch:
-    """Batches of one network each as one batch: counting takes as long for many networks as for one."""
-    first, width = batches[0], max(batch.present.shape[1] for batch in batches)
-
-    def padded(name: str) -> Any:
-        rows = np.zeros((len(batches), width), dtype=getattr(first, name).dtype)
-        for row, batch in zip(rows, batches, strict=True):
-            values = getattr(batch, name)[0]
-            row[: len(values)] = values
-        return rows
-
-    return BlueprintBatch(
-        resolution=np.array([batch.resolution for batch in batches], dtype=np.int64),
-        in_channels=first.in_channels,
-        num_classes=first.num_classes,
-        **{name: padded(name) for name in _LAYER_ARRAYS},
-        depth=np.concatenate([batch.depth for batch in batches]),
-        latent=np.concatenate([batch.latent for batch in batches]),
-    )
+            yield BlueprintBatch.joined([rule.batch(int(side)) for side in part]), columns

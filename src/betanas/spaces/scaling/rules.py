@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from betanas.blueprint import Blueprint, BlueprintBatch, FloatArray
+from betanas.blueprint import Blueprint, BlueprintBatch, FloatArray, IntArray
 from betanas.cost import count_params
 from betanas.errors import SpaceError
 from betanas.spaces.base import SearchSpace, check_input
@@ -48,8 +48,8 @@ class Origin:
         object.__setattr__(self, "vector", self.space.check(self.vector))
         check_input(self.resolution, self.num_classes, self.in_channels)
 
-    def batch(self, vectors: FloatArray, resolution: int) -> BlueprintBatch:
-        """The networks of rows of parameters at a resolution, for this origin's images."""
+    def batch(self, vectors: FloatArray, resolution: int | IntArray) -> BlueprintBatch:
+        """The networks of rows of parameters at a resolution, or at one each, for this origin's images."""
         return self.space.blueprints(
             vectors, resolution=resolution, num_classes=self.num_classes, in_channels=self.in_channels
         )

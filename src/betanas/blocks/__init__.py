@@ -1,0 +1,31 @@
+"""Block kinds: what a layer can be. Each is one file of this folder, which everything else goes by.
+
+A kind's file says what its layer has, what it is called and how it is drawn, and lists its steps: convolutions and
+squeeze-excitation in their order. From those steps come the costs (`betanas.cost`), the module (`betanas.models`) and
+the plain source (`betanas.export`), so that they cannot disagree. A file with a `KIND` is found by itself.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+from betanas.blocks.activation import Activation
+from betanas.blocks.kind import BlockKind
+from betanas.blocks.steps import ConvNorm, SqueezeExcitation, Step, Widths
+
+__all__ = ["KINDS", "Activation", "BlockKind", "ConvNorm", "SqueezeExcitation", "Step", "Widths", "kind_named"]
+
+
+def _find() -> tuple[BlockKind, ...]:
+    modules = [import_module(f"{__name__}.{found.name}") for found in iter_modules(__path__)]
+    return tuple(sorted((module.KIND for module in modules if hasattr(module, "KIND")), key=lambda kind: kind.code))
+
+
+KINDS = _find()
+_BY_NAME = {kind.name: kind for kind in KINDS}
+
+
+def kind_named(name: str) -> BlockKind:
+    """The kind of a layer, by its name in blueprints."""
+    return _BY_NAME[name]
