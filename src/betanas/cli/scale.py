@@ -39,8 +39,8 @@ def scale(
         str, typer.Argument(help="A vector's JSON file, a study (its best network), a space, or a named network.")
     ],
     to_resolution: Annotated[int | None, typer.Option(help="Scale to this side, in pixels.")] = None,
-    to_params: Annotated[str | None, typer.Option(help="The largest network with at most this many parameters: 20M.")] = None,
-    to_macs: Annotated[str | None, typer.Option(help="The largest network with at most this many MACs an image: 2G.")] = None,
+    to_params: Annotated[str | None, typer.Option(help="The largest with at most these parameters: 20M.")] = None,
+    to_macs: Annotated[str | None, typer.Option(help="The largest with at most these MACs an image: 2G.")] = None,
     to_memory: Annotated[str | None, typer.Option(help="The largest that trains within it, such as 20GiB.")] = None,
     to_latency: Annotated[
         str | None, typer.Option(help="The largest whose answer to one image takes no longer, such as 5ms: measured.")
@@ -63,7 +63,7 @@ def scale(
     measure_steps: Annotated[
         bool, typer.Option("--measure", help="Measure memory and time of training steps along the curve.")
     ] = False,
-    measure_for: Annotated[float, typer.Option(min=0, help="Seconds after which no further measurement is begun.")] = 60.0,
+    measure_for: Annotated[float, typer.Option(min=0, help="Seconds after which none is begun any more.")] = 60.0,
     device: Annotated[str, typer.Option(help="Where is measured: auto, cpu, cuda, cuda:N or mps.")] = "auto",
     keep: Annotated[bool, typer.Option("--keep", help="Keep the curves in the study, for its report.")] = False,
     trust_files: TrustOption = False,

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from betanas.blueprint import IntArray
 
-# The fingerprint holds the beginnings of this number of files, evenly spaced: enough to notice that all of them were rewritten
-# in a format where sizes stay the same (BMP, PPM), in a few milliseconds.
+# The fingerprint holds the beginnings of this number of files, evenly spaced: enough to notice that all of them were
+# rewritten in a format where sizes stay the same (BMP, PPM), in a few milliseconds.
 _SAMPLED_FILES, _SAMPLED_BYTES = 64, 1 << 16
 
 
