@@ -353,8 +353,8 @@ def audit(place: Path) -> Books:
         steps = [point.step for point in record.curve]
         if steps != sorted(set(steps)):
             twice.append(f"trial {record.index} has points twice")
-    learning = plan.strategy not in ("sobol", "random")
-    if learning and plan.options["workers"] != 1:
+    learning = plan.search.strategy not in ("sobol", "random")
+    if learning and plan.machine.workers != 1:
         compared, differing = 0, []
     else:
         strategy, differing = strategy_of(plan, ()), []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from betanas.search.feasibility import Problem
-from betanas.search.records import Limits
+from betanas.search.settings import Limits
 from betanas.spaces import get_space
 
 RECORDINGS = Path(__file__).parent / "data" / "replay_cifar100_r32.jsonl"

@@ -65,7 +65,9 @@ def search_to(settings: SearchSettings, target: int) -> None:
         if failed > MOST_FAILED:
             raise SystemExit(f"{failed} trials of {place} have failed: see `betanas status {place}`.")
         if exists(place):
-            changes = ResumeSettings(trials=target + failed, workers=settings.workers, data=settings.data)
+            changes = ResumeSettings(
+                trials=target + failed, workers=settings.machine.workers, data=settings.data.source
+            )
             resume(place, changes, listener=Printer()).close()
         else:
             search(settings, listener=Printer()).close()

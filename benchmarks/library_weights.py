@@ -38,7 +38,7 @@ def find_vector(network: str, space: str | None) -> tuple[str, Mapping[str, floa
         fitting = [name for name in available_spaces() if set(get_space(name).domain) == set(vector)]
         return space or fitting[0], vector
     with Study.open(network) as study:
-        return study.plan.space, study.best().vector
+        return study.plan.search.space, study.best().vector
 
 
 def main() -> None:

@@ -156,7 +156,7 @@ def repeat(campaign: Campaign, preset: str) -> None:
         firsts = [trial for trial in study.trials() if trial.state == "completed"][: campaign.vectors]
         blueprints = {trial.index: study.blueprint(trial.index) for trial in firsts}
     done = read_recordings(file) if file.exists() else []
-    seeds = [trial_seed(plan.seed, FIRST_REPEAT + turn) for turn in range(campaign.repeats)]
+    seeds = [trial_seed(plan.search.seed, FIRST_REPEAT + turn) for turn in range(campaign.repeats)]
     known = {(tuple(each.vector.values()), each.seed) for each in done}
     missing = [
         replace(trial, seed=seed, curve=())
@@ -166,16 +166,15 @@ def repeat(campaign: Campaign, preset: str) -> None:
     ]
     if not missing:
         return
-    plan = replace(plan, data=campaign.data)
-    options = {**plan.options, "workers": campaign.workers}
-    places = replace(executor_settings(options, StudyLocation.parse(place)), log_folder=None)
-    with make_executor(options["executor"], worker_setup(plan, options), places) as executor:
+    plan = plan.changed(data=campaign.data, workers=campaign.workers)
+    places = replace(executor_settings(plan, StudyLocation.parse(place)), log_folder=None)
+    with make_executor(plan.machine.executor, worker_setup(plan), places) as executor:
         running: dict[int, TrialRecord] = {}
         while missing or running:
             while missing and executor.idle:
                 trial, number = missing.pop(0), FIRST_REPEAT + len(missing)
                 running[number] = trial
-                executor.submit(TrialJob(number, 1, blueprints[trial.index], plan.budget, trial.seed))
+                executor.submit(TrialJob(number, 1, blueprints[trial.index], plan.training.budget, trial.seed))
             for event in executor.poll(1.0):
                 if isinstance(event, TrialEnded):
                     result = event.result

@@ -40,7 +40,7 @@ from betanas.search.propose.gpei.outcome import OutcomeScale
 from betanas.search.propose.gpei.process import FitMemory, as_tensor, fitted_process
 from betanas.search.propose.gpei.threads import capped_threads
 from betanas.search.propose.screened import FeasibleStream, sobol_draw
-from betanas.search.records import Limits
+from betanas.search.settings import Limits
 from betanas.spaces import get_space
 
 POOL = 8192

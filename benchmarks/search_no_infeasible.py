@@ -17,7 +17,7 @@ from _objectives import bumpy_accuracy
 from _record import write_record
 from betanas.search.feasibility import Problem, survey
 from betanas.search.propose import Observation, get_strategy
-from betanas.search.records import Limits
+from betanas.search.settings import Limits
 from betanas.spaces import get_space
 
 MOST_PARAMS, MOST_MEMORY, BATCH = 30_000_000, 20 * 2**30, 100

@@ -116,10 +116,10 @@ def history(study: Study) -> dict[str, Any]:
     trials = study.trials()
     running = best_so_far(trials)
     return {
-        "space": study.plan.space,
-        "preset": study.plan.preset,
+        "space": study.plan.search.space,
+        "preset": study.plan.search.preset,
         "resolution": study.plan.resolution,
-        "budget": study.plan.budget,
+        "budget": str(study.plan.training.budget),
         "versions": dict(study.sessions()[-1].versions),
         "hardware": dict(study.sessions()[-1].hardware),
         "completed": len(running),

@@ -21,7 +21,7 @@ from _objectives import bumpy_accuracy
 from _record import spread, write_record
 from betanas.search.feasibility import Problem
 from betanas.search.propose import Observation, Strategy, Suggestion, get_strategy
-from betanas.search.records import Limits
+from betanas.search.settings import Limits
 from betanas.spaces import get_space
 
 LIMITS = Limits(params=10_000_000, lookahead=((224, 50_000_000),))

@@ -18,6 +18,7 @@ PACKAGE = Path(bn.__file__).parent
 ORDER = [
     "errors",
     "quantities",
+    "declaration",
     "environment",
     "intervals",
     "host_memory",

@@ -15,7 +15,7 @@ from betanas.analysis.snapshot import StudySnapshot
 from betanas.blueprint import BlueprintBatch
 from betanas.cost import training_memory
 from betanas.search.confirmed import Confirmation, ConfirmationRun
-from betanas.search.objectives import Accuracy, OwnFunction
+from betanas.search.objectives import OwnFunction
 from betanas.search.propose.surrogate_document import (
     Contour,
     CrossValidation,
@@ -26,7 +26,8 @@ from betanas.search.propose.surrogate_document import (
     Slice,
     SurrogateDocument,
 )
-from betanas.search.records import Attachment, Limits, SessionRecord, StudyPlan, TrialRecord
+from betanas.search.records import Attachment, SessionRecord, StudyPlan, TrialRecord
+from betanas.search.settings import SearchSettings
 from betanas.search.store.location import StudyLocation
 from betanas.search.store.store import Store
 from betanas.spaces import get_space
@@ -124,24 +125,28 @@ def make_study(trials: int = 120, seed: int = 7, *, resolution: int = 32, limit:
             )
         records.append(record)
     second = next(record.started for record in records if record.session == 1)
-    plan = StudyPlan(
-        space="betanet3",
-        preset="default",
-        ranges={name: (searched.low, searched.high) for name, searched in space.parameters.items()},
+    asked = SearchSettings(
         data="digits",
-        data_fingerprint="0123abcd",
-        classes=tuple("0123456789"),
-        in_channels=3,
+        study="none",
         resolution=resolution,
         budget="20s",
         recipe="search",
-        recipe_settings={"optimizer": "adamw", "learning_rate": 0.001},
         batch_size=64,
-        strategy="gpei",
-        objective=Accuracy(),
+        ranges={name: (searched.low, searched.high) for name, searched in space.parameters.items()},
         seed=seed,
         trials=trials,
-        limits=Limits(params=limit),
+        max_params=limit,
+    )
+    plan = StudyPlan(
+        data=asked.data,
+        training=asked.training,
+        limits=asked.limits,
+        machine=asked.machine,
+        search=asked.search,
+        data_fingerprint="0123abcd",
+        classes=tuple("0123456789"),
+        in_channels=3,
+        recipe_settings={"optimizer": "adamw", "learning_rate": 0.001},
     )
     sessions = tuple(
         SessionRecord(
@@ -185,15 +190,15 @@ def surrogate_document(trials: tuple[TrialRecord, ...], plan: StudyPlan) -> dict
     rng = np.random.default_rng(1)
     usable = [trial for trial in trials if trial.objective is not None and trial.repeat_of is None]
     best = max(usable, key=lambda trial: trial.objective or 0.0)
-    weights = rng.dirichlet(np.ones(len(plan.ranges)))
-    names = list(plan.ranges)
+    weights = rng.dirichlet(np.ones(len(plan.search.ranges)))
+    names = list(plan.search.ranges)
 
     def bump(name: str, values: np.ndarray) -> np.ndarray:
-        low, high = plan.ranges[name]
+        low, high = plan.search.ranges[name]
         return 0.05 * weights[names.index(name)] * 15 * ((values - best.vector[name]) / (high - low)) ** 2
 
     def axis(name: str, points: int) -> np.ndarray:
-        return np.linspace(*plan.ranges[name], points)
+        return np.linspace(*plan.search.ranges[name], points)
 
     slices = []
     for name in names:
@@ -235,7 +240,7 @@ def surrogate_document(trials: tuple[TrialRecord, ...], plan: StudyPlan) -> dict
         observations=len(usable),
         noise=0.006,
         parameters=tuple(
-            ParameterRelevance(name, *plan.ranges[name], 0.3 / (0.05 + weight), 0.8 * weight, 1.1 * weight)
+            ParameterRelevance(name, *plan.search.ranges[name], 0.3 / (0.05 + weight), 0.8 * weight, 1.1 * weight)
             for name, weight in zip(names, weights.tolist(), strict=True)
         ),
         fixed={},
@@ -335,7 +340,7 @@ def write_study(snapshot: StudySnapshot, directory: Path) -> Path:
     plan = snapshot.plan
     directory.mkdir(parents=True)
     store = Store.create(StudyLocation.parse(directory), plan)
-    batch = get_space(plan.space).blueprints(
+    batch = get_space(plan.search.space).blueprints(
         snapshot.matrix(), resolution=plan.resolution, num_classes=len(plan.classes), in_channels=plan.in_channels
     )
     for one in snapshot.sessions:
@@ -405,17 +410,19 @@ def hostile_snapshot() -> StudySnapshot:
         for trial in full.trials
     )
     plan = replace(
-        full.plan,
-        preset=word,
-        data=word,
+        full.plan.changed(
+            preset=word,
+            data=word,
+            recipe=word,
+            strategy=word,
+            objective=OwnFunction(word),
+            executor=word,
+            devices=[word],
+            plugins=[word],
+        ),
         data_fingerprint=word,
         classes=(word,) * 10,
-        budget=word,
-        recipe=word,
         recipe_settings={word: word},
-        strategy=word,
-        objective=OwnFunction(word),
-        options={word: word},
     )
     sessions = tuple(
         replace(one, command=word, host=word, ending=word, versions={word: word}, hardware={word: word})

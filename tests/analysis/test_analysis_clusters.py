@@ -79,7 +79,7 @@ def test_the_table_is_laid_out_like_tables_5_and_6(snapshot: StudySnapshot) -> N
     assert rows[0]["Cluster"] == "Mean eval."
     assert rows[0]["Best"] is None
     assert rows[0]["Cluster 0"] == pytest.approx(100 * clustering.means.rows[0].mean_objective)
-    assert [row["Cluster"] for row in rows[1:]] == list(snapshot.plan.ranges)
+    assert [row["Cluster"] for row in rows[1:]] == list(snapshot.plan.search.ranges)
     assert rows[1]["Best"] == snapshot.best.vector["k"]
     assert "Best" not in cluster_table(clustering, None)[0]
 

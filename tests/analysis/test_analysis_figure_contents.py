@@ -89,7 +89,7 @@ def test_one_outlier_flattens_no_axis(snapshot: StudySnapshot) -> None:
 def test_parallel_axes_span_the_searched_ranges_with_the_best_on_top(snapshot: StudySnapshot) -> None:
     figure = parallel_axes(normalised_parameters(snapshot), snapshot.ranges, snapshot.measure)
     lines = figure.data[0]
-    assert [tuple(d.range) for d in lines.dimensions[:-1]] == [tuple(r) for r in snapshot.plan.ranges.values()]
+    assert [tuple(d.range) for d in lines.dimensions[:-1]] == [tuple(r) for r in snapshot.plan.search.ranges.values()]
     assert len(lines.customdata) == len(snapshot.ranked)
     assert lines.customdata[-1] == snapshot.best.index  # drawn last
     groups = list(lines.line.color)
@@ -100,7 +100,7 @@ def test_parallel_axes_span_the_searched_ranges_with_the_best_on_top(snapshot: S
 
 
 def test_a_fixed_parameter_has_no_axis(snapshot: StudySnapshot) -> None:
-    plan = replace(snapshot.plan, ranges={**snapshot.plan.ranges, "k": (2.0, 2.0)})
+    plan = snapshot.plan.changed(ranges={**snapshot.plan.search.ranges, "k": (2.0, 2.0)})
     fixed = replace(snapshot, plan=plan)
     figure = parallel_axes(normalised_parameters(fixed), fixed.ranges, fixed.measure)
     assert "k" not in [d.label for d in figure.data[0].dimensions]

@@ -32,7 +32,7 @@ def test_a_rule_of_the_study_comes_first_with_its_shares(snapshot: StudySnapshot
 
 
 def test_fixed_parameters_and_failures_are_left_out(snapshot: StudySnapshot) -> None:
-    plan = replace(snapshot.plan, ranges={**snapshot.plan.ranges, "k": (2.0, 2.0)})
+    plan = snapshot.plan.changed(ranges={**snapshot.plan.search.ranges, "k": (2.0, 2.0)})
     table = infeasible_patterns(replace(snapshot, plan=plan))
     assert "k" not in table.column("parameter")
     separations = table.column("separation")

@@ -117,7 +117,7 @@ def test_a_strangers_study_stays_words(hostile_snapshot: StudySnapshot) -> None:
     scripts = [attrs for tag, attrs in outline.tags if tag == "script"]
     assert sum("id" not in attrs for attrs in scripts) == 1  # the report's own
     assert "window.hacked=1" in " ".join(outline.text)  # shown, not run
-    parameters = {"<b onclick=x>": (0.0, 1.0), **dict(list(hostile_snapshot.plan.ranges.items())[1:])}
+    parameters = {"<b onclick=x>": (0.0, 1.0), **dict(list(hostile_snapshot.plan.search.ranges.items())[1:])}
     trials = tuple(
         replace(t, vector={"<b onclick=x>": 0.5, **{k: v for k, v in t.vector.items() if k != "k"}})
         for t in hostile_snapshot.trials
@@ -163,7 +163,7 @@ def test_a_study_that_has_only_begun_has_a_report(empty_snapshot: StudySnapshot)
 def test_a_python_file_that_a_study_names_is_not_run(snapshot: StudySnapshot, tmp_path: Path) -> None:
     trap = tmp_path / "space.py"
     trap.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
-    made = build_report(replace(snapshot, plan=replace(snapshot.plan, space=str(trap))))
+    made = build_report(replace(snapshot, plan=snapshot.plan.changed(space=str(trap))))
     assert not (tmp_path / "ran").exists()
     assert "runs none that a study names" in made.missing["scaling"]
     assert 'data-figure="schematic"' in made.html  # the stored network needs no code

@@ -49,7 +49,7 @@ def test_the_objective_is_shown_in_percent_where_it_is_the_accuracy(snapshot: St
     assert snapshot.measure.title == "Validation top-1 accuracy (%)"
     assert snapshot.measure.text(0.6255) == "62.55%"
     trials = tuple(replace(t, objective=t.objective and t.objective * 0.9) for t in snapshot.trials)
-    other = replace(snapshot, trials=trials, plan=replace(snapshot.plan, objective=Compound("params", 5e6)))
+    other = replace(snapshot, trials=trials, plan=snapshot.plan.changed(objective=Compound("params", 5e6)))
     assert other.measure.title == "Objective accuracy x (parameters / 5.00M)^-0.07"
     assert other.measure.text(0.6255) == "0.63"
 
@@ -57,7 +57,7 @@ def test_the_objective_is_shown_in_percent_where_it_is_the_accuracy(snapshot: St
 def test_the_matrix_holds_vectors_in_the_order_of_the_ranges(snapshot: StudySnapshot) -> None:
     matrix = snapshot.matrix()
     assert matrix.shape == (len(snapshot.trials), 15)
-    assert matrix[3].tolist() == [snapshot.trials[3].vector[name] for name in snapshot.plan.ranges]
+    assert matrix[3].tolist() == [snapshot.trials[3].vector[name] for name in snapshot.plan.search.ranges]
     assert snapshot.matrix(()).shape == (0, 15)
     assert np.isfinite(matrix).all()
 

@@ -57,7 +57,7 @@ def test_rank_correlation_agrees_with_scipy(snapshot: StudySnapshot) -> None:
 
 
 def test_the_models_best_names_every_parameter(snapshot: StudySnapshot) -> None:
-    assert list(model_best(snapshot)) == list(snapshot.plan.ranges)
+    assert list(model_best(snapshot)) == list(snapshot.plan.search.ranges)
     document = document_of(snapshot)
     document["fixed"] = {"B": document["best"]["vector"].pop("B")}
     kept = replace(snapshot.attachment("surrogate"), document=document)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from betanas.analysis import wording
 from betanas.analysis.snapshot import StudySnapshot
-from betanas.search.records import Limits
+from betanas.search.settings import Limits
 
 
 def test_cells_are_readable() -> None:

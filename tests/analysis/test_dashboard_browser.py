@@ -190,7 +190,7 @@ def test_a_trial_arrives_and_the_search_is_steered(searched: Searched, opened) -
         page.locator("#planned").fill("75")
         page.locator("#set-planned").click()
         page.locator("#search-answer", has_text="75 trials").wait_for()
-        assert searched.store.plan().trials == 75
+        assert searched.store.plan().search.trials == 75
         page.on("dialog", lambda dialog: dialog.accept())
         page.locator("#stop").click()
         page.locator("#search-answer", has_text="ends now").wait_for()

@@ -34,7 +34,7 @@ def test_the_objective_is_in_the_unit_that_is_shown_and_leaves_out_trials_withou
 
 
 def test_an_interval_to_the_end_of_the_axis_holds_what_lies_beyond(snapshot: StudySnapshot) -> None:
-    low, high = snapshot.plan.ranges["k"]
+    low, high = snapshot.plan.search.ranges["k"]
     outside = replace(snapshot.trials[0], vector={**snapshot.trials[0].vector, "k": high + 5})
     study = replace(snapshot, trials=(outside, *snapshot.trials[1:]))
     assert 0 in indices(brushed(study, Brush({"k": ((high - 0.1, high),)})))

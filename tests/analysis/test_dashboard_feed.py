@@ -123,10 +123,10 @@ def test_reading_does_not_block_a_writer_nor_a_writer_a_reader(feed: StudyFeed, 
     with store._engine.begin() as connection:  # a transaction that stays open
         connection.exec_driver_sql("UPDATE studies SET trials_planned = 77")
         clock.now += 2
-        before = feed.look().snapshot.plan.trials
+        before = feed.look().snapshot.plan.search.trials
         assert before == 40
     clock.now += 2
-    assert feed.look().snapshot.plan.trials == 77
+    assert feed.look().snapshot.plan.search.trials == 77
     store.close()
 
 
@@ -150,7 +150,7 @@ def test_a_store_that_cannot_be_read_is_explained_and_the_last_good_state_stays(
 def test_requests_reach_the_store_at_once(feed: StudyFeed, directory: Path) -> None:
     feed.request("pause")
     feed.set_trials_planned(55)
-    assert feed.look().snapshot.plan.trials == 55
+    assert feed.look().snapshot.plan.search.trials == 55
     store = Store.open(StudyLocation.parse(directory), read_only=True)
     assert store.request() == "pause"
     with pytest.raises(StudyError, match="at least one trial"):

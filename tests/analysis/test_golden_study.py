@@ -52,7 +52,7 @@ def test_it_can_be_resumed(study: Study, tmp_path: Path) -> None:
     study.close()
     changes = ResumeSettings(trials=31, executor="inline", devices=("cpu",))
     with resume(tmp_path / "golden", changes) as resumed:
-        assert resumed.plan.objective == Accuracy()
+        assert resumed.plan.search.objective == Accuracy()
         assert resumed.state == "finished"
         assert resumed.trial(30).state == "completed"
         assert resumed.trial(30).objective == resumed.trial(30).top1
@@ -61,7 +61,7 @@ def test_it_can_be_resumed(study: Study, tmp_path: Path) -> None:
 def test_the_study_of_a_front_opens_with_its_front(tmp_path: Path) -> None:
     shutil.copytree(GOLDEN.with_name("study_2"), tmp_path / "golden")
     with Study.open(tmp_path / "golden") as study:
-        assert study.plan.objective == Pareto("params")
+        assert study.plan.search.objective == Pareto("params")
         status, trials = study.status(), study.trials()
         assert [record.origin for record in trials] == ["sobol"] * 16 + ["gpei"] * 8
         front = study.front()

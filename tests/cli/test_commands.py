@@ -109,7 +109,7 @@ def test_search_with_a_config_file_and_json(tmp_path: Path, capsys: pytest.Captu
     text = output(capsys, "search", "--config", str(config), "--study", study, "--trials", "2", "--json")
     assert json.loads(text)["trials"]["planned"] == 2, "the command line outranks the file"
     plan = bn.Study.open(study).plan
-    assert plan.ranges["k"] == (2.0, 3.0)
+    assert plan.search.ranges["k"] == (2.0, 3.0)
     assert plan.limits.params == 2_000_000
     assert plan.limits.lookahead == ((32, 4_000_000),)
-    assert plan.ranges["B"] == (0.5, 0.5)
+    assert plan.search.ranges["B"] == (0.5, 0.5)

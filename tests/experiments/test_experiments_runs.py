@@ -222,7 +222,7 @@ class TestObjective:
         assert len(document["trainings"]) == 2
         assert document["verdicts"][0]["answer"] == "undecided", "a single pair"
         with Study.open(folder / "searches" / "pair0-macs") as study:
-            assert study.plan.budget == "2steps"
+            assert str(study.plan.training.budget) == "2steps"
             assert study.state == "paused"
             judged = [each for each in study.trials() if each.objective]
             target = document["derived"]["target_macs"]

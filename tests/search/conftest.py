@@ -13,8 +13,7 @@ import pytest
 import betanas as bn
 from betanas import models
 from betanas.search.executors.base import WorkerSetup
-from betanas.search.objectives import Accuracy
-from betanas.search.records import Limits, StudyPlan, TrialRecord
+from betanas.search.records import StudyPlan, TrialRecord
 from betanas.search.store.location import StudyLocation
 from betanas.search.store.store import Store
 
@@ -77,36 +76,32 @@ def digits_blueprint() -> bn.Blueprint:
 def plan(digits_fingerprint: str) -> StudyPlan:
     space = bn.get_space("betanet3")
     recipe = bn.load_recipe("fast")
-    return StudyPlan(
-        space="betanet3",
-        preset="default",
-        ranges={name: (searched.low, searched.high) for name, searched in space.parameters.items()},
+    asked = bn.SearchSettings(
         data="digits",
+        study="none",
+        resolution=16,
+        validation_share=0.2,
+        budget="2steps",
+        recipe=recipe.name,
+        batch_size=64,
+        strategy="sobol",
+        ranges={name: (searched.low, searched.high) for name, searched in space.parameters.items()},
+        trials=4,
+        max_params=2_000_000,
+        max_memory=2**30,
+        executor="inline",
+        devices="cpu",
+    )
+    return StudyPlan(
+        data=asked.data,
+        training=asked.training,
+        limits=asked.limits,
+        machine=asked.machine,
+        search=asked.search,
         data_fingerprint=digits_fingerprint,
         classes=tuple("0123456789"),
         in_channels=1,
-        resolution=16,
-        budget="2steps",
-        recipe=recipe.name,
         recipe_settings=recipe.to_dict(),
-        batch_size=64,
-        strategy="sobol",
-        objective=Accuracy(),
-        seed=0,
-        trials=4,
-        limits=Limits(params=2_000_000, memory=2**30),
-        options={
-            "data_root": None,
-            "executor": "inline",
-            "devices": ["cpu"],
-            "workers": None,
-            "per_trial_devices": 1,
-            "grace": 60.0,
-            "validation_share": 0.2,
-            "stop_early": False,
-            "plugins": [],
-            "strategy": {},
-        },
     )
 
 

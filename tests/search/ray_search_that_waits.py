@@ -19,7 +19,7 @@ setup = WorkerSetup(
     batch_size=64,
     plugins=(plugin,),
 )
-settings = ExecutorSettings(devices=("cpu",), workers=1, extra={"address": address})
+settings = ExecutorSettings(devices=("cpu",), workers=1, address=address)
 with RayExecutor(setup, settings) as executor:
     while not executor.idle:
         executor.poll(0.5)

@@ -32,6 +32,7 @@ from betanas.search.executors.base import (
 from betanas.search.executors.local import LocalExecutor
 from betanas.search.executors.registry import make_executor
 from betanas.search.executors.slots import plan_slots
+from betanas.training.budget import Budget
 from betanas.training.result import TrialResult
 
 IN_THIS_PROCESS = ("inline",)
@@ -45,7 +46,7 @@ def settings(tmp_path: Path, **values: object) -> ExecutorSettings:
 
 def job(blueprint: Blueprint, index: int = 0, *, kind: str | None = None, budget: str = "2steps") -> TrialJob:
     network = replace(blueprint, latent=LATENT[kind]) if kind else blueprint
-    return TrialJob(index=index, attempt=1, blueprint=network, budget=budget, seed=index)
+    return TrialJob(index=index, attempt=1, blueprint=network, budget=Budget.parse(budget), seed=index)
 
 
 def submit_when_idle(executor: Executor, wanted: TrialJob) -> None:
@@ -244,7 +245,7 @@ class TestExecutorsWithProcesses:
 def test_bad_devices_are_refused(digits_setup: WorkerSetup) -> None:
     with pytest.raises(DeviceError, match="Type one of: cpu"):
         plan_slots(ExecutorSettings(devices=("cuda:17",)))
-    with pytest.raises(DeviceError, match="at least one worker"):
+    with pytest.raises(DeviceError, match="--workers must be"):
         plan_slots(ExecutorSettings(devices=("cpu",), workers=0))
     with pytest.raises(DeviceError, match="executors are"):
         make_executor("carrier pigeon", digits_setup, ExecutorSettings())

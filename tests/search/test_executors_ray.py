@@ -34,6 +34,7 @@ from betanas.search.executors.ray.executor import RayExecutor
 from betanas.search.progress import SearchListener
 from betanas.search.records import TrialRecord
 from betanas.search.settings import SearchSettings
+from betanas.training.budget import Budget
 from betanas.training.result import CurvePoint, TrialResult
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ CPU = ExecutorSettings(devices=("cpu",))
 
 def job(blueprint: Blueprint, index: int, budget: str, *, kind: str | None = None, attempt: int = 1) -> TrialJob:
     network = replace(blueprint, latent=LATENT[kind]) if kind else blueprint
-    return TrialJob(index, attempt, network, budget, seed=index)
+    return TrialJob(index, attempt, network, Budget.parse(budget), seed=index)
 
 
 def wait_for(executor: Executor, wanted: object, seconds: float = 180.0) -> list[ExecutorEvent]:
@@ -102,7 +103,7 @@ class TestTrials:
         plugin = tmp_path / "plugin.py"
         plugin.write_text(MISBEHAVIOUR_FILE.read_text(encoding="utf-8"), encoding="utf-8")
         setup = replace(stoppable, plugins=(str(plugin),))
-        settings = replace(CPU, extra={"trial_cpus": 2}, log_folder=tmp_path / "logs")
+        settings = replace(CPU, trial_cpus=2, log_folder=tmp_path / "logs")
         made = RayExecutor(setup, settings)
         plugin.unlink()  # its text has to do: nodes share no files with the search
         with made as executor:
@@ -274,7 +275,7 @@ def test_a_ray_of_its_own_for_one_search(tmp_path: Path) -> None:
 
 def test_more_than_any_node_has(ray_cluster: Cluster, digits_setup: WorkerSetup) -> None:
     with pytest.raises(DeviceError, match=r"takes 64 CPU, and a node must .* 2 CPU"):
-        RayExecutor(digits_setup, replace(CPU, extra={"trial_cpus": 64}))
+        RayExecutor(digits_setup, replace(CPU, trial_cpus=64))
 
 
 def test_another_cluster_than_the_one_connected_to(ray_cluster: Cluster) -> None:

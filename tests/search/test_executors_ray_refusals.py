@@ -13,6 +13,7 @@ from betanas.errors import DeviceError, MissingExtraError, StudyError
 from betanas.search.executors.base import ExecutorSettings, WorkerSetup
 from betanas.search.executors.ray.cluster import Node, Share, connect, find_nodes, plan_share
 from betanas.search.executors.ray.executor import RayExecutor
+from betanas.search.settings import MachineSettings
 
 CPU = ExecutorSettings(devices=("cpu",))
 NODE = Node("10.0.0.1", {"CPU": 8.0, "GPU": 2.0, "H100": 1.0, "memory": 1e9})
@@ -62,46 +63,34 @@ def test_a_plugin_that_is_gone(digits_setup: WorkerSetup, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("values", "extra", "says"),
+    ("values", "says"),
     [
-        ({"devices": ("cuda:0",)}, {}, "Ray chooses which"),
-        ({"workers": 0}, {}, "at least one worker"),
-        ({"per_trial_devices": 0}, {}, "at least one device"),
-        ({"per_trial_devices": 3}, {}, "3 GPU"),
-        ({"per_trial_devices": 2}, {"trial_gpus": 0.5}, "--per-trial-devices"),
-        ({"devices": ("cpu",)}, {"trial_gpus": 0.5}, "--trial-gpus"),
-        ({}, {"trial_gpus": 1.5}, "at most 1"),
-        ({}, {"trial_cpus": 0}, "--trial-cpus 4"),
-        ({}, {"trial_resources": {"H100": 0.0}}, "above 0"),
-        ({}, {"trial_resources": {"CPU": 2.0}}, "--trial-cpus"),
-        ({}, {"trial_resources": {"A100": 1.0}}, "10.0.0.1: 8 CPU, 2 GPU, 1 H100"),
+        ({"devices": ("cuda:0",)}, "Ray chooses which"),
+        ({"per_trial_devices": 3}, "3 GPU"),
+        ({"per_trial_devices": 2, "trial_gpus": 0.5}, "--per-trial-devices"),
+        ({"devices": ("cpu",), "trial_gpus": 0.5}, "--trial-gpus"),
+        ({"trial_resources": {"H100": 0.0}}, "above 0"),
+        ({"trial_resources": {"CPU": 2.0}}, "--trial-cpus"),
+        ({"trial_resources": {"A100": 1.0}}, "10.0.0.1: 8 CPU, 2 GPU, 1 H100"),
     ],
 )
-def test_shares_that_make_no_sense(values: dict[str, object], extra: dict[str, object], says: str) -> None:
-    settings = replace(ExecutorSettings(extra=extra), **values)  # type: ignore[arg-type]
+def test_shares_that_make_no_sense(values: dict[str, object], says: str) -> None:
     with pytest.raises(DeviceError, match=says.replace("(", r"\(")):
-        plan_share(settings, [NODE])
+        plan_share(MachineSettings(**values), [NODE])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("values", "extra", "share", "fits"),
+    ("values", "share", "fits"),
     [
-        ({}, {}, Share(1, 1), 2),
-        ({"per_trial_devices": 2}, {}, Share(2, 2, processes=2), 1),
-        ({}, {"trial_gpus": 0.3}, Share(1, 0.3), 6),
-        ({"devices": ("cpu",)}, {}, Share(1, 0), 8),
-        ({"devices": ("cpu",)}, {"trial_cpus": 3}, Share(3, 0), 2),
-        ({}, {"trial_resources": {"H100": 1.0}}, Share(1, 1, {"H100": 1.0}), 1),
+        ({}, Share(1, 1), 2),
+        ({"per_trial_devices": 2}, Share(2, 2, processes=2), 1),
+        ({"trial_gpus": 0.3}, Share(1, 0.3), 6),
+        ({"devices": ("cpu",)}, Share(1, 0), 8),
+        ({"devices": ("cpu",), "trial_cpus": 3}, Share(3, 0), 2),
+        ({"trial_resources": {"H100": 1.0}}, Share(1, 1, {"H100": 1.0}), 1),
     ],
 )
-def test_what_a_trial_takes(values: dict[str, object], extra: dict[str, object], share: Share, fits: int) -> None:
-    settings = replace(ExecutorSettings(extra=extra), **values)  # type: ignore[arg-type]
-    assert plan_share(settings, [NODE]) == share
+def test_what_a_trial_takes(values: dict[str, object], share: Share, fits: int) -> None:
+    assert plan_share(MachineSettings(**values), [NODE]) == share  # type: ignore[arg-type]
     assert share.fits(NODE) == fits
     assert share.fits(Node("10.0.0.2", {})) == 0
-
-
-def test_threads_and_processes_of_a_share() -> None:
-    assert Share(8, 0, processes=2).slot().threads == 4
-    assert Share(1, 2, processes=2).slot().device == "cuda"
-    assert Share(1, 1).slot().environment == {}, "Ray has narrowed the GPUs that are seen"

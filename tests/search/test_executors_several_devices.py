@@ -18,7 +18,7 @@ import torch
 from test_executors_contract import job, submit_when_idle
 
 from betanas.blueprint import Blueprint
-from betanas.errors import DeviceError, StudyError
+from betanas.errors import DeviceError
 from betanas.search.executors.base import (
     ExecutorEvent,
     ExecutorSettings,
@@ -31,7 +31,6 @@ from betanas.search.executors.base import (
 from betanas.search.executors.local import LocalExecutor
 from betanas.search.executors.registry import make_executor
 from betanas.search.executors.slots import plan_slots
-from betanas.search.settings import make_settings
 from betanas.training.result import TrialResult
 
 LONG = "100000steps"
@@ -171,12 +170,8 @@ def test_a_processor_s_cores_are_shared_among_workers_and_their_processes(
 
 
 def test_what_cannot_be_is_refused(digits_setup: WorkerSetup) -> None:
-    with pytest.raises(DeviceError, match="at least one device"):
-        plan_slots(ExecutorSettings(devices=("cpu",), per_trial_devices=0))
     with pytest.raises(DeviceError, match="in the search's own process"):
         make_executor("inline", digits_setup, ExecutorSettings(devices=("cpu",), per_trial_devices=2))
-    with pytest.raises(StudyError, match="'none', 'fp16', 'bf16' or 'powersgd'"):
-        make_settings({"data": "digits", "study": "x", "compression": "zip"})
 
 
 def test_hidden_gpus_stay_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from betanas.errors import LimitError, StrategyError
 from betanas.search.feasibility import LEAST_SHARE, Problem, survey
-from betanas.search.records import Limits
+from betanas.search.settings import Limits
 from betanas.spaces import get_space, published
 
 TABLE1 = Problem(get_space("betanet3", "table1"), resolution=224, num_classes=100, in_channels=3, batch_size=100)

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from misbehaviour import MISBEHAVIOUR_FILE
+from older_plans import flat_document
+from sqlalchemy import text
 
 import betanas as bn
 from betanas.errors import LimitError, StudyError
@@ -20,10 +23,12 @@ from betanas.search.executors.base import (
     WorkerSetup,
 )
 from betanas.search.failures import MAX_ATTEMPTS, failing_steadily, worth_another_attempt
-from betanas.search.loop import SearchFailedError, SearchLoop, SearchParts, corrected_limits, trial_seed
+from betanas.search.feasibility import corrected_limits
+from betanas.search.loop import SearchFailedError, SearchLoop, SearchParts, trial_seed
 from betanas.search.planning import make_strategy, problem_of
 from betanas.search.progress import SearchListener
-from betanas.search.records import Limits, StudyPlan, TrialRecord
+from betanas.search.records import StudyPlan, TrialRecord
+from betanas.search.settings import Limits
 from betanas.search.stopping import StoppingRule
 from betanas.search.store.location import StudyLocation
 from betanas.search.store.store import Store
@@ -130,9 +135,9 @@ def test_runs_the_planned_trials(store: Store, digits_setup: WorkerSetup) -> Non
 def test_a_search_that_has_tried_every_network_is_complete(
     tmp_path: Path, plan: StudyPlan, digits_setup: WorkerSetup
 ) -> None:
-    ranges = {name: (low, low) for name, (low, _) in plan.ranges.items()} | {"B": plan.ranges["B"]}
+    ranges = {name: (low, low) for name, (low, _) in plan.search.ranges.items()} | {"B": plan.search.ranges["B"]}
     (tmp_path / "study").mkdir()
-    small = Store.create(StudyLocation.parse(tmp_path / "study"), replace(plan, ranges=ranges, trials=500))
+    small = Store.create(StudyLocation.parse(tmp_path / "study"), plan.changed(ranges=ranges, trials=500))
     notes: list[str] = []
 
     class Notes(SearchListener):
@@ -165,7 +170,7 @@ def test_more_trials_go_on_where_it_stopped(store: Store, digits_setup: WorkerSe
 def test_a_killed_search_goes_on_as_if_it_had_not_been(
     tmp_path: Path, plan: StudyPlan, digits_setup: WorkerSetup, strategy: str, cut: int
 ) -> None:
-    plan = replace(plan, strategy=strategy, trials=8, options={**plan.options, "strategy": {}})
+    plan = plan.changed(strategy=strategy, trials=8)
     stores = []
     for name in ("whole", "cut"):
         (tmp_path / name).mkdir()
@@ -394,7 +399,11 @@ def test_a_strangers_options_cannot_name_code_as_data(tmp_path: Path, plan: Stud
     planted = tmp_path / "planted.py"
     planted.write_text("import pathlib; pathlib.Path(__file__).with_name('ran').touch()")
     (tmp_path / "study").mkdir()
-    hidden = replace(plan, trials=1, options={**plan.options, "data": str(planted)})
-    Store.create(StudyLocation.parse(tmp_path / "study"), hidden).close()
+    store = Store.create(StudyLocation.parse(tmp_path / "study"), plan.changed(trials=1))
+    hidden = flat_document(store.plan())
+    hidden["options"]["data"] = str(planted)
+    with store._engine.begin() as opened:
+        opened.execute(text("UPDATE studies SET plan = :plan"), {"plan": json.dumps(hidden)})
+    store.close()
     bn.resume(tmp_path / "study").close()
     assert not (tmp_path / "ran").exists()

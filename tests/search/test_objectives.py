@@ -25,7 +25,7 @@ from betanas.search.objectives import (
 )
 from betanas.search.records import TrialRecord
 from betanas.search.scoring import make_score
-from betanas.search.settings import make_settings
+from betanas.search.settings import SearchSettings
 from betanas.spaces import get_space, published
 
 SPACE = get_space("betanet3", "report")
@@ -50,7 +50,7 @@ def value(objective: ObjectiveSettings, record: TrialRecord = RECORD) -> float |
 
 
 def test_accuracy_is_the_default() -> None:
-    assert make_settings({"data": "digits", "study": "s"}).objective == Accuracy()
+    assert SearchSettings(data="digits", study="s").search.objective == Accuracy()
     assert value(Accuracy()) == 0.4
     assert value(Accuracy(), replace(RECORD, top1=None)) is None
 
@@ -106,7 +106,7 @@ class TestReading:
         ],
     )
     def test_from_settings(self, given: dict[str, object], expected: ObjectiveSettings) -> None:
-        assert make_settings({"data": "digits", "study": "s", **given}).objective == expected
+        assert SearchSettings(data="digits", study="s", **given).search.objective == expected
 
     @pytest.mark.parametrize(
         ("given", "message"),
@@ -139,7 +139,7 @@ class TestReading:
     )
     def test_what_is_no_objective_is_refused(self, given: dict[str, object], message: str) -> None:
         with pytest.raises(StrategyError, match=message):
-            make_settings({"data": "digits", "study": "s", **given})
+            SearchSettings(data="digits", study="s", **given)
 
     def test_a_target_is_a_count_of_what_is_counted(self) -> None:
         with pytest.raises(QuantityError, match="30M"):

@@ -97,8 +97,9 @@ def test_a_plugin_brings_them_by_name(files: dict[str, str], tmp_path: Path) -> 
     Path("all.py").write_text("".join(Path(file).read_text() for file in files.values()))
     assert run(["search", "--study", "study", "--plugin", "all.py", *SMALL, *options(NAMES)]) == 0
     with bn.resume("study", ResumeSettings(trials=3, trust_files=True)) as study:
-        assert (study.plan.space, study.plan.data, study.plan.strategy) == ("narrow", "dots", "dice")
-        assert (str(study.plan.objective), study.plan.options["executor"]) == ("counted", "here")
+        searched = study.plan.search
+        assert (searched.space, study.plan.data.source, searched.strategy) == ("narrow", "dots", "dice")
+        assert (str(searched.objective), study.plan.machine.executor) == ("counted", "here")
         assert study.trials()[2].objective == 12.0
 
 

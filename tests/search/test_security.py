@@ -11,7 +11,6 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -82,8 +81,10 @@ def make_study(tmp_path: Path) -> Callable[..., Path]:
         with sqlite3.connect(place / "study.sqlite") as database:
             (text,) = database.execute("SELECT plan FROM studies").fetchone()
             stored = json.loads(text)
-            stored["options"] |= plan.pop("options", {})  # type: ignore[operator]
-            database.execute("UPDATE studies SET plan = ?, trials_planned = 2", (json.dumps(stored | plan),))
+            for name, value in plan.items():
+                group = {"data": "data", "executor": "machine"}.get(name, "search")
+                stored[group]["source" if name == "data" else name] = value
+            database.execute("UPDATE studies SET plan = ?, trials_planned = 2", (json.dumps(stored),))
         database.close()
         return place
 
@@ -105,8 +106,7 @@ def test_a_study_that_names_code_is_not_gone_on_with(
     )
     for name in (str(code), f"{code}/", *([str(compiled)] if field == "plugins" else [])):
         named = {"plugins": [name], "objective": {"kind": "function", "file": name}}.get(field, name)
-        option = field in ("plugins", "executor")
-        study = make_study(**({"options": {field: named}} if option else {field: named}))
+        study = make_study(**{field: named})
         with pytest.raises(StudyError, match="--trust-files"):
             bn.resume(study)
         with pytest.raises(StudyError, match="--trust-files"), Study.open(study) as opened:
@@ -119,7 +119,7 @@ def test_a_study_that_names_code_is_not_gone_on_with(
 def test_a_study_that_names_code_can_be_looked_at(make_study: Callable[..., Path], code: Path, ran: Path) -> None:
     from betanas.cli.main import run
 
-    study = make_study(space=str(code), options={"plugins": [str(code)]})
+    study = make_study(space=str(code), plugins=[str(code)])
     assert run(["status", str(study)]) == 0
     assert run(["best", str(study)]) == 0
     assert run(["report", str(study), "--output", str(study / "report.html")]) == 0
@@ -128,8 +128,9 @@ def test_a_study_that_names_code_can_be_looked_at(make_study: Callable[..., Path
 
 def test_every_file_that_a_plan_names_counts(plan: StudyPlan) -> None:
     objective, plugins = OwnFunction("c.so"), ["d.so", "e"]
-    options = {**plan.options, "plugins": plugins, "executor": "f.py"}
-    named = replace(plan, space="a.py", data="b.py/.", strategy="g.PY", objective=objective, options=options)
+    named = plan.changed(
+        space="a.py", data="b.py/.", strategy="g.PY", executor="f.py", objective=objective, plugins=plugins
+    )
     assert own_code(named) == ("a.py", "b.py/.", "g.PY", "f.py", "c.so", "d.so", "e")
     assert own_code(plan) == ()
 

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -107,4 +106,4 @@ def test_join_needs_a_database(tmp_path: Path, capsys: pytest.CaptureFixture[str
 def test_a_server_that_is_not_there(plan: StudyPlan) -> None:
     location = StudyLocation.parse("postgresql://nobody@127.0.0.1:1/none?study=a")
     with pytest.raises(StoreError, match="cannot be used"):
-        Store.create(location, replace(plan, trials=1))
+        Store.create(location, plan.changed(trials=1))

@@ -10,7 +10,8 @@ import pytest
 from betanas.errors import StudyError
 from betanas.search.feasibility import Problem
 from betanas.search.propose import get_strategy
-from betanas.search.records import Limits, TrialRecord
+from betanas.search.records import TrialRecord
+from betanas.search.settings import Limits
 from betanas.search.simulation.recording import Recording, read_recordings, training_noise, write_recordings
 from betanas.search.simulation.replay import incumbents, optimum, simulate
 from betanas.search.simulation.surrogate import ReplaySurrogate, fit_surrogate

@@ -5,10 +5,10 @@ import os
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from older_plans import flat_document
 from sqlalchemy import text
 
 from betanas.blueprint import Blueprint
@@ -258,12 +258,11 @@ def test_the_objective_of_a_schema_1_study_is_read(
     store: Store, plan: StudyPlan, text_of_schema_1: str, options: dict[str, str], expected: ObjectiveSettings
 ) -> None:
     with store._engine.begin() as opened:
-        kept = json.loads(opened.execute(text("SELECT plan FROM studies")).scalar_one())
-        kept |= {"objective": text_of_schema_1}
+        kept = flat_document(plan) | {"objective": text_of_schema_1}
         kept["options"]["strategy"] = {"initial": 5, **options}
         opened.execute(text("UPDATE studies SET plan = :plan"), {"plan": json.dumps(kept)})
         opened.execute(text("UPDATE schema_info SET version = 1"))
-    expected_plan = replace(plan, objective=expected, options={**plan.options, "strategy": {"initial": 5}})
+    expected_plan = plan.changed(objective=expected, strategy_options={"initial": 5})
     read = Store.open(store.location, read_only=True)
     assert read.plan() == expected_plan
     read.close()

@@ -13,7 +13,7 @@ from betanas.blueprint import FloatArray
 from betanas.errors import LimitError, SpaceExhausted, StrategyError
 from betanas.search.feasibility import Problem
 from betanas.search.propose import Observation, Strategy, Suggestion, available_strategies, get_strategy
-from betanas.search.records import Limits
+from betanas.search.settings import Limits
 from betanas.spaces import get_space
 
 # Small enough that the model takes over within the test, after which Ax is loaded and used.

@@ -34,7 +34,7 @@ from betanas.search.propose.gpei.process import (
 from betanas.search.propose.gpei.threads import capped_threads
 from betanas.search.propose.screened import FeasibleStream, sobol_draw
 from betanas.search.propose.surrogate_document import CONTOUR_POINTS, SLICE_POINTS
-from betanas.search.records import Limits
+from betanas.search.settings import Limits
 from betanas.spaces import get_space
 
 SPACE = get_space("betanet3", "default", fixed=dict.fromkeys(("Db", "WLa", "WLb", "WCa", "WCb"), 0.0))

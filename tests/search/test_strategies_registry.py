@@ -12,7 +12,7 @@ from betanas.search.feasibility import Problem
 from betanas.search.propose import Observation, available_strategies, get_strategy
 from betanas.search.propose.screened import FeasibleStream, networks, sobol_draw, uniform_draw
 from betanas.search.propose.steps import stepped
-from betanas.search.records import Limits
+from betanas.search.settings import Limits
 from betanas.spaces import get_space
 
 PROBLEM = Problem(get_space("betanet2", "table1"), 64, 10, 3, 32, limits=Limits(params=1_000_000))

@@ -16,7 +16,7 @@ from betanas.data import open_source
 from betanas.errors import RecipeError
 from betanas.search.planning import plan_search
 from betanas.search.progress import SearchListener
-from betanas.search.settings import make_settings
+from betanas.search.settings import SearchSettings
 from betanas.training.recipe import Recipe, builtin_recipes, load_recipe, recipe_for
 
 
@@ -181,10 +181,9 @@ def test_a_plan_holds_the_recipe_as_it_is_used(tmp_path, arguments, expected):
     assert run_betanas(["train", "mobilenet_v2", "--folder", str(tmp_path / "run"), "--device", "cpu", *common]) == 0
     plan = json.loads((tmp_path / "run" / "plan.json").read_text())
     assert plan["recipe"]["flip"] == expected
-    settings = make_settings(
-        {"data": "digits", "study": str(tmp_path / "study"), "strategy": "sobol", "resolution": 16, "devices": ("cpu",)}
-        | ({"flip": True} if arguments else {})
-    )
+    flip = True if arguments else None
+    place = str(tmp_path / "study")
+    settings = SearchSettings(data="digits", study=place, strategy="sobol", resolution=16, devices="cpu", flip=flip)
     assert plan_search(settings, SearchListener()).plan.recipe_settings["flip"] == expected
 
 

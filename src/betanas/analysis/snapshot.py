@@ -82,7 +82,7 @@ class StudySnapshot:
     @cached_property
     def ranges(self) -> dict[str, Range]:
         """The searched range of every parameter, in order."""
-        return {name: Range(low, high) for name, (low, high) in self.plan.ranges.items()}
+        return {name: Range(low, high) for name, (low, high) in self.plan.search.ranges.items()}
 
     @cached_property
     def usable(self) -> tuple[TrialRecord, ...]:
@@ -107,7 +107,7 @@ class StudySnapshot:
         """How the objective is shown: as accuracy in percent where it is the accuracy, else under its own name."""
         if all(trial.objective == trial.top1 for trial in self.usable):
             return Measure("Validation top-1 accuracy", "%", 100.0)
-        return Measure(f"Objective {self.plan.objective}", "", 1.0)
+        return Measure(f"Objective {self.plan.search.objective}", "", 1.0)
 
     def matrix(self, trials: tuple[TrialRecord, ...] | None = None) -> FloatArray:
         """Parameter vectors as rows, shape [n, parameters], in the order of `ranges`; of all trials by default."""

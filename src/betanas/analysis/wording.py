@@ -81,10 +81,11 @@ def of_trials(number: int) -> str:
 def summary(snapshot: StudySnapshot) -> tuple[str, ...]:
     """The study in a few sentences."""
     plan, counted = snapshot.plan, totals(snapshot)
+    space = plan.search.space
     sentences = [
-        f"This study searched the space {plan.space} ({len(snapshot.ranges)} parameters) for networks that classify "
-        f"{plan.data} ({len(plan.classes)} classes) at {plan.resolution} x {plan.resolution} pixels, with "
-        f"{plan.budget} of training for "
+        f"This study searched the space {space} ({len(snapshot.ranges)} parameters) for networks that classify "
+        f"{plan.data.source} ({len(plan.classes)} classes) at {plan.resolution} x {plan.resolution} pixels, with "
+        f"{plan.training.budget} of training for "
         f"each candidate.",
         _outcome_sentence(counted, snapshot.state),
     ]
@@ -270,19 +271,19 @@ def plan_facts(snapshot: StudySnapshot) -> tuple[tuple[str, str], ...]:
     ]
     limits += [f"parameters at most {count_text(most)} at R={side}" for side, most in plan.limits.lookahead]
     facts = [
-        ("Space", f"{plan.space}, preset {plan.preset}"),
-        ("Data", f"{plan.data} (fingerprint {plan.data_fingerprint}), {len(plan.classes)} classes"),
+        ("Space", f"{plan.search.space}, preset {plan.search.preset}"),
+        ("Data", f"{plan.data.source} (fingerprint {plan.data_fingerprint}), {len(plan.classes)} classes"),
         (
             "Images",
             f"{plan.resolution} x {plan.resolution} pixels, {plan.in_channels} channels, batches of {plan.batch_size}",
         ),
-        ("Budget of a trial", plan.budget),
-        ("Recipe", f"{plan.recipe}: " + ", ".join(f"{key} {value}" for key, value in plan.recipe_settings.items())),
-        ("Strategy", plan.strategy),
-        ("Objective", str(plan.objective)),
-        ("Seed", str(plan.seed)),
+        ("Budget of a trial", str(plan.training.budget)),
+        ("Recipe", f"{plan.training.recipe}: {_listed(plan.recipe_settings)}"),
+        ("Strategy", plan.search.strategy),
+        ("Objective", str(plan.search.objective)),
+        ("Seed", str(plan.search.seed)),
         ("Limits", "; ".join(limits) or "none"),
-        ("Options", ", ".join(f"{key} {value}" for key, value in plan.options.items()) or "none"),
+        ("Machine", _listed({name: value for name, value in plan.machine.to_document().items() if value})),
     ]
     devices = list(dict.fromkeys(trial.device for trial in snapshot.trials if trial.device))
     return (*facts, ("Devices", ", ".join(devices) or NONE))
@@ -314,3 +315,7 @@ def environment_grid(snapshot: StudySnapshot) -> Grid:
     keys = dict.fromkeys(key for facts in distinct.values() for key in facts)
     rows = [{"": key, **{name: facts.get(key) for name, facts in distinct.items()}} for key in keys]
     return grid(rows, "Hardware and versions; sessions that are not listed ran on the same as the one before them.")
+
+
+def _listed(values: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())

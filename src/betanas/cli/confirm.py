@@ -7,18 +7,18 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from betanas.cli.options import MACHINE, SAME_DATA, Given, with_settings
 from betanas.cli.output import console, print_json
-from betanas.cli.search import DevicesOption, WorkersOption, device_names
 from betanas.cli.study import JsonOption, StudyArgument, TrustOption
 from betanas.quantities import format_count
 
 
+@with_settings(*MACHINE, SAME_DATA)
 def confirm(
     study: StudyArgument,
+    given: Given,
     top: Annotated[int, typer.Option(help="How many of the best trials.")] = 5,
     seeds: Annotated[int, typer.Option(help="Fresh trainings of each.")] = 3,
-    devices: DevicesOption = None,
-    workers: WorkersOption = None,
     trust_files: TrustOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -30,7 +30,7 @@ def confirm(
     from betanas.search.confirmed import Confirmation
     from betanas.search.settings import ResumeSettings
 
-    changes = ResumeSettings(devices=device_names(devices), workers=workers, trust_files=trust_files)
+    changes = ResumeSettings(**given, trust_files=trust_files)
     out, found = console(stderr=as_json), dict[str, Confirmation]()
     for one in run_confirmation(study, top=top, seeds=seeds, changes=changes):
         found[one.blueprint.key] = one

@@ -11,7 +11,6 @@ import typer
 from rich.console import Console
 
 from betanas.cli.output import console, print_json
-from betanas.cli.search import WorkersOption
 from betanas.cli.study import JsonOption, TrustOption
 from betanas.cli.train import DataOption, DeviceOption, RecipeOption
 from betanas.errors import DeviceError, MissingExtraError, QuantityError
@@ -167,7 +166,7 @@ def objective(
     batch_size: BatchOption = None,
     seed: Annotated[int, typer.Option(help="Of the first pair; the others follow it.")] = 0,
     device: DeviceOption = "auto",
-    workers: WorkersOption = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Trials at the same time.")] = None,
     executor: Annotated[str, typer.Option(help="Who trains trials: local (worker processes) or inline.")] = "local",
     trust_files: TrustOption = False,
     only_plan: PlanOption = False,

@@ -40,10 +40,10 @@ def images_for(
                 plans.append(study.plan)
     if data is None:
         for plan in plans:
-            if plan.data.endswith(".py"):
+            if plan.data.source.endswith(".py"):
                 check_trust(plan, trusted=trusted)
     return (
-        data or _agreed([plan.data for plan in plans], "--data", "digits"),
+        data or _agreed([plan.data.source for plan in plans], "--data", "digits"),
         resolution or int(_agreed([str(plan.resolution) for plan in plans], "--resolution", "32")),
     )
 
@@ -176,9 +176,9 @@ def _of_study(name: str, *, resolution: int, sizes: dict[str, int], trial: int |
             vector, blueprint = study.trial(trial).vector, study.blueprint(trial)
             title = f"{title}, trial {trial}"
     if not _fits(blueprint, resolution, sizes):
-        if plan.space.endswith(".py"):  # a stranger's study must not run a stranger's file
+        if plan.search.space.endswith(".py"):  # a stranger's study must not run a stranger's file
             check_trust(plan, trusted=trusted)
-        blueprint = get_space(plan.space).blueprint(vector, resolution=resolution, **sizes)
+        blueprint = get_space(plan.search.space).blueprint(vector, resolution=resolution, **sizes)
     return _of_blueprint(title, blueprint)
 
 

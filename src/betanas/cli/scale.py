@@ -235,7 +235,7 @@ def _find_origin(
         check_trust(plan, trusted=trust_files)
         found = best.blueprint
         return make(
-            get_space(plan.space),
+            get_space(plan.search.space),
             best.vector,
             resolution or found.resolution,
             classes or found.num_classes,

@@ -93,11 +93,11 @@ def best(
     where = f"Trial {found.trial}" if found.trial is not None else "The model's maximum"
     if found.interval is not None:
         headline = (
-            f"{where}: accuracy {found.interval.mean:.2%} over {found.interval.n} fresh trainings of {plan.budget} "
-            f"(95% interval {found.interval.low:.2%} to {found.interval.high:.2%})"
+            f"{where}: accuracy {found.interval.mean:.2%} over {found.interval.n} fresh trainings of "
+            f"{plan.training.budget} (95% interval {found.interval.low:.2%} to {found.interval.high:.2%})"
         )
     elif found.trial is not None:
-        headline = f"{where}: accuracy {found.accuracy:.2%} after {plan.budget} of training"
+        headline = f"{where}: accuracy {found.accuracy:.2%} after {plan.training.budget} of training"
     else:
         headline = f"{where}: {found.objective:.4f} ± {found.deviation:.4f} predicted, not trained yet"
     out.print(f"[bold]{headline}[/bold]")

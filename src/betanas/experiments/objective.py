@@ -48,9 +48,9 @@ from betanas.search.feasibility import Problem, survey
 from betanas.search.objectives import MNASNET_EXPONENT, Accuracy, Compound
 from betanas.search.progress import SearchListener
 from betanas.search.propose import get_strategy
-from betanas.search.records import Limits, StudyPlan, TrialRecord
+from betanas.search.records import StudyPlan, TrialRecord
 from betanas.search.run import resume, search
-from betanas.search.settings import ResumeSettings, SearchSettings
+from betanas.search.settings import Limits, ResumeSettings, SearchSettings
 from betanas.search.study import Study
 from betanas.spaces import get_space
 from betanas.spaces.base import check_input

@@ -341,8 +341,8 @@ def _candidates(
     if settings.study is not None:
         with Study.open(settings.study) as study:
             check_trust(study.plan, trusted=settings.trust_files)
-            run_plugins(study.plan.options.get("plugins", ()))
-            name, found = study.plan.space, ranked_vectors(study)
+            run_plugins(study.plan.search.plugins)
+            name, found = study.plan.search.space, ranked_vectors(study)
     else:
         name, found = settings.space, []
     if known is not None:

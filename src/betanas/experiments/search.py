@@ -36,7 +36,7 @@ from betanas.experiments.statistics import Interval, mean_of
 from betanas.experiments.verdict import Verdict, above, all_of, in_words
 from betanas.search.feasibility import Problem, survey
 from betanas.search.propose import get_strategy
-from betanas.search.records import Limits
+from betanas.search.settings import Limits
 from betanas.search.simulation.recording import read_recordings
 from betanas.search.simulation.replay import incumbents, optimum, simulate
 from betanas.search.simulation.surrogate import ReplaySurrogate, fit_surrogate

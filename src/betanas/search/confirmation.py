@@ -17,7 +17,7 @@ from betanas.search.confirmed import KIND, Confirmation, ConfirmationRun
 from betanas.search.executors.base import Executor, TrialEnded, TrialJob
 from betanas.search.executors.registry import make_executor
 from betanas.search.loop import trial_seed
-from betanas.search.planning import executor_settings, resumed_options, strategy_of, worker_setup
+from betanas.search.planning import executor_settings, resumed, strategy_of, worker_setup
 from betanas.search.plugins import check_trust
 from betanas.search.records import StudyPlan
 from betanas.search.settings import ResumeSettings
@@ -56,14 +56,12 @@ def confirm(
     try:
         plan = store.plan()
         check_trust(plan, trusted=changes.trust_files)
-        run_plugins(plan.options.get("plugins", ()))
-        options = resumed_options(plan, changes)
+        run_plugins(plan.search.plugins)
+        plan = resumed(plan, changes)
         with lock_of(store.location):
             candidates = _candidates(store, plan, top)
             work = deque(_missing(candidates, plan, seeds))
-            executor = make_executor(
-                options["executor"], worker_setup(plan, options), executor_settings(options, store.location)
-            )
+            executor = make_executor(plan.machine.executor, worker_setup(plan), executor_settings(plan, store.location))
             for key in {key: None for key in candidates if not any(key == job_key for job_key, _ in work)}:
                 yield candidates[key]
             if work:
@@ -85,7 +83,7 @@ def _train(
     while work or running:
         while work and executor.idle:
             key, seed = work.popleft()
-            job = TrialJob(_FIRST_SEED_INDEX + handed_out, 1, candidates[key].blueprint, plan.budget, seed)
+            job = TrialJob(_FIRST_SEED_INDEX + handed_out, 1, candidates[key].blueprint, plan.training.budget, seed)
             running[job.index] = (key, seed)
             executor.submit(job)
             handed_out += 1
@@ -122,7 +120,7 @@ def _candidates(store: Store, plan: StudyPlan, top: int) -> dict[str, Confirmati
 def _missing(candidates: Mapping[str, Confirmation], plan: StudyPlan, seeds: int) -> Iterator[tuple[str, int]]:
     """What is still to be trained: a first seed of every network, then a second, so that an early end is fair."""
     for place in range(seeds):
-        seed = trial_seed(plan.seed, _FIRST_SEED_INDEX + place)
+        seed = trial_seed(plan.search.seed, _FIRST_SEED_INDEX + place)
         for key, candidate in candidates.items():
             if all(run.seed != seed for run in candidate.runs):
                 yield key, seed

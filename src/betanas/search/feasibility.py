@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -13,8 +13,11 @@ from betanas.cost import count_macs, count_params, training_memory
 from betanas.errors import LimitError, StrategyError
 from betanas.quantities import format_bytes, format_count
 from betanas.search.objectives import FrontCost
-from betanas.search.records import Limits
+from betanas.search.settings import Limits
 from betanas.spaces import Range, SearchSpace
+
+if TYPE_CHECKING:
+    from betanas.search.records import TrialRecord
 
 # Points of a survey: a share of 0.1% is then eight points, enough to tell it from none.
 SURVEY_POINTS = 8192
@@ -26,6 +29,9 @@ LEAST_SHARE = 1e-3
 # Advice narrows ranges until this share of the space is feasible, changing at most so many parameters.
 ADVISED_SHARE = 0.25
 MOST_ADVICE = 4
+
+# A real out-of-memory error at a predicted size says that the limit lies below it.
+_MEMORY_CORRECTION = 0.98
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,3 +254,12 @@ def _advise(problem: Problem, points: int, seed: int) -> tuple[dict[str, Range],
 
 def _changed(before: Problem, after: Problem) -> dict[str, Range]:
     return {name: new for name, new in after.space.parameters.items() if new != before.space.parameters[name]}
+
+
+def corrected_limits(limits: Limits, records: Sequence[TrialRecord]) -> Limits:
+    """The limits, with the memory limit below whatever has really run out of memory."""
+    burst = [record.memory for record in records if record.cause == "out_of_memory" and record.memory > 0]
+    if not burst:
+        return limits
+    largest = int(min(burst) * _MEMORY_CORRECTION)
+    return replace(limits, memory=min(limits.memory or largest, largest))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -21,10 +21,10 @@ from betanas.search.executors.base import (
     WorkerReady,
 )
 from betanas.search.failures import MAX_FAILURES_IN_A_ROW, failing_steadily, worth_another_attempt
-from betanas.search.feasibility import Problem
+from betanas.search.feasibility import Problem, corrected_limits
 from betanas.search.progress import SearchListener
 from betanas.search.propose.base import Observation, Strategy, Suggestion
-from betanas.search.records import Limits, StudyPlan, TrialRecord, result_fields
+from betanas.search.records import StudyPlan, TrialRecord, result_fields
 from betanas.search.scoring import Score
 from betanas.search.stopping import StoppingRule, Verdict
 from betanas.search.store.store import Store
@@ -37,9 +37,6 @@ _SIGN_OF_LIFE_SECONDS = 15.0
 
 # How often a search learns what others in the same database have done, apart from before each suggestion.
 _SYNCHRONISE_SECONDS = 5.0
-
-# A real out-of-memory error at a predicted size says that the limit lies below it.
-_MEMORY_CORRECTION = 0.98
 
 
 class SearchFailedError(BetanasError):
@@ -137,7 +134,7 @@ class SearchLoop:
             self._strategy.threads = threads
             document = self._strategy.export_surrogate()
         if document is not None:
-            self._parts.store.attach("surrogate", self._parts.plan.strategy, document)
+            self._parts.store.attach("surrogate", self._parts.plan.search.strategy, document)
 
     # Starting trials -------------------------------------------------------------------------------------------------
 
@@ -206,7 +203,7 @@ class SearchLoop:
             blueprint_key=blueprint.key,
             origin=suggestion.origin,
             state="running",
-            seed=trial_seed(parts.plan.seed, index),
+            seed=trial_seed(parts.plan.search.seed, index),
             session=parts.session,
             params=int(costs.params[0]),
             macs=int(costs.macs[0]),
@@ -245,7 +242,7 @@ class SearchLoop:
     def _hand_over(self, record: TrialRecord, blueprint: Blueprint) -> None:
         self._running[record.index] = []
         self._parts.executor.submit(
-            TrialJob(record.index, record.attempts, blueprint, self._parts.plan.budget, record.seed)
+            TrialJob(record.index, record.attempts, blueprint, self._parts.plan.training.budget, record.seed)
         )
         self._parts.listener.on_trial_started(record)
 
@@ -316,12 +313,12 @@ class SearchLoop:
         limits = corrected_limits(self._parts.problem.limits, self.records)
         strategy = self._parts.make_strategy(replace(self._parts.problem, limits=limits))
         for record in self.records:
-            strategy.tell(observation(record))
+            strategy.tell(Observation.of(record))
         return strategy
 
     def _note(self, record: TrialRecord) -> None:
         self._records[record.index] = record
-        self._strategy.tell(observation(record))
+        self._strategy.tell(Observation.of(record))
 
     def _remember_network(self, record: TrialRecord) -> None:
         if record.state == "completed" and record.repeat_of is None:
@@ -334,23 +331,9 @@ class SearchLoop:
             self._parts.store.touch_session(self._parts.session)
 
 
-def observation(record: TrialRecord) -> Observation:
-    """What a strategy is told of a trial."""
-    return Observation(record.index, record.vector, record.origin, record.state, record.objective)
-
-
 def trial_seed(study_seed: int, index: int) -> int:
     """The seed of a trial's initialisation and data order, decided by the study's seed and the trial's index alone."""
     return int(np.random.SeedSequence([study_seed, index]).generate_state(1)[0])
-
-
-def corrected_limits(limits: Limits, records: Sequence[TrialRecord]) -> Limits:
-    """The limits, with the memory limit below whatever has really run out of memory."""
-    burst = [record.memory for record in records if record.cause == "out_of_memory" and record.memory > 0]
-    if not burst:
-        return limits
-    largest = int(min(burst) * _MEMORY_CORRECTION)
-    return replace(limits, memory=min(limits.memory or largest, largest))
 
 
 def finished_record(record: TrialRecord, result: TrialResult, *, ended: datetime) -> TrialRecord:

@@ -10,9 +10,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
-from typing import Annotated, Any, Literal, TypeVar, get_args
-
-from pydantic import Field
+from typing import Any, Literal, TypeVar, get_args
 
 from betanas.errors import StrategyError
 from betanas.quantities import format_count, parse_count
@@ -162,9 +160,7 @@ _KINDS: Mapping[str, type[Accuracy | Compound | Scaling | Pareto | OwnFunction |
     "registered": Registered,
 }
 
-ObjectiveSettings = Annotated[
-    Accuracy | Compound | Scaling | Pareto | OwnFunction | Registered, Field(discriminator="kind")
-]
+ObjectiveSettings = Accuracy | Compound | Scaling | Pareto | OwnFunction | Registered
 
 
 def _check(function: Callable[..., object]) -> None:

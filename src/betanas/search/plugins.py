@@ -14,11 +14,11 @@ def own_code(plan: StudyPlan) -> tuple[str, ...]:
     A plug-in or an objective's file is run whatever it is called; the others where `python_file` says that the name
     stands for a file.
     """
-    names = (plan.space, plan.data, plan.strategy, plan.options["executor"])
+    names = (plan.search.space, plan.data.source, plan.search.strategy, plan.machine.executor)
     named = [name for name in names if python_file(name)]
-    if isinstance(plan.objective, OwnFunction):
-        named.append(plan.objective.file)
-    return (*named, *map(str, plan.options.get("plugins", ())))
+    if isinstance(plan.search.objective, OwnFunction):
+        named.append(plan.search.objective.file)
+    return (*named, *plan.search.plugins)
 
 
 def check_trust(plan: StudyPlan, *, trusted: bool) -> None:

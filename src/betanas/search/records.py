@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, get_args
 
-from betanas.search.objectives import ObjectiveSettings
+from betanas.search.settings import (
+    GROUPS,
+    SETTINGS,
+    DataSettings,
+    Limits,
+    MachineSettings,
+    ProposalSettings,
+    TrainingSettings,
+    in_groups,
+)
 from betanas.training.result import Cause, CurvePoint, TrialResult
 
 TrialState = Literal["running", "completed", "infeasible", "failed", "stopped"]
@@ -17,66 +26,78 @@ StudyState = Literal["new", "running", "paused", "interrupted", "finished", "fai
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What a candidate may cost at the search resolution; None where there is no limit.
-
-    Attributes:
-        params: trainable parameters.
-        macs: multiply-accumulates of one image.
-        memory: bytes of a training step at the study's batch size.
-        lookahead: (resolution, parameters) pairs: the same vector's network at a larger resolution must also stay
-            within so many parameters (weeks 9 and 10 of the report's Appendix B).
-    """
-
-    params: int | None = None
-    macs: int | None = None
-    memory: int | None = None
-    lookahead: tuple[tuple[int, int], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class StudyPlan:
-    """Everything that decides what a search does. Written once, at the start; `trials` alone may change later.
+    """Everything that decides what a search does: the settings, in their groups, and what was found when it began.
+
+    Written once, at the start; how long the search goes on (`search.trials`, `search.time`) alone may change later.
 
     Attributes:
-        space: the search space's name, or the path of the file that registers it.
-        preset: the preset the ranges came from, `custom` where some were changed.
-        ranges: the searched range (low, high) of every parameter.
-        data: the data source's name or path.
+        data: which images; `source` is a whole path where it is a file, `resolution` is never None.
+        training: how a trial trains; `batch_size` is never None.
+        limits: what a candidate may cost.
+        machine: where the first session trained.
+        search: what is proposed and maximised; `ranges` holds every parameter's, `fixed` nothing.
         data_fingerprint: digest of what the source held at the start.
         classes: class names, in label order.
         in_channels: channels of the images.
-        resolution: side of the training images, in pixels.
-        budget: training budget of a trial, as typed (`20s`).
-        recipe: name of the training recipe.
         recipe_settings: the recipe's every setting, so that the study does not depend on a file.
-        batch_size: images per optimiser step.
-        strategy: name of the search strategy.
-        objective: what is maximised.
-        seed: decides the split, the suggestions and each trial's initialisation.
-        trials: trials planned.
-        limits: cost limits.
-        options: further settings by name (strategy, stopping, executor), plain JSON values.
     """
 
-    space: str
-    preset: str
-    ranges: Mapping[str, tuple[float, float]]
-    data: str
+    data: DataSettings
+    training: TrainingSettings
+    limits: Limits
+    machine: MachineSettings
+    search: ProposalSettings
     data_fingerprint: str
     classes: tuple[str, ...]
     in_channels: int
-    resolution: int
-    budget: str
-    recipe: str
     recipe_settings: Mapping[str, Any]
-    batch_size: int
-    strategy: str
-    objective: ObjectiveSettings
-    seed: int
-    trials: int
-    limits: Limits = Limits()
-    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def resolution(self) -> int:
+        """Side of the training images, in pixels."""
+        return self.data.resolution or 0
+
+    @property
+    def batch_size(self) -> int:
+        """Images an optimiser step and process."""
+        return self.training.batch_size or 0
+
+    def changed(self, **given: object) -> StudyPlan:
+        """A copy with other values for some settings, by the names of `betanas.search.settings.SETTINGS`."""
+        groups = {name: replace(getattr(self, name), **fields) for name, fields in in_groups(given).items() if fields}
+        return replace(self, **groups)
+
+    def to_document(self) -> dict[str, Any]:
+        """The plan as plain JSON."""
+        groups = {name: getattr(self, name).to_document() for name in GROUPS}
+        found = {name: getattr(self, name) for name in _FOUND}
+        return {**groups, **found, "classes": list(self.classes), "recipe_settings": dict(self.recipe_settings)}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> StudyPlan:
+        """A plan from JSON: what `to_document` wrote, or a plan of before there were groups.
+
+        Raises:
+            UserError, TypeError, KeyError, AttributeError: it is damaged.
+        """
+        if "options" in document:
+            document = _grouped(document)
+        groups = {name: group(**document[name]) for name, group in GROUPS.items()}
+        found = {name: document[name] for name in _FOUND}
+        return cls(**groups, **{**found, "classes": tuple(document["classes"])})  # type: ignore[arg-type]
+
+
+_FOUND = ("data_fingerprint", "classes", "in_channels", "recipe_settings")
+
+
+def _grouped(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """A plan of schema 2 or before, which held its settings side by side and some of them in `options`."""
+    limits = {f"max_{name}": flat["limits"].get(name) for name in ("params", "macs", "memory")}
+    values = {**flat["options"], **flat, **limits, "lookahead": flat["limits"].get("lookahead")}
+    values["strategy_options"] = flat["options"].get("strategy")
+    known = {name: value for name, value in values.items() if name in SETTINGS}
+    return {**flat, **in_groups(known)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +196,11 @@ class SessionRecord:
     command: str
     versions: Mapping[str, str]
     hardware: Mapping[str, str]
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock so far, or until its last sign of life."""
+        return max((self.ended or self.seen).timestamp() - self.started.timestamp(), 0.0)
 
 
 @dataclass(frozen=True, slots=True)

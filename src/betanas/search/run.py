@@ -8,12 +8,11 @@ import socket
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from betanas.environment import hardware, versions
-from betanas.errors import BetanasError, StoreError, StudyError
+from betanas.errors import BetanasError, StoreError
 from betanas.search.executors.registry import make_executor
 from betanas.search.loop import SearchLoop, SearchParts
 from betanas.search.planning import (
@@ -21,7 +20,7 @@ from betanas.search.planning import (
     make_strategy,
     plan_search,
     problem_of,
-    resumed_options,
+    resumed,
     stopping_rule,
     worker_setup,
 )
@@ -29,7 +28,7 @@ from betanas.search.plugins import check_trust
 from betanas.search.progress import SearchListener
 from betanas.search.records import StudyPlan
 from betanas.search.scoring import make_score
-from betanas.search.settings import ResumeSettings, SearchSettings, make_settings
+from betanas.search.settings import ResumeSettings, SearchSettings
 from betanas.search.store.location import StudyLocation, hide_passwords
 from betanas.search.store.lock import lock_of
 from betanas.search.store.place import new_place
@@ -52,11 +51,11 @@ def search(settings: SearchSettings | None = None, *, listener: SearchListener |
         KeyboardInterrupt: it was interrupted; the study is safe and `resume` goes on.
     """
     listener = listener or SearchListener()
-    planned = plan_search(settings if settings is not None else make_settings(given), listener)
+    planned = plan_search(settings if settings is not None else SearchSettings(**given), listener)
     with ExitStack() as held:
         with new_place(planned.location, held):
             store = Store.create(planned.location, planned.plan)
-        return _run(store, planned.plan, dict(planned.plan.options), listener)
+        return _run(store, planned.plan, listener)
 
 
 def resume(
@@ -79,30 +78,22 @@ def resume(
     """
     changes = changes or ResumeSettings()
     location = StudyLocation.parse(study)
-    if changes.trials is not None and changes.trials < 1:
-        raise StudyError("A search must run at least one trial.", value=changes.trials)
     # What is refused must leave the study as it was, and a search that runs on it alone.
     with closing(Store.open(location, read_only=True)) as looked_at:
         plan = looked_at.plan()
     check_trust(plan, trusted=changes.trust_files)
-    options = resumed_options(plan, changes)
-    run_plugins(options.get("plugins", ()))
-    if changes.data is not None:
-        plan = replace(plan, data=changes.data)
+    plan = resumed(plan, changes)
+    run_plugins(plan.search.plugins)
     with lock_of(location):
         store = Store.open(location)
-        if changes.trials is not None:
-            plan = replace(plan, trials=changes.trials)
-        return _run(store, plan, options, listener or SearchListener(), trials=changes.trials)
+        return _run(store, plan, listener or SearchListener(), changes)
 
 
-def _run(
-    store: Store, plan: StudyPlan, options: dict[str, Any], listener: SearchListener, *, trials: int | None = None
-) -> Study:
+def _run(store: Store, plan: StudyPlan, listener: SearchListener, changes: ResumeSettings | None = None) -> Study:
     location = store.location
-    executor = make_executor(options["executor"], worker_setup(plan, options), executor_settings(options, location))
-    if trials is not None:
-        store.set_trials_planned(trials)
+    executor = make_executor(plan.machine.executor, worker_setup(plan), executor_settings(plan, location))
+    if changes is not None and "trials" in changes.changes:
+        store.set_trials_planned(plan.search.trials)
     with store.turn():
         session = store.begin_session(
             host=socket.gethostname(),
@@ -120,7 +111,7 @@ def _run(
                 plan=plan,
                 problem=problem,
                 make_strategy=lambda problem: make_strategy(plan, problem),
-                score=make_score(plan.objective, problem),
+                score=make_score(plan.search.objective, problem),
                 executor=executor,
                 listener=listener,
                 session=session,

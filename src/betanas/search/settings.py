@@ -1,195 +1,471 @@
-"""What a person asks for when they start a search; everything else follows from it in `betanas.search.planning`."""
+"""What a person asks for when they start a search, in five groups; each setting is declared once, here.
+
+The command line, TOML files and Python give the settings by name, side by side (`--max-params 30M`,
+`max_params="30M"`); inside they lie in groups (`plan.limits.params`), which a study's plan holds as they are.
+"""
 
 from __future__ import annotations
 
-import dataclasses
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any, ClassVar
 
-from pydantic import ConfigDict, PlainValidator, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass as checked_dataclass
-
-from betanas.errors import QuantityError, StudyError, UserError
-from betanas.quantities import parse_bytes, parse_count
-from betanas.search.objectives import SETTINGS as OBJECTIVE_SETTINGS
+from betanas.declaration import (
+    Group,
+    Kind,
+    Setting,
+    as_number,
+    choice,
+    named,
+    names,
+    number,
+    refuse_unknown,
+    setting,
+    settings_of,
+    several,
+    switch,
+    text,
+    whole,
+)
+from betanas.errors import DataError, DeviceError, QuantityError, StudyError, UserError
+from betanas.quantities import parse_bytes, parse_count, parse_range
+from betanas.search.objectives import SETTINGS as OBJECTIVE_FIELDS
 from betanas.search.objectives import Accuracy, ObjectiveSettings, read_objective
+from betanas.spaces.base import MAX_RESOLUTION, MIN_RESOLUTION
+from betanas.training.budget import Budget
 from betanas.training.compression import Compression
 
+CLUSTER = "On a Ray cluster"
 
-@checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class SearchSettings:
-    """A search, as asked for.
-
-    Attributes:
-        data: a data source's name (`digits`, `cifar100`, ...) or an image folder.
-        study: where to keep the study: a directory, or a PostgreSQL URL that names it.
-        space: a search space's name, or a `.py` file that registers one.
-        preset: which of the space's ranges.
-        ranges: other ranges for some parameters, (low, high).
-        fixed: values for parameters that are not to be searched.
-        resolution: side of the training images, in pixels; None for what suits the data.
-        budget: training budget of a trial (`30s`, `5m`, `500steps`, `20epochs`).
-        trials: trials to run.
-        strategy: a search strategy's name.
-        strategy_options: its options.
-        objective: what is maximised: one of the dataclasses of `betanas.search.objectives`, its kind, a mapping of its
-            fields, or a `.py` file.
-        stop_early: whether trials that cannot win any more are ended before their budget is used up.
-        recipe: a training recipe's name, or a TOML file.
-        batch_size: images per step and process of a trial; None for the recipe's.
-        flip: whether trials may train on mirror images, as the recipe says; None for what the data source says.
-        seed: decides the split, the suggestions and each trial's initialisation.
-        validation_share: part of the training images kept for validation.
-        max_params, max_macs: the most a candidate may have.
-        max_memory: the most bytes a training step may need; None for most of what the device has.
-        lookahead: (resolution, parameters): limits on the same vector's network at a larger resolution.
-        data_root: where downloaded data sets lie.
-        plugins: Python files to run first, here and in every worker, for what they register.
-        executor: who trains: `local` (worker processes), `ray` (a cluster's nodes) or `inline` (this process, for
-            debugging).
-        devices: `auto`, or device names.
-        workers: trials at the same time; None for one a device.
-        per_trial_devices: devices that one trial trains on together, with a process for each; on a processor,
-            processes that share its cores.
-        compression: of the gradients on their way between those processes.
-        grace: seconds a trial may outlive its budget by before it is killed.
-        address: of the Ray cluster: `auto` for the one this machine belongs to, its head's `HOST:PORT`, or None for a
-            Ray of the search's own on this machine.
-        trial_cpus: cores a trial takes of a Ray node; None for one a process.
-        trial_gpus: the part of a GPU that a trial takes, where several share one.
-        trial_resources: what else it takes of a Ray node, by the cluster's own names.
-    """
-
-    data: str
-    study: str
-    space: str = "betanet3"
-    preset: str = "default"
-    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
-    fixed: dict[str, float] = field(default_factory=dict)
-    resolution: int | None = None
-    budget: str = "60s"
-    trials: int = 50
-    strategy: str = "gpei"
-    strategy_options: dict[str, Any] = field(default_factory=dict)
-    objective: Annotated[ObjectiveSettings, PlainValidator(read_objective)] = Accuracy()
-    stop_early: bool = False
-    recipe: str = "fast"
-    batch_size: int | None = None
-    flip: bool | None = None
-    seed: int = 0
-    validation_share: float = 0.1
-    max_params: int | None = None
-    max_macs: int | None = None
-    max_memory: int | None = None
-    lookahead: tuple[tuple[int, int], ...] = ()
-    data_root: str | None = None
-    plugins: tuple[str, ...] = ()
-    executor: str = "local"
-    devices: tuple[str, ...] = ("auto",)
-    workers: int | None = None
-    per_trial_devices: int = 1
-    compression: Compression = "none"
-    grace: float = 60.0
-    address: str | None = None
-    trial_cpus: int | None = None
-    trial_gpus: float | None = None
-    trial_resources: dict[str, float] | None = None
+_MOST = 10**15  # of anything counted: far more than any machine holds, and well within what databases keep
 
 
-@dataclass(frozen=True, slots=True)
-class ResumeSettings:
-    """What may change when a search goes on; None keeps the plan's.
-
-    Attributes:
-        trials: trials to run in all.
-        data: where the images are on this machine; they must be the same images.
-        executor, devices, workers, per_trial_devices, data_root: as in `SearchSettings`, on this machine.
-        trust_files: whether the Python files that the study names may be run.
-        address, trial_cpus, trial_gpus, trial_resources: as in `SearchSettings`; `local` for a Ray of the search's own.
-    """
-
-    trials: int | None = None
-    data: str | None = None
-    executor: str | None = None
-    devices: tuple[str, ...] | None = None
-    workers: int | None = None
-    per_trial_devices: int | None = None
-    data_root: str | None = None
-    trust_files: bool = False
-    address: str | None = None
-    trial_cpus: int | None = None
-    trial_gpus: float | None = None
-    trial_resources: dict[str, float] | None = None
-
-
-_FIELDS = tuple(spec.name for spec in dataclasses.fields(SearchSettings))
-_READ_AS = {
-    "max_params": parse_count,
-    "max_macs": parse_count,
-    "max_memory": parse_bytes,
-}
-
-
-def make_settings(given: Mapping[str, Any]) -> SearchSettings:
-    """Settings from values by name; absent and None ones take their defaults.
-
-    Sizes may be text (`30M`, `20GiB`). The objective's own settings (`cost`, `cost_target`, `cost_exponent`,
-    `scaling_resolution`) may stand beside it.
-
-    Raises:
-        UserError: a name is unknown, one is missing, or a value has the wrong type.
-    """
-    values = {name: value for name, value in given.items() if value is not None}
-    known = (*_FIELDS, *OBJECTIVE_SETTINGS)
-    unknown = [name for name in values if name not in known]
-    if unknown:
-        raise StudyError(f"A search has the settings {', '.join(known)}.", value=", ".join(unknown))
-    own = {name: values.pop(name) for name in OBJECTIVE_SETTINGS if name in values}
-    values["objective"] = read_objective(values.get("objective", Accuracy()), own)
-    for name, read in _READ_AS.items():
-        if isinstance(values.get(name), str):
-            values[name] = read(values[name], what=f"The limit {name}")
-    if isinstance(values.get("lookahead"), (list, tuple)):
-        values["lookahead"] = tuple(
-            parse_lookahead(item) if isinstance(item, str) else item for item in values["lookahead"]
-        )
-    try:
-        return TypeAdapter(SearchSettings).validate_python(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "a search"
-        if first["type"] == "missing":
-            raise StudyError(f"A search needs the setting {where}.", hint=_MISSING_HINTS.get(where, "")) from error
-        raise StudyError(f"The setting {where} is wrong: {first['msg'].lower()}.", value=first["input"]) from error
-
-
-_MISSING_HINTS = {
-    "data": "Type, for example, --data digits, or --data followed by a folder with a folder of images for each class.",
-    "study": "Type, for example, --study runs/first.",
-}
-
-
-def parse_lookahead(text: str) -> tuple[int, int]:
+def parse_lookahead(given: Any) -> tuple[int, int]:
     """Read `384:50M`: at resolution 384 at most 50 million parameters.
 
     Raises:
-        QuantityError: the text is not a resolution and a count.
+        QuantityError: it is not a resolution and a count.
     """
-    resolution, colon, count = text.partition(":")
-    if not colon or not resolution.strip().isdigit():
+    resolution, count = given.split(":", 1) if isinstance(given, str) and ":" in given else (given, None)
+    if isinstance(given, (list, tuple)) and len(given) == 2:
+        resolution, count = given
+    try:
+        return SIDE.read(resolution), _count(count)
+    except (ValueError, TypeError, QuantityError) as error:
         raise QuantityError(
             "A look-ahead limit must be a resolution and a number of parameters with a colon between them.",
-            value=text,
+            value=given,
             hint="Type, for example, 384:50M.",
-        )
-    return int(resolution), parse_count(count, what="A look-ahead limit")
+        ) from error
+
+
+def _count(given: Any) -> int:
+    value = parse_count(given)
+    if value > _MOST:
+        raise ValueError("too many")
+    return value
+
+
+def _bytes(given: Any) -> int:
+    value = parse_bytes(given)
+    if value > _MOST:
+        raise ValueError("too many")
+    return value
+
+
+def _range(given: Any) -> tuple[float, float]:
+    low, high = parse_range(given) if isinstance(given, str) else given
+    return as_number(low), as_number(high)
+
+
+def _budget(given: Any) -> Budget:
+    budget = Budget.parse(given)
+    if budget.amount > _MOST:
+        raise ValueError("too long")
+    return budget
+
+
+def _duration(given: Any) -> Budget:
+    budget = _budget(given)
+    if budget.unit != "seconds":
+        raise ValueError("not a time")
+    return budget
+
+
+def _options(given: Any) -> dict[str, Any]:
+    if not isinstance(given, Mapping):
+        raise TypeError("not a table")
+    return dict(given)
+
+
+SIDE = whole(MIN_RESOLUTION, MAX_RESOLUTION, example="64")
+COUNT = Kind("a positive number with an optional suffix k, M or G", "30M", _count, metavar="COUNT")
+MEMORY = Kind("a positive number of bytes with a unit", "20GiB", _bytes, metavar="SIZE")
+LOOKAHEAD = several(
+    "a resolution and a number of parameters with a colon between them",
+    parse_lookahead,
+    example="384:50M",
+    metavar="SIDE:COUNT",
+)
+BUDGET = Kind(
+    "a positive number with one of the units s, m, h, steps or epochs",
+    "30s, 5m, 500steps or 20epochs",
+    _budget,
+    write=str,
+    metavar="BUDGET",
+)
+DURATION = Kind("a positive number with one of the units s, m or h", "30m", _duration, write=str, metavar="TIME")
+
+
+@dataclass(frozen=True, slots=True)
+class DataSettings(Group):
+    """Which images, and how they are divided."""
+
+    panel: ClassVar[str] = "What to search"
+    error: ClassVar[type[UserError]] = DataError
+
+    source: str = setting(
+        text("a data set's name or an image folder", example="digits", metavar="DATA"),
+        "A data set's name (digits, cifar100, ...) or an image folder.",
+        name="data",
+    )
+    resolution: int | None = setting(
+        SIDE,
+        "Side of the training images, in pixels; that of the images, from 16 to 64, where not given.",
+        default=None,
+        panel="How a trial trains",
+    )
+    validation_share: float = setting(
+        number("a number between 0 and 1", lambda value: 0 < value < 1, example="0.1"),
+        "Share of the training images to judge by.",
+        default=0.1,
+        panel="How a trial trains",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSettings(Group):
+    """How a trial trains."""
+
+    panel: ClassVar[str] = "How a trial trains"
+
+    budget: Budget = setting(
+        BUDGET, "A trial's training budget: 30s, 5m, 1h, 500steps, 20epochs.", default=Budget(60.0, "seconds")
+    )
+    recipe: str = setting(
+        text("a training recipe's name or a TOML file", example="fast"),
+        "Training recipe: fast, paper, or a TOML file.",
+        default="fast",
+    )
+    batch_size: int | None = setting(
+        whole(1, 65_536, example="64"),
+        "Images a training step, on each of a trial's devices; the recipe's where not given.",
+        default=None,
+    )
+    flip: bool | None = setting(
+        switch(),
+        "Whether a mirror image is still of its class; unless given, what the data source knows.",
+        default=None,
+    )
+    compression: Compression = setting(choice(Compression), "Of gradients between a trial's devices.", default="none")
+    stop_early: bool = setting(switch(), "End trials that cannot win.", default=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits(Group):
+    """What a candidate may cost at the search resolution; None where there is no limit.
+
+    Attributes:
+        lookahead: (resolution, parameters) pairs: the same vector's network at a larger resolution must also stay
+            within that many parameters (weeks 9 and 10 of the report's Appendix B).
+    """
+
+    panel: ClassVar[str] = "What a candidate may cost"
+
+    params: int | None = setting(COUNT, "Most parameters: 30M.", default=None, name="max_params")
+    macs: int | None = setting(COUNT, "Most multiply-accumulates an image: 2G.", default=None, name="max_macs")
+    memory: int | None = setting(
+        MEMORY,
+        "Most memory of a training step: 20GiB; most of what the device has where not given.",
+        default=None,
+        name="max_memory",
+    )
+    lookahead: tuple[tuple[int, int], ...] = setting(
+        LOOKAHEAD, "Most parameters at a larger resolution: 384:50M.", default=()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class MachineSettings(Group):
+    """Where trials train. These alone may differ from one session of a study to the next.
+
+    Attributes:
+        per_trial_devices: with a process on each; on a processor, processes that share the worker's cores.
+        trial_resources: by the cluster's own names.
+    """
+
+    panel: ClassVar[str] = "Where"
+    error: ClassVar[type[UserError]] = DeviceError
+
+    data_root: str | None = setting(
+        text("a folder", example="~/datasets", metavar="FOLDER"),
+        "Where downloaded data sets lie on this machine.",
+        default=None,
+    )
+    executor: str = setting(
+        text("an executor's name", example="local"),
+        "Who trains: local (worker processes), ray (a cluster) or inline.",
+        default="local",
+    )
+    devices: tuple[str, ...] = setting(
+        names("auto, cpu, cuda, or devices' names with commas", example="cuda:0,cuda:1"),
+        "auto, cpu, cuda, or names with commas.",
+        default=("auto",),
+    )
+    workers: int | None = setting(
+        whole(1, 1024, example="2"),
+        "Trials at the same time, here; one a device where not given.",
+        default=None,
+    )
+    per_trial_devices: int = setting(
+        whole(1, 1024, example="2"),
+        "Devices a trial trains on; with cpu, processes that share cores.",
+        default=1,
+    )
+    grace: float = setting(
+        number("a positive number of seconds", lambda value: 0 < value <= 1e6, example="60"),
+        "Seconds a trial may outlive its budget by.",
+        default=60.0,
+    )
+    address: str | None = setting(
+        text("auto, local, or HOST:PORT", example="auto"),
+        "The Ray cluster: auto for this machine's, HOST:PORT, or local for one of its own.",
+        default=None,
+        panel=CLUSTER,
+    )
+    trial_cpus: int | None = setting(
+        whole(1, 4096, example="4"),
+        "Cores a trial takes of a Ray node; one a process where not given.",
+        default=None,
+        panel=CLUSTER,
+    )
+    trial_gpus: float | None = setting(
+        number("the part of a GPU that a trial takes: above 0, at most 1", lambda part: 0 < part <= 1, example="0.5"),
+        "The part of a GPU a trial takes, where several share one: 0.5.",
+        default=None,
+        panel=CLUSTER,
+    )
+    trial_resources: Mapping[str, float] = setting(
+        named("a resource's name and a number with = between them", as_number, example="H100=1"),
+        "What else a trial takes of a Ray node: name=1.",
+        default_factory=dict,
+        flag="--trial-resource",
+        panel=CLUSTER,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalSettings(Group):
+    """Which networks are proposed, what is maximised, and when the search has had enough.
+
+    Attributes:
+        ranges: (low, high) of some parameters; in a plan, of every one.
+        fixed: values of parameters that are not to be searched; in a plan they are ranges.
+        objective: one of the dataclasses of `betanas.search.objectives`, its kind, a mapping of its fields, or a `.py`
+            file.
+        seed: decides the split, the suggestions and each trial's initialisation.
+        time: wall-clock of the whole search, over all its sessions; None for no limit.
+        training_time: training seconds of all its trials; None for no limit.
+    """
+
+    panel: ClassVar[str] = "What to search"
+
+    space: str = setting(
+        text("a search space's name or a .py file", example="betanet3"),
+        "A search space, or a .py file that registers one.",
+        default="betanet3",
+    )
+    preset: str = setting(
+        text("the name of a space's preset", example="default"), "Which ranges of the space.", default="default"
+    )
+    ranges: Mapping[str, tuple[float, float]] = setting(
+        named("a parameter's name and a range with = between them", _range, example="k=2:4"),
+        "Another range for a parameter: k=2:4.",
+        default_factory=dict,
+        flag="--range",
+    )
+    fixed: Mapping[str, float] = setting(
+        named("a parameter's name and a number with = between them", as_number, example="B=0.3"),
+        "A fixed value for a parameter: B=0.3.",
+        default_factory=dict,
+        flag="--fix",
+    )
+    strategy: str = setting(text("a search strategy's name", example="gpei"), "Search strategy.", default="gpei")
+    strategy_options: Mapping[str, Any] = setting(
+        Kind("a table of the strategy's own options", "", _options, write=dict),
+        "The strategy's own options.",
+        default_factory=dict,
+        flag="",
+    )
+    objective: ObjectiveSettings = setting(
+        Kind("an objective", "accuracy", read_objective, write=asdict),
+        "accuracy; compound (weighed by a cost); scaling (by its growth with the resolution); pareto (accuracy and a "
+        "low cost); or a .py file.",
+        default=Accuracy(),
+        panel="What to maximise",
+    )
+    trials: int = setting(whole(1, 1_000_000, example="50"), "Trials to run.", default=50)
+    time: Budget | None = setting(
+        DURATION, "Wall-clock of the whole search: 30m; no trial is begun that cannot end in it.", default=None
+    )
+    training_time: Budget | None = setting(DURATION, "Training seconds of all trials together: 10m.", default=None)
+    seed: int = setting(whole(0, 2**32 - 1, example="0"), "Decides everything random.", default=0)
+    plugins: tuple[str, ...] = setting(
+        several("a Python file", text("a file", example="mine.py").read, example="mine.py", metavar="FILE"),
+        "A Python file to run first, for what it registers.",
+        default=(),
+        flag="--plugin",
+    )
+
+
+_OBJECTIVE_HELP = {
+    "cost": "compound: params, macs, seconds or latency; pareto: params, macs or memory.",
+    "cost_target": "compound, scaling: where accuracy counts as it is: 5M, 10ms.",
+    "cost_exponent": "compound, scaling: the cost's weight; -0.07 where not given.",
+    "scaling_resolution": "scaling: the larger resolution, in pixels.",
+}
+
+# The objective's own fields, which stand beside it where settings are given by name; inside they are its fields.
+OBJECTIVE_SETTINGS = tuple(
+    Setting(
+        name,
+        SIDE if name == "scaling_resolution" else Kind("a value of the objective's", "5M", lambda value: value),
+        _OBJECTIVE_HELP[name],
+        None,
+        f"--{name.replace('_', '-')}",
+        "What to maximise",
+        StudyError,
+    )
+    for name in OBJECTIVE_FIELDS
+)
+
+GROUPS: Mapping[str, type[Group]] = {
+    "data": DataSettings,
+    "search": ProposalSettings,
+    "limits": Limits,
+    "training": TrainingSettings,
+    "machine": MachineSettings,
+}
+
+# Every setting of a search by its name, with its group and its field there.
+SETTINGS: Mapping[str, Setting] = {
+    one.name: one for group in GROUPS.values() for one in settings_of(group).values()
+} | {one.name: one for one in OBJECTIVE_SETTINGS}
+_PLACES = {one.name: (name, field) for name, group in GROUPS.items() for field, one in settings_of(group).items()}
+
+# What may change when a study goes on: where it trains, and how long.
+RESUMABLE = (
+    "trials",
+    "time",
+    "training_time",
+    "data",
+    *(one.name for one in settings_of(MachineSettings).values()),
+)
+
+
+STUDY = Setting(
+    "study",
+    text("a directory or a PostgreSQL URL", example="runs/first", metavar="PLACE"),
+    "Where to keep the study: a new directory.",
+    MISSING,
+    "--study",
+    "What to search",
+    StudyError,
+)
+
+
+@dataclass(frozen=True, init=False)
+class SearchSettings:
+    """A search, as asked for: `SearchSettings(data="digits", study="runs/digits", budget="10s")`.
+
+    Takes every setting by name, as `betanas search --help` lists them, and reads text as the command line does. What
+    was read lies in groups: `settings.training.budget`.
+
+    Attributes:
+        study: where to keep the study: a directory, or a PostgreSQL URL that names it.
+        data, search, limits, training, machine: the groups.
+
+    Raises:
+        UserError: a name is unknown, one is missing, or a value makes no sense.
+    """
+
+    study: str
+    data: DataSettings
+    search: ProposalSettings
+    limits: Limits
+    training: TrainingSettings
+    machine: MachineSettings
+
+    def __init__(self, **given: object) -> None:
+        refuse_unknown(given, ("study", *SETTINGS), what="A search")
+        for name, example in _NEEDED.items():
+            if given.get(name) is None:
+                raise StudyError(f"A search needs the setting {name}.", hint=f"Type, for example, --{name} {example}.")
+        object.__setattr__(self, "study", STUDY.read(given.pop("study")))
+        grouped = in_groups(given)
+        for name, group in GROUPS.items():
+            object.__setattr__(self, name, group(**grouped[name]))
+
+
+_NEEDED = {
+    "data": "digits, or --data followed by a folder with a folder of images for each class",
+    "study": "runs/first",
+}
+
+
+@dataclass(frozen=True, init=False)
+class ResumeSettings:
+    """What is to be different when a study goes on: where it trains and how long; `ResumeSettings(workers=2)`.
+
+    Attributes:
+        changes: the settings that were given, by name (`RESUMABLE` lists what may be), as they were given.
+        trust_files: whether the Python files that the study names may be run.
+
+    Raises:
+        UserError: a name is unknown, or a value makes no sense.
+    """
+
+    changes: Mapping[str, object]
+    trust_files: bool
+
+    def __init__(self, *, trust_files: bool = False, **given: object) -> None:
+        refuse_unknown(given, RESUMABLE, what="Going on with a study")
+        changes = {name: SETTINGS[name].read(value) for name, value in given.items() if value is not None}
+        object.__setattr__(self, "changes", changes)
+        object.__setattr__(self, "trust_files", trust_files)
+
+
+def in_groups(given: Mapping[str, object]) -> dict[str, dict[str, object]]:
+    """Settings by name as fields of the groups; the objective's own settings become part of it. None is left out.
+
+    Raises:
+        StrategyError: the objective and its settings make no sense together.
+    """
+    values = {name: value for name, value in given.items() if value is not None}
+    own = {name: SETTINGS[name].read(values.pop(name)) for name in OBJECTIVE_FIELDS if name in values}
+    if own:
+        values["objective"] = read_objective(values.get("objective", Accuracy()), own)
+    grouped: dict[str, dict[str, object]] = {name: {} for name in GROUPS}
+    for name, value in values.items():
+        group, field = _PLACES[name]
+        grouped[group][field] = value
+    return grouped
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """Settings from a TOML file: the names of `SearchSettings`, tables for `ranges`, `fixed` and `objective`.
+    """Settings from a TOML file, by name; tables for `ranges`, `fixed` and `objective`.
 
     Raises:
         StudyError: the file is missing or not TOML.
@@ -201,9 +477,3 @@ def read_config(path: Path) -> dict[str, Any]:
         raise StudyError("A configuration file must be readable.", value=str(path), hint=str(error)) from error
     except tomllib.TOMLDecodeError as error:
         raise StudyError("A configuration file must be TOML.", value=str(path), hint=str(error)) from error
-
-
-def require(condition: bool, error: UserError) -> None:
-    """Raise the error unless the condition holds."""
-    if not condition:
-        raise error

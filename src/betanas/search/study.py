@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -101,17 +101,7 @@ class Study:
     @property
     def state(self) -> StudyState:
         """Whether it is being searched now, and otherwise how the last search ended."""
-        sessions = self.sessions()
-        if not sessions:
-            return "new"
-        last = sessions[-1]
-        if self._is_searched_now():
-            return "paused" if self._store.request() == "pause" else "running"
-        if last.ending == "exhausted":
-            return "finished"
-        if last.ending == "finished":
-            return "finished" if self._usable() >= self.plan.trials else "interrupted"
-        return last.ending if last.ending in ("paused", "failed") else "interrupted"  # type: ignore[return-value]
+        return self._state(self.sessions(), self.trials(), self.plan)
 
     def trials(self, *, curves: bool = False) -> tuple[TrialRecord, ...]:
         """Every trial in order; with `curves`, each with its learning curve."""
@@ -177,14 +167,13 @@ class Study:
                 value=self.location,
                 hint=f"Type betanas confirm {self.location}.",
             )
-        judged = [record for record in self.trials() if record.state == "completed" and record.objective is not None]
-        if not judged:
+        best = _leader(self.trials())
+        if best is None:
             raise StudyError(
                 "A study's best network needs a completed trial.",
                 value=self.location,
                 hint="Let the search go on.",
             )
-        best = max(judged, key=lambda record: (record.objective or 0.0, -record.index))
         return Best("observed", best.index, dict(best.vector), self.blueprint(best.index), best.objective, best.top1)
 
     def front(self) -> tuple[TrialRecord, ...]:
@@ -192,24 +181,24 @@ class Study:
 
         Empty where the study's objective is no front.
         """
-        objective = self.plan.objective
-        return pareto_front(self.trials(), objective.cost) if isinstance(objective, Pareto) else ()
+        return _front(self.trials(), self.plan)
 
     def status(self) -> dict[str, Any]:
         """How the study stands, as plain JSON values (`interface.md`, `status --json`)."""
-        records, plan, state = self.trials(), self.plan, self.state
+        records, plan, sessions = self.trials(), self.plan, self.sessions()
+        state = self._state(sessions, records, plan)
         counts = Counter(record.state for record in records)
         running = counts["running"] if state in ("running", "paused") else 0
-        best = self.best("observed") if any(record.objective is not None for record in records) else None
+        best = _leader(records)
         return {
             "study": self.location,
             "state": state,
-            "space": plan.space,
-            "data": plan.data,
+            "space": plan.search.space,
+            "data": plan.data.source,
             "resolution": plan.resolution,
-            "budget": plan.budget,
-            "strategy": plan.strategy,
-            "objective": asdict(plan.objective),
+            "budget": str(plan.training.budget),
+            "strategy": plan.search.strategy,
+            "objective": asdict(plan.search.objective),
             "trials": {
                 "completed": counts["completed"],
                 "stopped": counts["stopped"],
@@ -217,23 +206,23 @@ class Study:
                 "failed": counts["failed"],
                 "running": running,
                 "cut_off": counts["running"] - running,
-                "planned": plan.trials,
+                "planned": plan.search.trials,
             },
             "best": best
             and {
-                "trial": best.trial,
-                "accuracy": best.accuracy,
+                "trial": best.index,
+                "accuracy": best.top1,
                 "objective": best.objective,
-                "params": best.blueprint.num_params,
-                "macs": best.blueprint.macs,
+                "params": best.params,
+                "macs": best.macs,
                 "vector": dict(best.vector),
             },
             "front": [
                 {"trial": record.index, "accuracy": record.top1, "params": record.params, "macs": record.macs}
-                for record in self.front()
+                for record in _front(records, plan)
             ],
-            "sessions": len(self.sessions()),
-            "wall_seconds": round(sum(self._seconds(session) for session in self.sessions()), 3),
+            "sessions": len(sessions),
+            "wall_seconds": round(sum(session.seconds for session in sessions), 3),
             "training_seconds": round(sum(record.training_seconds or 0.0 for record in records), 3),
         }
 
@@ -268,21 +257,26 @@ class Study:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Study({self.location!r}, {self.state}, {len(self.trials())} trials)"
+        return f"Study({self.location!r})"
 
     # --------------------------------------------------------------------------------------------------------
 
-    def _usable(self) -> int:
-        return sum(record.state not in ("infeasible", "running") for record in self.trials())
+    def _state(self, sessions: Sequence[SessionRecord], records: Sequence[TrialRecord], plan: StudyPlan) -> StudyState:
+        if not sessions:
+            return "new"
+        last = sessions[-1]
+        if self._is_searched_now():
+            return "paused" if self._store.request() == "pause" else "running"
+        if last.ending == "exhausted":
+            return "finished"
+        if last.ending == "finished":
+            return "finished" if _usable(records) >= plan.search.trials else "interrupted"
+        return last.ending if last.ending in ("paused", "failed") else "interrupted"  # type: ignore[return-value]
 
     def _is_searched_now(self) -> bool:
         if self.directory is not None:
             return is_locked(self.directory)
         return bool(self._store.living_sessions())
-
-    @staticmethod
-    def _seconds(session: SessionRecord) -> float:
-        return max((session.ended or session.seen).timestamp() - session.started.timestamp(), 0.0)
 
     def _best_by_model(self, trust_files: bool) -> Best:
         from betanas.search.planning import strategy_of
@@ -290,13 +284,14 @@ class Study:
         from betanas.userfile import run_plugins
 
         check_trust(self.plan, trusted=trust_files)
-        run_plugins(self.plan.options.get("plugins", ()))
-        strategy = strategy_of(self.plan, self.trials())
+        run_plugins(self.plan.search.plugins)
+        records = self.trials()
+        strategy = strategy_of(self.plan, records)
         prediction = strategy.predict_best()
         if prediction is None:
             raise StudyError(
-                f"The model's best needs a strategy with a model and enough trials; this one is {self.plan.strategy}.",
-                value=f"{self._usable()} trials",
+                "The model's best needs a strategy with a model, and enough trials.",
+                value=f"{self.plan.search.strategy}, {_usable(records)} trials",
                 hint="Type --by observed, or let the search go on.",
             )
         row = strategy.problem.space.to_array([prediction.vector])
@@ -309,3 +304,18 @@ class Study:
             accuracy=None,
             deviation=prediction.deviation,
         )
+
+
+def _usable(records: Sequence[TrialRecord]) -> int:
+    return sum(record.state not in ("infeasible", "running") for record in records)
+
+
+def _leader(records: Sequence[TrialRecord]) -> TrialRecord | None:
+    """The completed trial with the best objective, the first of equals."""
+    judged = [record for record in records if record.state == "completed" and record.objective is not None]
+    return max(judged, key=lambda record: (record.objective or 0.0, -record.index), default=None)
+
+
+def _front(records: Sequence[TrialRecord], plan: StudyPlan) -> tuple[TrialRecord, ...]:
+    objective = plan.search.objective
+    return pareto_front(records, objective.cost) if isinstance(objective, Pareto) else ()

@@ -103,7 +103,7 @@ def _show_state(app: Dash, desk: Desk) -> None:
             not paused,
             not alive,
             _search_hint(snapshot, desk.feeds[study].shown_location),
-            snapshot.plan.trials if ctx.triggered_id in (None, FOCUS, "theme") else no_update,
+            snapshot.plan.search.trials if ctx.triggered_id in (None, FOCUS, "theme") else no_update,
         )
 
     app.callback(

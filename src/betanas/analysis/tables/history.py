@@ -161,7 +161,7 @@ def totals(snapshot: StudySnapshot) -> StudyTotals:
     starts = [trial.started for trial in snapshot.trials if trial.started]
     ends = [trial.ended for trial in snapshot.trials if trial.ended]
     return StudyTotals(
-        planned=snapshot.plan.trials,
+        planned=snapshot.plan.search.trials,
         trials=len(snapshot.trials),
         usable=len(values),
         infeasible=states["infeasible"],

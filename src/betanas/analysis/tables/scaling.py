@@ -82,13 +82,13 @@ def space_of(snapshot: StudySnapshot) -> SearchSpace:
     Raises:
         MissingDataError: the space is not registered.
     """
-    if snapshot.plan.space not in available_spaces():
+    if snapshot.plan.search.space not in available_spaces():
         raise MissingDataError(
             "Networks at other resolutions need the search space's code, and a report runs none that a study names.",
-            value=snapshot.plan.space,
+            value=snapshot.plan.search.space,
             hint="Register the space in Python and make the report there.",
         )
-    return get_space(snapshot.plan.space)
+    return get_space(snapshot.plan.search.space)
 
 
 def scaling_of(snapshot: StudySnapshot) -> Table[ScalingRow]:

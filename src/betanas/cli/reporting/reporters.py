@@ -18,7 +18,6 @@ from betanas.cli.reporting.tally import RunningTrial, Tally
 from betanas.quantities import format_count, format_seconds
 from betanas.search.progress import SearchListener
 from betanas.search.records import StudyPlan, TrialRecord
-from betanas.training.budget import Budget
 from betanas.training.result import CurvePoint, TrialResult
 
 # Redrawing costs the processor time that a trial beside it trains with.
@@ -97,7 +96,7 @@ class PlainReporter(Reporter):
         is_best = self._tally.end(record)
         left = self._tally.seconds_left
         clock = datetime.now().astimezone().strftime("%H:%M:%S")
-        progress = f"{self._tally.done}/{self._tally.plan.trials}"
+        progress = f"{self._tally.done}/{self._tally.plan.search.trials}"
         remaining = f", about {format_seconds(left)} left" if left else ""
         self.console.print(
             f"{clock} [{progress}] {trial_line(record)}{' *best*' * is_best}{remaining}",
@@ -188,8 +187,8 @@ def make_reporter(console: Console) -> Reporter:
 def headline(plan: StudyPlan) -> str:
     """What is searched, in one line."""
     return (
-        f"{plan.space} on {plan.data}, {len(plan.classes)} classes, {plan.resolution}x{plan.resolution}, "
-        f"{plan.budget} a trial, {plan.strategy}"
+        f"{plan.search.space} on {plan.data.source}, {len(plan.classes)} classes, {plan.resolution}x{plan.resolution}, "
+        f"{plan.training.budget} a trial, {plan.search.strategy}"
     )
 
 
@@ -213,15 +212,15 @@ def _progress(tally: Tally) -> RenderableType:
     grid.add_column(ratio=1)
     grid.add_column(no_wrap=True, justify="right")
     grid.add_row(
-        f"{tally.done} of {tally.plan.trials} trials" + (f" ({', '.join(extras)})" if extras else ""),
-        ProgressBar(total=tally.plan.trials, completed=tally.done),
+        f"{tally.done} of {tally.plan.search.trials} trials" + (f" ({', '.join(extras)})" if extras else ""),
+        ProgressBar(total=tally.plan.search.trials, completed=tally.done),
         f"about {format_seconds(left)} left" if left is not None else "",
     )
     return grid
 
 
 def _running_line(trial: RunningTrial, plan: StudyPlan) -> Text:
-    record, budget = trial.record, Budget.parse(plan.budget)
+    record, budget = trial.record, plan.training.budget
     line = Text(f"trial {record.index:<4}", style="bold")
     line.append(f"{record.origin}, {format_count(record.params)} parameters", style="not bold")
     if trial.point is not None:

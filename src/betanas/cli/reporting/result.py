@@ -33,7 +33,7 @@ def show_result(out: Console, study: Study, status: dict[str, Any]) -> None:
     out.print(vector_line(best.vector))
     out.print()
     out.print(
-        f"[bold green]{best.accuracy:.2%}[/bold green] validation accuracy after {plan.budget} of training "
+        f"[bold green]{best.accuracy:.2%}[/bold green] validation accuracy after {plan.training.budget} of training "
         f"(median of all trials {statistics.median(accuracies):.2%})"
     )
     if front := study.front():

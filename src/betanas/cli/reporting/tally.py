@@ -71,7 +71,7 @@ class Tally:
         if self.first_start is None or self.ended_here == 0:
             return None
         pace = (time.monotonic() - self.first_start) / (self.ended_here + 0.5 * len(self.running))
-        return max(self.plan.trials - self.done - 0.5 * len(self.running), 0.0) * pace
+        return max(self.plan.search.trials - self.done - 0.5 * len(self.running), 0.0) * pace
 
     def begin(self, records: Sequence[TrialRecord], capacity: int) -> None:
         """Take over what earlier sessions found."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from betanas.blueprint import Blueprint
+from betanas.search.settings import MachineSettings
+from betanas.training.budget import Budget
 from betanas.training.compression import Compression
 from betanas.training.result import CurvePoint, TrialResult
 
@@ -53,14 +55,14 @@ class TrialJob:
         index: the trial's index.
         attempt: 1 at the first try.
         blueprint: the network.
-        budget: training budget, as typed.
+        budget: training budget.
         seed: of initialisation and data order.
     """
 
     index: int
     attempt: int
     blueprint: Blueprint
-    budget: str
+    budget: Budget
     seed: int
 
 
@@ -117,27 +119,18 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True)
-class ExecutorSettings:
-    """Which devices an executor uses, and how.
+class ExecutorSettings(MachineSettings):
+    """The machine's settings, and what an executor needs beside them.
 
     Attributes:
-        devices: `auto`, or device names (`cpu`, `cuda:0`, ...).
-        workers: trials at the same time; None for one a device (one in all on a CPU).
-        per_trial_devices: devices that one trial trains on together, with a process for each; on the processor,
-            processes that share a worker's cores.
         log_folder: where the trials' logs go; None for nowhere.
         log_bytes: the most that is kept of what one trial prints.
         patience: how long a trial may take.
-        extra: an executor's own settings (Ray's address and resources).
     """
 
-    devices: tuple[str, ...] = ("auto",)
-    workers: int | None = None
-    per_trial_devices: int = 1
     log_folder: Path | None = None
     log_bytes: int = 1_000_000
     patience: Patience = Patience()
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Executor(ABC):

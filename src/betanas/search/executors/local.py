@@ -31,7 +31,6 @@ from betanas.search.executors.messages import Message, job_message, read_point, 
 from betanas.search.executors.process import WorkerProcess
 from betanas.search.executors.refusals import read_refusal
 from betanas.search.executors.slots import Slot, available_cores, plan_slots
-from betanas.training.budget import Budget
 from betanas.training.result import TrialResult
 
 # The watchdog's rhythm: at 2 GB/s a runaway allocation takes less than the memory reserve between two looks.
@@ -273,7 +272,7 @@ class LocalExecutor(Executor):
             return f"The worker did not start within {patience.start:g} seconds."
         if seat.running is None:
             return ""
-        budget = Budget.parse(seat.running.job.budget)
+        budget = seat.running.job.budget
         if budget.unit == "seconds":
             if now - seat.running.since > budget.amount + patience.grace:
                 return (

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypedDict
 
 from betanas.blueprint import Blueprint
 from betanas.search.executors.base import TrialJob, WorkerSetup
+from betanas.training.budget import Budget
 from betanas.training.result import CurvePoint, TrialResult
 
 
@@ -50,7 +51,7 @@ def read_setup(body: dict[str, Any]) -> tuple[WorkerSetup, str, int | None]:
 
 def job_message(job: TrialJob) -> Message:
     """A trial to train."""
-    body = {"blueprint": job.blueprint.to_dict(), "budget": job.budget, "seed": job.seed}
+    body = {"blueprint": job.blueprint.to_dict(), "budget": str(job.budget), "seed": job.seed}
     return {"kind": "job", "index": job.index, "attempt": job.attempt, "body": body}
 
 
@@ -61,7 +62,7 @@ def read_job(message: Message) -> TrialJob:
         message["index"],
         message["attempt"],
         Blueprint.from_dict(body["blueprint"]),
-        body["budget"],
+        Budget.parse(body["budget"]),
         body["seed"],
     )
 

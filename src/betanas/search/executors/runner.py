@@ -8,7 +8,6 @@ from pathlib import Path
 from betanas.data import open_source, open_splits
 from betanas.errors import DataError
 from betanas.search.executors.base import TrialJob, WorkerSetup
-from betanas.training.budget import Budget
 from betanas.training.device import describe_device
 from betanas.training.engine import TrialEngine
 from betanas.training.processes import OneProcess, Processes
@@ -60,4 +59,4 @@ class TrialRunner:
 
     def run(self, job: TrialJob, on_point: Callable[[CurvePoint], bool]) -> TrialResult:
         """Train one trial; `on_point` is shown each curve point and says whether to go on."""
-        return self._engine.run(job.blueprint, budget=Budget.parse(job.budget), seed=job.seed, on_point=on_point)
+        return self._engine.run(job.blueprint, budget=job.budget, seed=job.seed, on_point=on_point)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from betanas.errors import DeviceError
-from betanas.search.executors.base import ExecutorSettings
+from betanas.search.settings import MachineSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Slot:
         return _share_out(self.cores, self.processes)[rank] if self.cores else ()
 
 
-def plan_slots(settings: ExecutorSettings) -> list[Slot]:
+def plan_slots(settings: MachineSettings) -> list[Slot]:
     """Where the workers go: one for each accelerator or group of them, or the processor's cores shared out.
 
     A trial on several devices trains with a process on each of them. The processor is one device for as many processes
@@ -43,10 +43,6 @@ def plan_slots(settings: ExecutorSettings) -> list[Slot]:
         DeviceError: a device is not there, or the numbers do not fit.
     """
     together = settings.per_trial_devices
-    if settings.workers is not None and settings.workers < 1:
-        raise DeviceError("There must be at least one worker.", value=settings.workers)
-    if together < 1:
-        raise DeviceError("A trial must train on at least one device.", value=together)
     devices = _find_devices(settings.devices)
     if devices == ["cpu"]:
         return _processor_slots(settings.workers or 1, together)

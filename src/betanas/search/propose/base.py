@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from betanas.search.feasibility import Problem
-from betanas.search.records import TrialState
+from betanas.search.records import TrialRecord, TrialState
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,11 @@ class Observation:
     origin: str
     state: TrialState
     objective: float | None = None
+
+    @classmethod
+    def of(cls, record: TrialRecord) -> Observation:
+        """What a strategy is told of a trial's record."""
+        return cls(record.index, record.vector, record.origin, record.state, record.objective)
 
 
 @dataclass(frozen=True, slots=True)

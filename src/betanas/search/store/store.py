@@ -11,11 +11,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, update
 
 from betanas.blueprint import Blueprint, Layer
-from betanas.errors import StudyError
+from betanas.errors import StudyError, UserError
 from betanas.search.records import Attachment, SessionRecord, StudyPlan, TrialRecord, result_fields
 from betanas.search.store.connection import connect, connect_to_copy, explained
 from betanas.search.store.containment import refuse_links, with_companions
@@ -43,7 +42,6 @@ SILENCE_SECONDS = 60.0
 # The first half of the advisory locks' keys in PostgreSQL; the second is the study's number.
 _LOCK_SPACE = 0x6265_7461
 
-_PLAN = TypeAdapter(StudyPlan)
 _RECORD_COLUMNS = [column for column in trials.c if column.name not in ("id", "study_id", "blueprint", "number")]
 
 
@@ -171,10 +169,10 @@ class Store:
                 select(studies.c.plan, studies.c.trials_planned).where(studies.c.id == self._study_id)
             ).one()
         try:
-            plan = _PLAN.validate_python(row.plan)
-        except ValidationError as error:
-            raise StudyError("The study's plan is damaged.", value=self.location.text, hint=str(error)) from error
-        return replace(plan, trials=row.trials_planned)
+            return StudyPlan.from_document(row.plan).changed(trials=row.trials_planned)
+        except (UserError, TypeError, KeyError, AttributeError) as error:
+            hint = f"{type(error).__name__}: {error}"
+            raise StudyError("The study's plan is damaged.", value=self.location.text, hint=hint) from error
 
     def trials_planned(self) -> int:
         """How many trials the search is to run, as it stands now."""
@@ -499,8 +497,8 @@ def _insert_study(connection: Connection, name: str, plan: StudyPlan) -> int:
     made = connection.execute(
         insert(studies).values(
             name=name,
-            plan=_PLAN.dump_python(plan, mode="json"),
-            trials_planned=plan.trials,
+            plan=plan.to_document(),
+            trials_planned=plan.search.trials,
             request="run",
             created=datetime.now(UTC),
         )

@@ -17,8 +17,8 @@ from importlib.util import find_spec
 from typing import Any
 
 from betanas.errors import DeviceError, MissingExtraError
-from betanas.search.executors.base import ExecutorSettings
 from betanas.search.executors.slots import Slot, available_cores
+from betanas.search.settings import MachineSettings
 
 # Ray itself knocks at a closed door for minutes.
 _KNOCK_SECONDS = 10.0
@@ -88,7 +88,7 @@ class Share:
         return Slot("cpu", (), threads, environment, self.processes)
 
 
-def plan_share(settings: ExecutorSettings, nodes: Sequence[Node]) -> Share:
+def plan_share(settings: MachineSettings, nodes: Sequence[Node]) -> Share:
     """What a trial takes, by the settings and the cluster's nodes.
 
     A GPU for each of its devices where a node has any, otherwise a core.
@@ -96,31 +96,23 @@ def plan_share(settings: ExecutorSettings, nodes: Sequence[Node]) -> Share:
     Raises:
         DeviceError: the numbers make no sense, or no node has so much.
     """
-    extra, together = settings.extra, settings.per_trial_devices
+    together = settings.per_trial_devices
     if settings.devices not in (("auto",), ("cpu",), ("cuda",)):
         raise DeviceError(
             "With Ray, devices are auto, cpu or cuda: Ray chooses which.",
             value=",".join(settings.devices),
             hint="Say how many a trial trains on together with --per-trial-devices.",
         )
-    if settings.workers is not None and settings.workers < 1:
-        raise DeviceError("There must be at least one worker.", value=settings.workers)
-    if together < 1:
-        raise DeviceError("A trial must train on at least one device.", value=together)
     wanted = settings.devices[0]
     on_gpus = wanted == "cuda" or (wanted == "auto" and any(node.resources.get("GPU") for node in nodes))
-    gpus = extra.get("trial_gpus")
-    if gpus is not None and (not on_gpus or together != 1 or not 0 < gpus <= 1):
+    gpus = settings.trial_gpus
+    if gpus is not None and (not on_gpus or together != 1):
         raise DeviceError(
-            "--trial-gpus is the part of a GPU that a trial takes where several share one: above 0, at most 1.",
+            "--trial-gpus is the part of a GPU that a trial on one of them takes, where several trials share it.",
             value=gpus,
             hint="For several GPUs a trial, type --per-trial-devices.",
         )
-    cpus = extra.get("trial_cpus")
-    if cpus is not None and cpus < 1:
-        raise DeviceError("A trial must take at least one core.", value=cpus, hint="Type, for example, --trial-cpus 4.")
-    resources = dict(extra.get("trial_resources") or {})
-    for name, amount in resources.items():
+    for name, amount in settings.trial_resources.items():
         if amount <= 0 or name in ("CPU", "GPU"):
             raise DeviceError(
                 "A trial's resource must be one of the cluster's own, above 0.",
@@ -128,9 +120,9 @@ def plan_share(settings: ExecutorSettings, nodes: Sequence[Node]) -> Share:
                 hint="Processors and GPUs have --trial-cpus, --trial-gpus and --per-trial-devices.",
             )
     share = Share(
-        cpus=cpus or together,
+        cpus=settings.trial_cpus or together,
         gpus=(gpus or together) if on_gpus else 0.0,
-        resources=resources,
+        resources=settings.trial_resources,
         processes=together,
     )
     if not any(share.fits(node) for node in nodes):
@@ -149,7 +141,7 @@ def find_nodes(address: str | None, devices: tuple[str, ...]) -> list[Node]:
     Args:
         address: `auto` for the cluster that this machine belongs to, or its head's HOST:PORT; None or `local` for a Ray
             of the search's own on this machine.
-        devices: as in `ExecutorSettings`; for this machine, whether GPUs count.
+        devices: as in `MachineSettings`; for this machine, whether GPUs count.
 
     Raises:
         MissingExtraError: Ray is not installed.

@@ -77,8 +77,6 @@ class RayExecutor(Executor):
     Without a number of workers there are as many as the cluster has room for, and more as soon as nodes join it. With
     one, workers that find no room wait for it, which makes a cluster that can grow do so.
 
-    Settings in `extra`: `address` (see `find_nodes`), `trial_cpus`, `trial_gpus`, `trial_resources` (see `plan_share`).
-
     Raises:
         MissingExtraError: Ray is not installed.
         DeviceError: there is no such cluster, or no node has room for a trial.
@@ -88,8 +86,7 @@ class RayExecutor(Executor):
 
     def __init__(self, setup: WorkerSetup, settings: ExecutorSettings) -> None:
         super().__init__(setup, settings)
-        self._address: str | None = settings.extra.get("address")
-        self._nodes = find_nodes(self._address, settings.devices)
+        self._nodes = find_nodes(settings.address, settings.devices)
         self._share = plan_share(settings, self._nodes)
         self._order = Order(
             setup=setup,
@@ -109,7 +106,7 @@ class RayExecutor(Executor):
         """See `Executor.start`."""
         import ray
 
-        self._own_connection = connect(self._address, self._nodes[0])
+        self._own_connection = connect(self.settings.address, self._nodes[0])
         self._here = ray.util.get_node_ip_address()
         self._looked = time.monotonic()
         self._actor_class = ray.remote(RayWorker).options(
