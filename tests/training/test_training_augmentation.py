@@ -174,3 +174,21 @@ def test_grey_images_can_be_auto_augmented():
     batched = BatchedAutoAugment()
     variant = batched.draw(50, generator=generator(), device=CPU)["variant"]
     assert batched.apply(images, variant).shape == images.shape
+
+
+@pytest.mark.parametrize("crop", ["none", "shift", "resized"])
+def test_nothing_is_brought_to_the_device_while_batches_are_made(colour_digits, monkeypatch, crop):
+    """On a GPU that waits, and cannot be recorded in a graph."""
+    recipe = load_recipe("fast").with_settings(
+        crop=crop, rotate=10.0, shear=5.0, brightness=0.2, contrast=0.2, saturation=0.2, erase=0.3
+    )
+    images = colour_digits.train.images[:20]
+    augmentation = Augmentation(recipe, Standardise(images, recipe), side=8)
+
+    def brought(*_, **__):
+        raise AssertionError("a tensor was made of numbers on the processor")
+
+    for name in ("tensor", "as_tensor", "from_numpy"):
+        monkeypatch.setattr(torch, name, brought)
+    draws = augmentation.draw(20, generator=torch.Generator())
+    assert augmentation.apply(images, draws, 8).shape == (20, 3, 8, 8)

@@ -197,3 +197,28 @@ def test_expected_steps_follow_what_was_measured():
     clock.count_step()
     assert clock.expected_steps < 100
     assert clock_on(machine, "3epochs").expected_steps == 30
+
+
+@pytest.mark.parametrize("interval", [1, 32])
+def test_time_that_no_step_explains_is_noticed_and_left_out(interval):
+    machine = Machine()
+    clock = clock_on(machine, "8s", reading_interval=interval, expected_step=0.01)
+    clock.start()
+    for step in range(200):
+        machine.launch(0.01)
+        if step == 100:
+            machine.time += 12.0  # the process was stopped
+        clock.count_step()
+    clock.pause()
+    assert clock.gap == pytest.approx(12.0, abs=0.5)
+    assert clock.seconds == pytest.approx(2.0, abs=0.5)
+
+
+def test_uneven_steps_and_slow_disks_are_no_gap():
+    for late, settings in ((2.5, {}), (12.0, {"notices_gaps": False}), (12.0, {"expected_step": 1.0})):
+        machine = Machine()
+        clock = clock_on(machine, "60s", **{"expected_step": 0.01, **settings})
+        clock.start()
+        machine.launch(late)
+        clock.count_step()
+        assert (clock.gap, clock.seconds) == (0.0, pytest.approx(late))

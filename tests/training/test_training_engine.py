@@ -11,6 +11,7 @@ from betanas.blueprint import Blueprint
 from betanas.data.images import ImageSet, Splits
 from betanas.errors import BlueprintError, DataError, DeviceError
 from betanas.training.budget import Budget
+from betanas.training.clock import BudgetClock
 from betanas.training.engine import TrialEngine, resolve_device
 from betanas.training.recipe import load_recipe
 from betanas.training.result import TrialResult
@@ -270,6 +271,39 @@ def test_the_second_trial_of_a_warm_engine_starts_at_once(engine, blueprint):
     engine.run(blueprint, budget=Budget.parse("1steps"), seed=0)
     result = engine.run(blueprint, budget=Budget.parse("1steps"), seed=1)
     assert result.wall_seconds - result.training_seconds < 2.0
+
+
+class Frozen(nn.Module):
+    """Its process does not run for a while in one step, as one that is stopped."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.linear = nn.Linear(64, 10)
+        self.seconds = seconds
+        self.calls = 0
+
+    def forward(self, images):
+        self.calls += self.training
+        if self.calls == 40 and self.training:
+            time.sleep(self.seconds)
+        return self.linear(images.flatten(1))
+
+
+def test_a_trial_whose_process_was_stopped_for_a_while_is_no_result(engine):
+    result = engine.train(lambda: Frozen(4.0), budget=Budget.parse("20s"), seed=0)
+    assert (result.outcome, result.cause, result.steps) == ("failed", "interrupted", 38)
+    assert "did not run for" in result.reason
+    # By steps every trial gets the same.
+    assert engine.train(lambda: Frozen(4.0), budget=Budget.parse("50steps"), seed=0).outcome == "completed"
+
+
+def test_an_estimate_that_falls_again_brings_no_second_evaluation(digits, quick, blueprint, monkeypatch):
+    """The clock extrapolates between readings; where it read less than it had thought, a due time was met twice."""
+    engine = TrialEngine(digits, resolution=8, recipe=quick.with_settings(evaluations=3), device="cpu")
+    fractions = iter([0.1, 0.34, 0.32, 0.34, 0.5, 0.7, 0.65, 0.68, 0.9, *[1.0] * 100])
+    monkeypatch.setattr(BudgetClock, "fraction", property(lambda _: next(fractions)))
+    result = engine.run(blueprint, budget=Budget.parse("9steps"), seed=0)
+    assert [point.step for point in result.curve] == [2, 6, 9]
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:x", "cpu:0", ""])

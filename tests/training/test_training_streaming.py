@@ -110,7 +110,7 @@ def test_processes_share_a_stream_without_overlap(folder: Path):
 
 def without_times(result: TrialResult) -> dict:
     plain = result.to_dict()
-    for name in ("training_seconds", "wall_seconds", "images_per_second", "peak_memory"):
+    for name in ("training_seconds", "wall_seconds", "preparation_seconds", "images_per_second", "peak_memory"):
         plain.pop(name)
     plain["curve"] = [{**point, "seconds": 0.0} for point in plain["curve"]]
     return plain

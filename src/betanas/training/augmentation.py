@@ -66,6 +66,17 @@ class Augmentation:
         self._policy = BatchedAutoAugment() if recipe.policy == "autoaugment-cifar10" else None
         self._turns = recipe.rotate > 0 or recipe.shear > 0
         self._colours = max(recipe.brightness, recipe.contrast, recipe.saturation) > 0
+        # Made once: to bring a number to a GPU is to wait for it, which a recorded step must not.
+        channels, device = len(standardise.scale), standardise.scale.device
+        shear = math.tan(math.radians(recipe.shear))
+        self._turn_limits = torch.tensor([math.radians(recipe.rotate), shear, shear], device=device)
+        self._whole = torch.tensor([[0.0, 0.0, side, side]], device=device)
+        self._luma = torch.tensor(_LUMA if channels == 3 else (1 / channels,) * channels, device=device)
+
+    @property
+    def asks_the_device(self) -> bool:
+        """Whether what it does next depends on numbers drawn on the device, so that it waits for them."""
+        return self._policy is not None
 
     def draw(self, n: int, *, generator: torch.Generator) -> Draws:
         """Draw what is random for n images. Every tensor's first axis is the image's."""
@@ -133,9 +144,9 @@ class Augmentation:
     def _affine(self, images: Tensor, draws: Draws, size: int) -> Tensor:
         """Crop, flip, rotation and shear as one matrix an image, sampled bilinearly in one kernel."""
         n, device = len(images), images.device
-        box = draws.get("box", torch.tensor([[0.0, 0.0, self.side, self.side]], device=device).expand(n, 4))
+        box = draws.get("box", self._whole.expand(n, 4))
         top, left, height, width = box.unbind(1)
-        angle, shear_x, shear_y = (draws["turn"] * self._turn_limits(device)).unbind(1)
+        angle, shear_x, shear_y = (draws["turn"] * self._turn_limits).unbind(1)
         mirror = torch.ones(n, device=device)
         if "flip" in draws:
             mirror = torch.where(draws["flip"], -mirror, mirror)
@@ -148,10 +159,6 @@ class Augmentation:
         grid = functional.affine_grid(matrix, [n, images.shape[1], size, size], align_corners=False)
         return functional.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
-    def _turn_limits(self, device: torch.device) -> Tensor:
-        shear = math.tan(math.radians(self.recipe.shear))
-        return torch.tensor([math.radians(self.recipe.rotate), shear, shear], device=device)
-
     def _colour(self, images: Tensor, colour: Tensor) -> Tensor:
         """Brightness, contrast, saturation and standardisation as one affine map of the channels."""
         channels = images.shape[1]
@@ -160,7 +167,7 @@ class Augmentation:
         contrast = 1 + recipe.contrast * colour[:, 1, None, None]
         saturation = 1 + recipe.saturation * colour[:, 2, None, None]
         identity = torch.eye(channels, device=device)
-        luma = torch.tensor(_LUMA if channels == 3 else (1 / channels,) * channels, device=device)
+        luma = self._luma
         grey = luma.expand(channels, channels)
         mixing = brightness * (saturation * identity + (1 - saturation) * grey)
         level = (mixing @ images.mean(dim=(2, 3))[:, :, None] * luma[:, None]).sum(dim=1, keepdim=True)

@@ -90,7 +90,7 @@ class BatchStream:
         batch_size: images a batch and process; with fewer images than that, all of them are a batch.
         seed: of order and augmentation.
         share: this process's part.
-        device: where batches are augmented.
+        device: where batches are augmented; images that lie there are gathered there.
     """
 
     def __init__(
@@ -110,32 +110,72 @@ class BatchStream:
         self.steps_per_epoch = max(1, len(images) // (self.batch_size * share.size))
         self._own = slice(share.rank * self.batch_size, (share.rank + 1) * self.batch_size)
         self._generator = torch.Generator(device=device).manual_seed(seed)
-        self._order = Order(len(images), self.batch_size * share.size, seed=seed)
+        self._together = self.batch_size * share.size
+        self._order = Order(len(images), self._together, seed=seed)
+        resident = isinstance(images, ImageSet) and images.images.device == self._generator.device
+        self._resident = images if isinstance(images, ImageSet) and resident else None
         self._reading: Generator[ImageSet] | None = None
         self._batches: Iterator[ImageSet] = iter(())
 
-    def next(self, size: int) -> tuple[Tensor, Tensor]:
-        """The next batch at a training resolution.
+    @property
+    def generator(self) -> torch.Generator:
+        """The augmentation's random numbers, on the device."""
+        return self._generator
 
-        Args:
-            size: side in pixels.
+    def fetch(self) -> tuple[Tensor, ...]:
+        """What the next batch is made of, on the device.
 
         Returns:
-            Standardised floats of shape [batch, channels, size, size], and labels of shape [batch].
+            Indices of images, int64, shape [batch], where those lie on the device; otherwise the images (uint8, shape
+            [batch, channels, side, side]) and their labels.
 
         Raises:
             DataError: streamed images cannot be read.
         """
+        if self._resident is not None:
+            return (next(self._order)[self._own].to(self._device, non_blocking=True),)
         self.start()
-        together = len(next(self._order))
-        draws = self._augmentation.draw(together, generator=self._generator)
+        next(self._order)
         batch = next(self._batches)
-        own = {name: drawn[self._own] for name, drawn in draws.items()}
-        return self._augmentation.apply(batch.images, own, size), batch.labels
+        return batch.images, batch.labels
+
+    def example(self, images: Images) -> tuple[Tensor, ...]:
+        """What `fetch` could give, for trying a step out; takes no part in the order.
+
+        Args:
+            images: where the images do not lie on the device, some of them in memory.
+        """
+        indices = torch.arange(self.batch_size)
+        if self._resident is not None:
+            return (indices.to(self._device),)
+        (batch,) = images.batches([indices % len(images)], device=self._device)
+        return batch.images, batch.labels
+
+    def augment(self, fetched: tuple[Tensor, ...], size: int) -> tuple[Tensor, Tensor]:
+        """A batch at a training resolution, all of it work on the device that needs no answer from there.
+
+        Args:
+            fetched: from `fetch`.
+            size: side in pixels.
+
+        Returns:
+            Standardised floats of shape [batch, channels, size, size], and labels of shape [batch].
+        """
+        draws = self._augmentation.draw(self._together, generator=self._generator)
+        if self._resident is not None:
+            (indices,) = fetched
+            images, labels = self._resident.images[indices], self._resident.labels[indices]
+        else:
+            images, labels = fetched
+        return self._augmentation.apply(images, {name: drawn[self._own] for name, drawn in draws.items()}, size), labels
+
+    def next(self, size: int) -> tuple[Tensor, Tensor]:
+        """The next batch at a training resolution: `augment` of what `fetch` gives."""
+        return self.augment(self.fetch(), size)
 
     def start(self) -> None:
         """Begin to read ahead, and wait for the first batch; does nothing where that has happened."""
-        if self._reading is not None:
+        if self._reading is not None or self._resident is not None:
             return
         # Streaming asks for the order some batches ahead: it follows one of its own, so that ours is where training is.
         self._reading = self._read(self._order.fork())

@@ -18,12 +18,19 @@ from betanas.training.budget import Budget
 # Steps between two readings on a device with a queue: one drained queue in 32 steps costs a launch latency.
 READING_INTERVAL = 32
 
+# Steps that took this many seconds more, and this many times as long, as usual did not train all that time: the process
+# was stopped, or the machine asleep. A busy machine delays a step by fractions of a second.
+_GAP_SECONDS, _GAP_FACTOR = 3.0, 20.0
+
 
 class BudgetClock:
     """Decides when a run has used its budget up.
 
     It starts stopped: `start`, then `count_step` after every step, `pause` before anything that must not
     count. Under several processes each makes the same decision, because all read the same agreed times.
+
+    Attributes:
+        gap: seconds between steps that no step explains, in all; they are not counted.
 
     Args:
         budget: what may be used.
@@ -33,6 +40,7 @@ class BudgetClock:
         reading_interval: steps between readings at most; 1 where reading costs nothing.
         synchronise: waits until the device has done what it was given.
         agree: turns this process's elapsed seconds into those all processes go by.
+        notices_gaps: whether time between steps that no step explains is left out; not where steps wait for a disk.
         now: the time, in seconds.
     """
 
@@ -46,6 +54,7 @@ class BudgetClock:
         reading_interval: int = 1,
         synchronise: Callable[[], None] = lambda: None,
         agree: Callable[[float], float] = lambda seconds: seconds,
+        notices_gaps: bool = True,
         now: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.budget = budget
@@ -56,12 +65,14 @@ class BudgetClock:
         self._longest_interval = reading_interval
         self._synchronise = synchronise
         self._agree = agree
+        self._notices_gaps = notices_gaps
         self._now = now
         self._read_seconds = 0.0
         self._read_steps = 0
         self._interval = 1
         self._running = False
         self._started = 0.0
+        self.gap = 0.0
 
     @property
     def seconds(self) -> float:
@@ -93,6 +104,13 @@ class BudgetClock:
             return max(1, self.steps)
         left = max(0.0, self.budget.amount - self.seconds)
         return max(1, self.steps + round(left / self._step_seconds))
+
+    @property
+    def expected_seconds(self) -> float:
+        """Seconds of the whole run as far as is known now."""
+        if self.budget.unit == "seconds":
+            return self.budget.amount
+        return self.expected_steps * self._step_seconds
 
     @property
     def fraction(self) -> float:
@@ -151,6 +169,10 @@ class BudgetClock:
         self._synchronise()
         elapsed = self._agree(self._now() - self._started)
         steps = self.steps - self._read_steps
+        usual = max(steps, 1) * self._step_seconds
+        if self._notices_gaps and usual > 0 and elapsed - usual > _GAP_SECONDS and elapsed > _GAP_FACTOR * usual:
+            self.gap += elapsed - usual
+            elapsed = usual
         if steps:
             latest = elapsed / steps
             # Half the weight on the past: one step that the machine interrupted must not decide when to stop.

@@ -29,6 +29,7 @@ from betanas.training.device import (
 from betanas.training.evaluation import Score
 from betanas.training.failure import Failure, describe_failure
 from betanas.training.kept import Progress, TrainingFolder
+from betanas.training.options import EngineOptions
 from betanas.training.processes import OneProcess, Processes
 from betanas.training.recipe import Recipe
 from betanas.training.result import CurvePoint, Ending, Outcome, TrialResult
@@ -58,6 +59,7 @@ class TrialEngine:
         batch_size: images per optimiser step (and process), instead of the recipe's.
         threads: of torch on the CPU; None leaves them as they are.
         processes: those that train every network together.
+        options: how networks are run on the device.
 
     Raises:
         DeviceError: there is no such device.
@@ -73,6 +75,7 @@ class TrialEngine:
         batch_size: int | None = None,
         threads: int | None = None,
         processes: Processes = OneProcess(),  # noqa: B008 - it has no state
+        options: EngineOptions = EngineOptions(),  # noqa: B008 - it is frozen
     ) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
@@ -81,6 +84,7 @@ class TrialEngine:
             keep_freed_memory()
         self.recipe = recipe if batch_size is None else recipe.with_settings(batch_size=batch_size)
         self._processes = processes
+        self._options = options
         together = self.recipe.batch_size * processes.share.size
         self._compiled: tuple[tuple[int, ...], ...] = ()
         train = _placed(splits.train, self.device)
@@ -176,7 +180,7 @@ class TrialEngine:
         with torch.random.fork_rng(devices=cuda), cudnn_settings():
             try:
                 with trial.attempt():
-                    trial.run = self._new_run(build, recipe, budget, seed)
+                    trial.run = self._new_run(build, recipe, budget, seed, forgives_gaps=folder is not None)
                 if trial.run is not None:
                     trial.progress = folder.restore(trial.run) if folder is not None else trial.progress
                     for found in trial.evaluations(patience, on_clock):
@@ -195,14 +199,25 @@ class TrialEngine:
         release_memory(self.device)
         return result
 
-    def _new_run(self, build: Callable[[], nn.Module], recipe: Recipe, budget: Budget, seed: int) -> TrainingRun:
+    def _new_run(
+        self, build: Callable[[], nn.Module], recipe: Recipe, budget: Budget, seed: int, *, forgives_gaps: bool
+    ) -> TrainingRun:
         torch.manual_seed(seed)
         network = build().to(self.device)
         if recipe.compile:
             self._forget_others(network)
         # Every process starts from the same weights; what stochastic depth drops differs between them.
         torch.manual_seed(seed + self._processes.share.rank)
-        return TrainingRun(network, self.material, recipe, budget, seed=seed, processes=self._processes)
+        return TrainingRun(
+            network,
+            self.material,
+            recipe,
+            budget,
+            seed=seed,
+            processes=self._processes,
+            options=self._options,
+            forgives_gaps=forgives_gaps,
+        )
 
     def _forget_others(self, network: nn.Module) -> None:
         """Keep what torch compiled if it was for a network like this one.
@@ -334,6 +349,7 @@ class _Trial:
             epochs=clock.epochs,
             images_per_second=images / clock.seconds if clock.seconds > 0 else None,
             preparation_seconds=self._preparation,
+            stepping=self.run.step.words,
         )
 
     def _described(self, error: Exception) -> Failure:

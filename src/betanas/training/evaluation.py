@@ -13,8 +13,7 @@ from betanas.training.augmentation import Standardise
 from betanas.training.batches import ALONE, Share
 from betanas.training.resample import resize
 
-# Images times pixels of an evaluation batch: large enough to keep a device busy, 8 MB of bytes for colour
-# images.
+# Images times pixels of an evaluation batch on a processor: 8 MB of bytes for colour images stay in its cache.
 _PIXELS = 256 * 96 * 96
 
 
@@ -46,6 +45,7 @@ def evaluate(
     autocast: torch.dtype | None = None,
     flip: bool = False,
     share: Share = ALONE,
+    batch_size: int | None = None,
 ) -> Tensor:
     """Judge a network; `score_of` turns the sums into a `Score`.
 
@@ -59,6 +59,8 @@ def evaluate(
         autocast: type to compute in, None for the weights' own.
         flip: whether to average the logits over each image and its mirror image.
         share: this process's part of the images: every n-th.
+        batch_size: images that every batch has, the last one filled up with images that do not count: the shape of the
+            training's batches, for a device that plans for each new shape. None takes what suits a processor.
 
     Returns:
         Float64, shape [4]: correct first choices, correct among five, summed loss, images. Sums of several
@@ -67,17 +69,18 @@ def evaluate(
     device = torch.device(device)
     memory_format = torch.channels_last if channels_last else torch.contiguous_format
     own = torch.arange(share.rank, len(images), share.size)
-    batch_size = max(16, min(256, _PIXELS // resolution**2))
+    size = batch_size or max(16, min(256, _PIXELS // resolution**2))
     # MPS has no float64.
     exact = torch.float32 if device.type == "mps" else torch.float64
     sums = torch.zeros(4, dtype=exact, device=device)
     with torch.inference_mode(), torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
-        for batch in images.batches(torch.split(own, batch_size), device=device):
-            inputs = standardise(resize(batch.images.float(), resolution)).contiguous(memory_format=memory_format)
+        for batch in images.batches(torch.split(own, size), device=device):
+            pixels = batch.images if batch_size is None else _filled_up(batch.images, batch_size)
+            inputs = standardise(resize(pixels.float(), resolution)).contiguous(memory_format=memory_format)
             logits = network(inputs).float()
             if flip:
                 logits = (logits + network(inputs.flip(3)).float()) / 2
-            sums += _counts(logits, batch.labels).to(exact)
+            sums += _counts(logits[: len(batch)], batch.labels).to(exact)
     return sums
 
 
@@ -93,8 +96,14 @@ def score_of(sums: Tensor, *, num_classes: int) -> Score:
     )
 
 
+def _filled_up(images: Tensor, size: int) -> Tensor:
+    """As many images as asked for: the last one again and again where there are fewer."""
+    missing = size - len(images)
+    return images if missing <= 0 else torch.cat([images, images[-1:].expand(missing, -1, -1, -1)])
+
+
 def _counts(logits: Tensor, labels: Tensor) -> Tensor:
     ranked = logits.topk(min(5, logits.shape[1]), dim=1).indices == labels[:, None]
     loss = functional.cross_entropy(logits, labels, reduction="sum")
-    images = torch.tensor(float(len(labels)), device=logits.device)
+    images = torch.full((), float(len(labels)), device=logits.device)
     return torch.stack([ranked[:, 0].sum().float(), ranked.any(dim=1).sum().float(), loss, images])

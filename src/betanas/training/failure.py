@@ -30,6 +30,10 @@ class NonFiniteLossError(ArithmeticError):
     """The training loss became infinite or not a number."""
 
 
+class InterruptedTrainingError(RuntimeError):
+    """The process did not run for a while between two steps, so that its training seconds are not to be trusted."""
+
+
 @dataclass(frozen=True)
 class Failure:
     """Why a trial did not complete; the fields are those of a `TrialResult`."""
@@ -55,6 +59,8 @@ def describe_failure(error: Exception, *, device: torch.device, steps: int) -> F
         return Failure("failed", "host_memory", f"The machine's memory ran out: {message}")
     if isinstance(error, NonFiniteLossError):
         return Failure("failed", "non_finite", f"After {steps} steps {message}.")
+    if isinstance(error, InterruptedTrainingError):
+        return Failure("failed", "interrupted", f"After {steps} steps {message}.")
     if isinstance(error, DataError) or (isinstance(error, RuntimeError) and _READER_LOST in message):
         return Failure("failed", "data", message)
     if isinstance(error, (ConnectionError, EOFError)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -18,22 +18,49 @@ from betanas.training.recipe import Recipe
 AVERAGE_EVERY = 5
 
 
-def build_optimizer(network: nn.Module, recipe: Recipe, device: torch.device) -> torch.optim.Optimizer:
-    """The recipe's optimiser, in torch's fused form where the device has one."""
+def build_optimizer(
+    network: nn.Module, recipe: Recipe, device: torch.device, *, capturable: bool = False
+) -> torch.optim.Optimizer:
+    """The recipe's optimiser, in torch's fused form where the device has one.
+
+    Args:
+        network: whose parameters it changes.
+        recipe: which optimiser, and its settings.
+        device: the network's.
+        capturable: whether its steps can be recorded in a graph: the rate is then a tensor on the device.
+    """
     groups = _parameter_groups(network, recipe)
     fused = device.type in ("cpu", "cuda")
     betas = (recipe.momentum, recipe.second_momentum)
+    rate = torch.tensor(recipe.learning_rate, device=device) if capturable else recipe.learning_rate
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(
-            groups,
-            lr=recipe.learning_rate,
-            momentum=recipe.momentum,
-            nesterov=recipe.momentum > 0,
-            fused=fused,
-        )
-    if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=betas, fused=fused)
-    return torch.optim.Adam(groups, lr=recipe.learning_rate, betas=betas, fused=fused)
+        return torch.optim.SGD(groups, lr=rate, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=fused)
+    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
+    return kind(groups, lr=rate, betas=betas, fused=fused, capturable=capturable)
+
+
+def reset_state(optimizer: torch.optim.Optimizer) -> None:
+    """Bring an optimiser that has made steps back to its beginning, its tensors where they are."""
+    for state in optimizer.state.values():
+        for value in state.values():
+            if isinstance(value, Tensor):
+                value.zero_()
+
+
+def restore_state(optimizer: torch.optim.Optimizer, stored: Mapping[str, Any]) -> None:
+    """Take the state that another optimiser's `state_dict` gave, into the tensors that are there.
+
+    A recorded step goes on reading and writing those, and the fused kernels want the parameters' memory layout, which a
+    stored tensor does not have. The settings of its groups are the recipe's.
+
+    Raises:
+        KeyError: the state is of other parameters.
+    """
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for place, parameter in enumerate(parameters):
+        for name, value in optimizer.state[parameter].items():
+            if isinstance(value, Tensor):
+                value.copy_(stored["state"][place][name])
 
 
 def rate_at(recipe: Recipe, fraction: float) -> float:
@@ -64,15 +91,18 @@ class Rate:
         """Set the rate for the next step."""
         rate = self._recipe.learning_rate * self._reduced * rate_at(self._recipe, fraction)
         for group in self._optimizer.param_groups:
-            group["lr"] = rate
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
 
     def judge(self, loss: float) -> None:
         """Take a validation loss into account: without progress, a plateau schedule lowers the rate."""
         if self._plateau is None:
             return
-        before = self._optimizer.param_groups[0]["lr"]
+        before = float(self._optimizer.param_groups[0]["lr"])
         self._plateau.step(loss)
-        self._reduced *= self._optimizer.param_groups[0]["lr"] / before
+        self._reduced *= float(self._optimizer.param_groups[0]["lr"]) / before
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint needs."""

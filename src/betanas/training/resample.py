@@ -8,6 +8,8 @@ columns: pixels are exact.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -87,7 +89,7 @@ def resized_boxes(
     """
     draws = torch.rand(4, n, 10, generator=generator, device=device)
     area = side * side * (scale[0] + (scale[1] - scale[0]) * draws[0])
-    low, high = torch.tensor(ratio, device=device).log()
+    low, high = math.log(ratio[0]), math.log(ratio[1])
     aspect = (low + (high - low) * draws[1]).exp()
     width = (area * aspect).sqrt().round()
     height = (area / aspect).sqrt().round()

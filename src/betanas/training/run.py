@@ -14,18 +14,22 @@ from torch import nn
 from torch.nn import functional
 from torchvision.ops import StochasticDepth
 
-from betanas.data.images import Images
+from betanas.data.images import Images, ImageSet
 from betanas.training.augmentation import Augmentation, Standardise
 from betanas.training.batches import BatchStream
 from betanas.training.budget import Budget
 from betanas.training.clock import READING_INTERVAL, BudgetClock
-from betanas.training.device import synchronise, training_dtype
+from betanas.training.device import synchronise, training_dtype, tuning_pays
 from betanas.training.evaluation import Score, evaluate, score_of
-from betanas.training.failure import NonFiniteLossError
-from betanas.training.optimisation import Rate, WeightAverage, build_optimizer
+from betanas.training.failure import InterruptedTrainingError, NonFiniteLossError
+from betanas.training.graphs import Graphs
+from betanas.training.optimisation import Rate, WeightAverage, build_optimizer, reset_state, restore_state
+from betanas.training.options import EngineOptions
+from betanas.training.pointwise import use_products
 from betanas.training.processes import OneProcess, Processes
 from betanas.training.recipe import Recipe
 from betanas.training.result import CurvePoint
+from betanas.training.step import Inputs, prepared_step
 
 # Resolutions that a progressive run passes through, the full one included. Each is a shape to tune kernels
 # for.
@@ -35,9 +39,9 @@ _PROGRESSIVE_STAGES = 4
 # layer.
 _LEAST_SIZE = 16
 
-# Steps of the warm-up at each resolution: the first pays for allocations and kernel choice, the second is
-# timed.
-_WARM_UP_STEPS = 2
+# A trial whose process was stopped for more than this share of its budget is trained again: what it did around the gap
+# is not what an equal budget gives.
+_GAP_SHARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,9 @@ class TrainingRun:
         budget: how long.
         seed: of the order of images and their augmentation.
         processes: those that train the network together.
+        options: how networks are run on the device.
+        forgives_gaps: whether time in which the process did not run is left out of a budget in seconds, instead of
+            ending the run.
     """
 
     def __init__(
@@ -114,19 +121,23 @@ class TrainingRun:
         *,
         seed: int,
         processes: Processes = OneProcess(),  # noqa: B008 - it has no state
+        options: EngineOptions = EngineOptions(),  # noqa: B008 - it is frozen
+        forgives_gaps: bool = False,
     ) -> None:
         self.network = network
         self.material = material
         self.recipe = recipe
         self.processes = processes
         self._device = material.device
+        self._options = options
         bfloat16 = training_dtype(recipe.dtype, self._device) == "bfloat16"
         self._autocast = torch.bfloat16 if bfloat16 else None
         self._memory_format = torch.channels_last if recipe.channels_last else torch.contiguous_format
-        self._sizes = training_sizes(recipe, material.resolution)
         for module in network.modules():
             if isinstance(module, StochasticDepth):
                 module.p *= recipe.stochastic_depth
+        if options.pointwise_products and recipe.channels_last:
+            use_products(network)
         network.to(memory_format=self._memory_format)
         network.train()
         self._average = WeightAverage(network, recipe.average_span) if recipe.average_span > 0 else None
@@ -134,27 +145,52 @@ class TrainingRun:
             network.compile(dynamic=False)
         self._trained = processes.wrap(network)
         self._parameters = [p for p in network.parameters() if p.requires_grad]
-        self._optimizer = build_optimizer(network, recipe, self._device)
+        augmentation = Augmentation(recipe, material.standardise, side=material.side)
+        self._stream = BatchStream(
+            material.train,
+            augmentation,
+            batch_size=recipe.batch_size,
+            seed=seed,
+            share=processes.share,
+            device=self._device,
+        )
+        graphs, refusal = options.graphs(self._device), ""
+        if processes.share.size > 1:
+            refusal = "several processes exchange gradients"
+        elif augmentation.asks_the_device:
+            refusal = "its augmentation groups images on the processor"
+        self._optimizer = build_optimizer(network, recipe, self._device, capturable=graphs is not None and not refusal)
         self._rate = Rate(self._optimizer, recipe)
-        self._stream = self._new_stream(material.train, seed)
+        self._sizes = training_sizes(recipe, material.resolution)
+        if not options.gains_from_small_images(
+            self._device, batch_size=self._stream.batch_size, resolution=material.resolution
+        ):
+            self._sizes = self._sizes[-1:]
         self._loss = torch.zeros((), device=self._device)
         self._loss_steps = 0
         self._judged_step = -1
+        self._evaluated = 0
+        self._forgives_gaps = forgives_gaps
         self._interim = _interim(material.validation, recipe.interim_images)
-        expected_step = processes.maximum(self._warm_up(seed))
-        # Anew, since compression by PowerSGD remembers the gradients of the warm-up; the old wrapper goes first, or
-        # both would reduce every gradient.
-        self._trained = network
-        self._trained = processes.wrap(network)
+        self._prepare(graphs, refusal)
         self.clock = BudgetClock(
             budget,
             steps_per_epoch=self._stream.steps_per_epoch,
             until=recipe.until,
-            expected_step=expected_step,
+            expected_step=self._step_seconds,
             reading_interval=1 if self._device.type == "cpu" else READING_INTERVAL,
             synchronise=lambda: synchronise(self._device),
             agree=processes.maximum,
+            notices_gaps=isinstance(material.train, ImageSet),
         )
+        if self._device.type == "cuda" and tuning_pays(self.clock.expected_seconds):
+            torch.backends.cudnn.benchmark = True  # until the engine's flags are put back
+            self._prepare(graphs, refusal)
+        self._optimizer.zero_grad(set_to_none=True)
+        # Anew, since compression by PowerSGD remembers the gradients of the warm-up; the old wrapper goes first, or
+        # both would reduce every gradient.
+        self._trained = network
+        self._trained = processes.wrap(network)
 
     @property
     def evaluated_network(self) -> nn.Module:
@@ -174,6 +210,7 @@ class TrainingRun:
 
         Raises:
             NonFiniteLossError: the loss became infinite or not a number.
+            InterruptedTrainingError: the process did not run for a good part of its budget of seconds.
         """
         clock = self.clock
         # What decodes is started, and every process has a batch in hand, before the clock is.
@@ -182,11 +219,13 @@ class TrainingRun:
         on_clock()
         while clock.goes_on():
             clock.start()
-            due = self._evaluations_due()
-            self._step()
+            self._run_step()
             if clock.count_step():
                 self._check_loss()
-            if self._evaluations_due() > due and clock.goes_on():
+                self._check_gap()
+            # Counted, since the fraction of the budget is an estimate that may fall again when the clock is read.
+            if (due := self._evaluations_due()) > self._evaluated and clock.goes_on():
+                self._evaluated = due
                 yield self.judge(final=False)
         if self._judged_step != clock.steps:
             yield self.judge(final=True)
@@ -231,6 +270,7 @@ class TrainingRun:
             autocast=self._autocast,
             flip=self.recipe.test_flip,
             share=self.processes.share,
+            batch_size=self._stream.batch_size if self._options.spares_shapes(self._device) else None,
         )
         self.network.train()
         return score_of(self.processes.total(sums), num_classes=self.material.num_classes)
@@ -249,6 +289,7 @@ class TrainingRun:
             "rate": self._rate.state_dict(),
             "stream": self._stream.state_dict(),
             "clock": self.clock.state_dict(),
+            "evaluated": self._evaluated,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -256,41 +297,33 @@ class TrainingRun:
         self.network.load_state_dict(state["network"])
         if self._average is not None:
             self._average.network.load_state_dict(state["average"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        for parameter, moments in self._optimizer.state.items():
-            for name, value in moments.items():
-                # Stored without its memory layout; the fused kernels want the parameter's.
-                if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
-                    moments[name] = torch.empty_like(parameter).copy_(value)
+        restore_state(self._optimizer, state["optimizer"])
         self._rate.load_state_dict(state["rate"])
         self._stream.load_state_dict(state["stream"])
         self.clock.load_state_dict(state["clock"])
         self._judged_step = self.clock.steps
+        # Checkpoints of earlier versions do not say; they are written at evaluations.
+        self._evaluated = int(state.get("evaluated", self._evaluations_due()))
 
-    def _new_stream(self, images: Images, seed: int) -> BatchStream:
-        augmentation = Augmentation(self.recipe, self.material.standardise, side=self.material.side)
-        return BatchStream(
-            images,
-            augmentation,
-            batch_size=self.recipe.batch_size,
-            seed=seed,
-            share=self.processes.share,
-            device=self._device,
-        )
-
-    def _step(self) -> None:
+    def _run_step(self) -> None:
         fraction = self.clock.next_fraction
         self._rate.set(fraction)
-        self._learn(self._stream, _size_at(self._sizes, fraction, self.recipe))
+        self.step(self._stream.fetch(), _size_at(self._sizes, fraction, self.recipe))
+        self._loss_steps += 1
+        # Not part of a recorded step: its weight changes from step to step, and it is a few kernels in one of five.
         if self._average is not None:
             self._average.update(self.clock.steps + 1, self.clock.expected_steps)
 
-    def _learn(self, stream: BatchStream, size: int) -> None:
-        images, labels = stream.next(size)
+    def _learn(self, inputs: Inputs, size: int) -> None:
+        """A step's work on the device, which reads and writes the same memory every time."""
+        images, labels = self._stream.augment(inputs, size)
         # Before the forward pass: the last step's gradients would otherwise lie beside its activations.
         self._optimizer.zero_grad(set_to_none=True)
         images = images.contiguous(memory_format=self._memory_format)
-        with torch.autocast(self._device.type, dtype=self._autocast, enabled=self._autocast is not None):
+        # No weight is used twice, so there is nothing to remember in another type; and a recorded step must not.
+        with torch.autocast(
+            self._device.type, dtype=self._autocast, enabled=self._autocast is not None, cache_enabled=False
+        ):
             logits = self._trained(images)
         loss = functional.cross_entropy(logits.float(), labels, label_smoothing=self.recipe.label_smoothing)
         torch.autograd.backward(loss)
@@ -298,40 +331,49 @@ class TrainingRun:
             nn.utils.clip_grad_norm_(self._parameters, self.recipe.clip_norm)
         self._optimizer.step()
         self._loss += loss.detach()
-        self._loss_steps += 1
 
-    def _warm_up(self, seed: int) -> float:
-        """Run a few steps on throw-away state; gives the seconds that a step takes at the first resolution.
+    def _prepare(self, graphs: Graphs | None, refusal: str) -> None:
+        """Make a first step at every training size, and time one, on state that is thrown away.
 
-        They pay for allocations, the choice of kernels and compilation. Weights, optimiser and random numbers
-        are afterwards what they were before.
+        That pays for allocations, the choice of kernels, compilation and recording. Weights, optimiser and random
+        numbers are afterwards what they were before.
         """
-        before = copy.deepcopy(self.network.state_dict())
-        stream = self._new_stream(self.material.first, seed)
-        cuda = [self._device] if self._device.type == "cuda" else []
         # A processor chooses no kernels by trial: one resolution is enough, and the next trial starts sooner.
-        sizes = self._sizes if self._device.type != "cpu" or self.recipe.compile else self._sizes[:1]
-        seconds = 0.0
+        every = self._device.type != "cpu" or self.recipe.compile or graphs is not None
+        sizes = self._sizes if every else self._sizes[:1]
+        before = copy.deepcopy(self.network.state_dict())
+        random = self._stream.generator.get_state()
+        inputs = self._stream.example(self.material.first)
+        cuda = [self._device] if self._device.type == "cuda" else []
         with torch.random.fork_rng(devices=cuda):
-            for size in reversed(sizes):
-                for _ in range(_WARM_UP_STEPS):
-                    synchronise(self._device)
-                    started = time.perf_counter()
-                    self._learn(stream, size)
-                    synchronise(self._device)
-                    seconds = time.perf_counter() - started
+            self.step = prepared_step(
+                self._learn,
+                graphs=graphs,
+                refusal=refusal,
+                generators=[self._stream.generator],
+                sizes=sizes[::-1],
+                inputs=inputs,
+            )
+            synchronise(self._device)
+            started = time.perf_counter()
+            self.step(inputs, sizes[0])
+            synchronise(self._device)
+            self._step_seconds = self.processes.maximum(time.perf_counter() - started)
         self.network.load_state_dict(before)
-        self._optimizer.state.clear()
-        self._optimizer.zero_grad(set_to_none=True)
+        self._stream.generator.set_state(random)
+        reset_state(self._optimizer)
         self._loss.zero_()
-        self._loss_steps = 0
-        return seconds
 
     def _evaluations_due(self) -> int:
         """Evaluations that should have happened by now, the final one aside."""
         if self.recipe.evaluations == "epoch":
             return math.floor(self.clock.epochs + 1e-9)
         return math.floor(self.clock.fraction * self.recipe.evaluations + 1e-9)
+
+    def _check_gap(self) -> None:
+        budget, gap = self.clock.budget, self.clock.gap
+        if not self._forgives_gaps and budget.unit == "seconds" and gap > _GAP_SHARE * budget.amount:
+            raise InterruptedTrainingError(f"its process did not run for {gap:.1f} seconds of its budget of {budget}")
 
     def _check_loss(self) -> None:
         # A loss that was not finite once leaves the sum so.

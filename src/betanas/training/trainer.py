@@ -16,6 +16,7 @@ from betanas.training.device import describe_device, resolve_device
 from betanas.training.engine import TrialEngine
 from betanas.training.job import Job, JobImages
 from betanas.training.kept import TrainingFolder
+from betanas.training.options import EngineOptions
 from betanas.training.processes import OneProcess, Processes
 from betanas.training.recipe import Recipe
 from betanas.training.result import CurvePoint, TrialResult
@@ -32,6 +33,7 @@ class Trainer:
         threads: of torch on the processor; None leaves them as they are.
         processes: those that train every job together; each has a trainer, and all train the same jobs.
         data_root: where a named data source looks for its files first.
+        options: how networks are run on the device.
 
     Raises:
         DeviceError: there is no such device.
@@ -44,11 +46,13 @@ class Trainer:
         threads: int | None = None,
         processes: Processes = OneProcess(),  # noqa: B008 - it has no state
         data_root: Path | None = None,
+        options: EngineOptions = EngineOptions(),  # noqa: B008 - it is frozen
     ) -> None:
         self.device = resolve_device(device)
         self._threads = threads
         self._processes = processes
         self._root = data_root
+        self._options = options
         self._sources: dict[tuple[str, str], DataSource] = {}
         self._splits: dict[JobImages, Splits | StreamedSplits] = {}
         self._tests: dict[JobImages, Images] = {}
@@ -93,6 +97,7 @@ class Trainer:
                 device=str(self.device),
                 threads=self._threads,
                 processes=self._processes,
+                options=self._options,
             )
         return self._engines[key]
 
