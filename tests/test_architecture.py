@@ -25,6 +25,7 @@ ORDER = [
     "userfile",
     "registry",
     "blocks",
+    "trust",
     "blueprint",
     "cost",
     "spaces",

@@ -395,7 +395,7 @@ def test_own_code_needs_a_word_when_a_study_goes_on(tmp_path: Path) -> None:
 
 
 def test_a_strangers_options_cannot_name_code_as_data(tmp_path: Path, plan: StudyPlan) -> None:
-    """The data of a study stand in its plan, which is checked; whatever else is in there is not run."""
+    """Every field of a plan is looked at, those too that nothing reads."""
     planted = tmp_path / "planted.py"
     planted.write_text("import pathlib; pathlib.Path(__file__).with_name('ran').touch()")
     (tmp_path / "study").mkdir()

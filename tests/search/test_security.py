@@ -7,11 +7,15 @@ import io
 import json
 import os
 import pickle
+import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import psutil
@@ -23,11 +27,12 @@ from betanas.analysis.dashboard.access import check_opening
 from betanas.analysis.errors import AnalysisError
 from betanas.data import cache
 from betanas.errors import BetanasError, BlueprintError, RecipeError, StoreError, StudyError
+from betanas.export.samples import recorded_source
+from betanas.export.sidecar import read_sidecar
+from betanas.library.catalogue import WEIGHTS_FOLDER, library_networks
 from betanas.search.confirmation import confirm
-from betanas.search.objectives import OwnFunction
-from betanas.search.plugins import own_code
 from betanas.search.progress import SearchListener
-from betanas.search.records import StudyPlan, TrialRecord
+from betanas.search.records import TrialRecord
 from betanas.search.settings import ResumeSettings
 from betanas.search.store.location import StudyLocation
 from betanas.search.store.store import Store
@@ -62,10 +67,10 @@ def code(tmp_path: Path, ran: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def make_study(tmp_path: Path) -> Callable[..., Path]:
-    """A stranger's study: one of ours with something changed in its plan."""
-    place = tmp_path / "study"
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One of our studies, with a trial."""
+    place = tmp_path_factory.mktemp("searched") / "study"
     bn.search(
         data="digits",
         study=str(place),
@@ -76,13 +81,22 @@ def make_study(tmp_path: Path) -> Callable[..., Path]:
         executor="inline",
         max_params=200_000,
     ).close()
+    return place
+
+
+@pytest.fixture
+def make_study(searched: Path, tmp_path: Path) -> Callable[..., Path]:
+    """A stranger's study: one of ours with something changed in its plan."""
+    place = tmp_path / "study"
+    shutil.copytree(searched, place)
 
     def make(**plan: object) -> Path:
         with sqlite3.connect(place / "study.sqlite") as database:
             (text,) = database.execute("SELECT plan FROM studies").fetchone()
             stored = json.loads(text)
             for name, value in plan.items():
-                group = {"data": "data", "executor": "machine"}.get(name, "search")
+                machine = ("executor", "address", "data_root", "workers")
+                group = "data" if name == "data" else "machine" if name in machine else "search"
                 stored[group]["source" if name == "data" else name] = value
             database.execute("UPDATE studies SET plan = ?, trials_planned = 2", (json.dumps(stored),))
         database.close()
@@ -116,6 +130,141 @@ def test_a_study_that_names_code_is_not_gone_on_with(
     assert not ran.exists()
 
 
+def leaves(document: object, place: tuple[object, ...] = ()) -> Iterator[tuple[object, ...]]:
+    """Where each value of a JSON document stands; of a list, its first."""
+    inner: Iterable[tuple[object, object]] = ()
+    if isinstance(document, dict):
+        inner = document.items()
+    elif isinstance(document, list):
+        inner = enumerate(document[:1])
+    found = [leaf for key, value in inner for leaf in leaves(value, (*place, key))]
+    yield from found or [place]
+
+
+def with_value(document: dict[str, Any], place: tuple[object, ...], value: object) -> dict[str, Any]:
+    """A copy of a JSON document with something else in a place."""
+    changed: Any = json.loads(json.dumps(document))
+    inner = changed
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    return cast("dict[str, Any]", changed)
+
+
+def test_no_field_of_a_plan_runs_connects_or_writes(
+    make_study: Callable[..., Path], code: Path, ran: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every field in turn names a Python file, the address of something that listens, and a folder."""
+    study = make_study(executor="ray")
+    with closing(sqlite3.connect(study / "study.sqlite")) as database:
+        plan = json.loads(database.execute("SELECT plan FROM studies").fetchone()[0])
+    monkeypatch.setattr("betanas.search.run.make_executor", not_reached)
+    reached = set()
+    with socket.create_server(("127.0.0.1", 0)) as ear:
+        ear.setblocking(False)
+        address = f"127.0.0.1:{ear.getsockname()[1]}"
+        for place in leaves(plan):
+            for value in (f"{code}/", address, str(tmp_path / "elsewhere")):
+                with closing(sqlite3.connect(study / "study.sqlite")) as database, database:
+                    database.execute("UPDATE studies SET plan = ?", (json.dumps(with_value(plan, place, value)),))
+                try:
+                    bn.resume(study)
+                except NotReached:
+                    reached.add((place[0], value))
+                except BetanasError:
+                    pass
+                assert not ran.exists(), place
+                assert not (tmp_path / "elsewhere").exists(), place
+                with pytest.raises(BlockingIOError):
+                    ear.accept()
+    assert {place for place, value in reached if value == f"{code}/"} == {"classes"}, "a label is only shown"
+
+
+class NotReached(Exception):
+    """A search would begin to train."""
+
+
+def not_reached(*_: object) -> None:
+    raise NotReached
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "typed"),
+    [("address", "10.0.0.1:6379", {"address": "10.0.0.1:6379"}), ("workers", 1000, {"workers": 2})],
+)
+def test_a_machines_business_is_asked_for_again(
+    make_study: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    option: str,
+    value: object,
+    typed: dict[str, Any],
+) -> None:
+    """What a study says of a cluster is not taken on its word; typed again, or with trust, it is."""
+    study = make_study(executor="ray", **{option: value})
+    monkeypatch.setattr("betanas.search.run.make_executor", not_reached)
+    with pytest.raises(StudyError, match=f"--{option}"):
+        bn.resume(study)
+    with pytest.raises(StudyError, match="--trust-files"):
+        next(confirm(study))
+    for changes in (ResumeSettings(**typed), ResumeSettings(trust_files=True)):
+        with pytest.raises(NotReached):
+            bn.resume(study, changes)
+
+
+def test_a_study_downloads_nothing_into_a_folder_of_its_own_choice(
+    make_study: Callable[..., Path], tmp_path: Path
+) -> None:
+    study = make_study(data="cifar10", data_root=str(tmp_path / "elsewhere"))
+    with pytest.raises(StudyError, match="--data-root"):
+        bn.resume(study)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_no_field_of_a_training_runs_code(
+    tmp_path: Path, code: Path, ran: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every command that reads what a training has left, with every field of its description in turn."""
+    from betanas.cli.main import run
+
+    monkeypatch.chdir(tmp_path)
+    blueprint = tmp_path / "small.json"
+    vector = bn.published("betanet3") | {"G0": 1.0, "G1": 1.0}
+    small = bn.get_space("betanet3").blueprint(vector, resolution=16, num_classes=10, in_channels=1)
+    blueprint.write_text(small.to_json())
+    arguments = ["train", str(blueprint), "--data", "digits", "--folder", "training", "--resolution", "16"]
+    arguments += ["--budget", "1steps", "--device", "cpu"]
+    assert run(arguments) == 0
+    sidecar, plan = (tmp_path / "training" / name for name in ("network.json", "plan.json"))
+    document = json.loads(sidecar.read_text())
+    for place in leaves(document):
+        sidecar.write_text(json.dumps(with_value(document, place, f"{code}/")))
+        with suppress(BetanasError):
+            recorded_source(read_sidecar(sidecar), sidecar.parent)
+        assert not ran.exists(), place
+    sidecar.write_text(json.dumps(document))
+    kept = json.loads(plan.read_text())
+    plan.write_text(json.dumps(with_value(kept, ("data", "source"), f"{code}/")))
+    assert run(arguments) == 2, "the folder holds a training on other images"
+    assert not ran.exists()
+    described = json.loads(sidecar.read_text())
+    sidecar.write_text(json.dumps(described | {"data": {"source": f"{code}/", "fingerprint": "a"}}))
+    export = ["export", "training", "--format", "safetensors", "--to"]
+    assert run([*export, "model"]) == 0
+    run(["predict", "training", "photo.png"])
+    assert not ran.exists()
+    assert run([*export, "trusted", "--trust-files"]) == 0
+    assert ran.exists(), "with trust it is run"
+
+
+def test_a_librarys_file_names_no_code(tmp_path: Path, code: Path, ran: Path) -> None:
+    weights = next(WEIGHTS_FOLDER.glob("*.json"))
+    document = json.loads(weights.read_text())
+    (tmp_path / weights.name).write_text(json.dumps(document | {"space": f"{code}/"}))
+    with pytest.raises(StudyError, match="run Python files"):
+        library_networks(tmp_path)
+    assert not ran.exists()
+
+
 def test_a_study_that_names_code_can_be_looked_at(make_study: Callable[..., Path], code: Path, ran: Path) -> None:
     from betanas.cli.main import run
 
@@ -124,15 +273,6 @@ def test_a_study_that_names_code_can_be_looked_at(make_study: Callable[..., Path
     assert run(["best", str(study)]) == 0
     assert run(["report", str(study), "--output", str(study / "report.html")]) == 0
     assert not ran.exists()
-
-
-def test_every_file_that_a_plan_names_counts(plan: StudyPlan) -> None:
-    objective, plugins = OwnFunction("c.so"), ["d.so", "e"]
-    named = plan.changed(
-        space="a.py", data="b.py/.", strategy="g.PY", executor="f.py", objective=objective, plugins=plugins
-    )
-    assert own_code(named) == ("a.py", "b.py/.", "g.PY", "f.py", "c.so", "d.so", "e")
-    assert own_code(plan) == ()
 
 
 def test_a_search_in_a_strangers_folder_imports_nothing_from_there(tmp_path: Path, ran: Path) -> None:

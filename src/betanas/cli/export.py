@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from betanas.cli.output import console, print_json
+from betanas.cli.study import TrustOption
 from betanas.quantities import format_bytes
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def export(
             help="int8: weights of 8 instead of 7 bits, for processors with 8-bit dot products alone (VNNI, dotprod).",
         ),
     ] = False,
+    trust_files: TrustOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Take a trained network home: weights, ONNX, torch.export or plain source, checked, with a model card."""
@@ -77,6 +79,7 @@ def export(
         overwrite=overwrite,
         tolerance=max_loss / 100,
         full_range=full_range,
+        trust_files=trust_files,
     )
     if not made.classes_named:
         console(stderr=True).print("The classes' names are not recorded; they are numbered. --classes FILE names them.")
@@ -101,7 +104,10 @@ def export(
     if made.quantisation is not None:
         _show_loss(made.quantisation, out)
     if not all(each.real for each in made.verification.values()):
-        out.print("The images it was trained on are not here; --data DATA checks on real ones.")
+        out.print(
+            "The images it was trained on are not here, or come from a Python file, which --trust-files runs; "
+            "--data DATA checks on real ones."
+        )
 
 
 def _show_loss(found: Quantisation, out: Console) -> None:

@@ -28,20 +28,19 @@ def images_for(
     Raises:
         StudyError: nothing was typed and the studies differ, or one names a Python file as its data untrusted.
     """
-    from betanas.search.plugins import check_trust
     from betanas.search.study import Study
+    from betanas.trust import check_trust
 
     if data is not None and resolution is not None:
         return data, resolution
     plans = []
     for name in names:
-        if _is_study(name):
+        if is_study(name):
             with Study.open(name) as study:
                 plans.append(study.plan)
     if data is None:
         for plan in plans:
-            if plan.data.source.endswith(".py"):
-                check_trust(plan, trusted=trusted)
+            check_trust({"data": plan.data.source}, trusted=trusted)
     return (
         data or _agreed([plan.data.source for plan in plans], "--data", "digits"),
         resolution or int(_agreed([str(plan.resolution) for plan in plans], "--resolution", "32")),
@@ -80,7 +79,7 @@ def find_networks(
         BlueprintError: as of `find_network`.
         StudyError: as of `find_network`, or trials are asked for of no study, or of several.
     """
-    studies = [name for name in names if _is_study(name)]
+    studies = [name for name in names if is_study(name)]
     if trials and len(studies) != 1:
         raise StudyError(
             "Trials are chosen from one study.",
@@ -122,7 +121,7 @@ def find_network(
         return _of_blueprint(name, named.at(resolution=resolution, **sizes))
     if name in available_spaces():
         return _of_blueprint(name, get_space(name).blueprint(published(name), resolution=resolution, **sizes))
-    if _is_study(name):
+    if is_study(name):
         return _of_study(name, resolution=resolution, sizes=sizes, trial=trial, trusted=trusted)
     if path.is_file():
         blueprint = Blueprint.load(path)
@@ -142,13 +141,20 @@ def find_network(
     )
 
 
-def _is_study(name: str) -> bool:
+def is_study(name: str) -> bool:
+    """Whether a name is to be opened as a study: a directory or a database, and no network's name.
+
+    A directory that bears a network's name is opened as `./name`.
+    """
+    if "://" in name:
+        return True
+    if not Path(name).is_dir() or Path(name).name != name:
+        return Path(name).is_dir()
     from betanas.library import library_networks
     from betanas.models.benchmarks import available_networks
     from betanas.spaces import available_spaces
 
-    known = (*available_networks(), *library_networks(), *available_spaces())
-    return name not in known and (Path(name).is_dir() or "://" in name)
+    return name not in (*available_networks(), *library_networks(), *available_spaces())
 
 
 def _fits(blueprint: Blueprint, resolution: int, sizes: dict[str, int]) -> bool:
@@ -163,9 +169,9 @@ def _of_blueprint(name: str, blueprint: Blueprint) -> Entrant:
 
 
 def _of_study(name: str, *, resolution: int, sizes: dict[str, int], trial: int | None, trusted: bool) -> Entrant:
-    from betanas.search.plugins import check_trust
     from betanas.search.study import Study
     from betanas.spaces import get_space
+    from betanas.trust import check_trust
 
     with Study.open(name) as study:
         plan, title = study.plan, study.name
@@ -176,8 +182,7 @@ def _of_study(name: str, *, resolution: int, sizes: dict[str, int], trial: int |
             vector, blueprint = study.trial(trial).vector, study.blueprint(trial)
             title = f"{title}, trial {trial}"
     if not _fits(blueprint, resolution, sizes):
-        if plan.search.space.endswith(".py"):  # a stranger's study must not run a stranger's file
-            check_trust(plan, trusted=trusted)
+        check_trust({"space": plan.search.space}, trusted=trusted)
         blueprint = get_space(plan.search.space).blueprint(vector, resolution=resolution, **sizes)
     return _of_blueprint(title, blueprint)
 

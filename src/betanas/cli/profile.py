@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from betanas.cli.describe import read_vector
-from betanas.cli.networks import benchmark_entrant
+from betanas.cli.networks import benchmark_entrant, is_study
 from betanas.cli.output import console, print_json
-from betanas.cli.scale import is_study, space_of
+from betanas.cli.scale import space_of
 from betanas.cli.study import JsonOption
 from betanas.cli.train import DeviceOption, RecipeOption
 from betanas.errors import BlueprintError, StudyError

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from betanas.cli.describe import read_vector
+from betanas.cli.networks import is_study
 from betanas.cli.output import console, print_json
 from betanas.cli.study import TrustOption
 from betanas.errors import LimitError, SpaceError, StudyError, VectorError
@@ -191,11 +192,6 @@ def _targets(params: str | None, macs: str | None, memory: str | None) -> dict[M
     return targets
 
 
-def is_study(name: str) -> bool:
-    """Whether a name can be a study's: a directory or a database."""
-    return Path(name).is_dir() or "://" in name
-
-
 def space_of(vector: Mapping[str, float]) -> str:
     """The space whose parameters a vector has.
 
@@ -227,12 +223,13 @@ def _find_origin(
 
     resolution, classes, channels = sizes
     if is_study(name):
-        from betanas.search.plugins import check_trust
         from betanas.search.study import Study
+        from betanas.trust import check_trust
 
         with Study.open(name) as study:
-            best, plan = study.best(), study.plan
-        check_trust(plan, trusted=trust_files)
+            plan = study.plan
+            check_trust(plan, trusted=trust_files, code_only=True)
+            best = study.best()
         found = best.blueprint
         return make(
             get_space(plan.search.space),

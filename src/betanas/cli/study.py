@@ -12,7 +12,10 @@ from betanas.cli.output import console, cost_line, layer_table, print_json, vect
 from betanas.quantities import format_count, format_seconds
 
 StudyArgument = Annotated[str, typer.Argument(help="The study's directory, or its PostgreSQL URL.")]
-TrustOption = Annotated[bool, typer.Option("--trust-files", help="Run the Python files that the study names.")]
+TrustOption = Annotated[
+    bool,
+    typer.Option("--trust-files", help="Trust what it names: run its Python files, use its addresses and folders."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 

@@ -43,7 +43,6 @@ from betanas.experiments.vectors import NamedVector, admitted, drawn_vectors, ra
 from betanas.experiments.verdict import Verdict, above, all_of, in_words
 from betanas.quantities import format_count
 from betanas.search.feasibility import Problem
-from betanas.search.plugins import check_trust
 from betanas.search.study import Study
 from betanas.spaces import get_space, published
 from betanas.spaces.base import check_input
@@ -51,6 +50,7 @@ from betanas.spaces.scaling import Origin, make_rule
 from betanas.training.budget import Budget
 from betanas.training.comparison import Comparison
 from betanas.training.recipe import load_recipe
+from betanas.trust import check_trust
 from betanas.userfile import run_plugins
 
 EPOCHS, SECONDS = "equal epochs", "equal seconds"
@@ -340,7 +340,7 @@ def _candidates(
     """The space's name and the vectors to choose from: those chosen before, a study's by rank, or drawn ones."""
     if settings.study is not None:
         with Study.open(settings.study) as study:
-            check_trust(study.plan, trusted=settings.trust_files)
+            check_trust(study.plan, trusted=settings.trust_files, code_only=True)
             run_plugins(study.plan.search.plugins)
             name, found = study.plan.search.space, ranked_vectors(study)
     else:

@@ -83,6 +83,7 @@ def export_network(
     overwrite: bool = False,
     tolerance: float = TOLERANCE,
     full_range: bool = False,
+    trust_files: bool = False,
 ) -> Export:
     """Write a trained network in other forms, each checked against PyTorch, with a model card and a JSON sidecar.
 
@@ -99,6 +100,7 @@ def export_network(
         tolerance: most accuracy on validation images that `int8` may lose, as a share.
         full_range: whether the weights of `int8` take all eight bits: somewhat more accurate, for processors with
             8-bit dot products (VNNI, ARM's dotprod, most accelerators); others compute it wrongly.
+        trust_files: whether the Python file that the folder names as its data source may be run.
 
     Raises:
         ExportError: there is no trained network, the target is taken, or what was written computes something else.
@@ -110,7 +112,7 @@ def export_network(
         require_onnx()
     check_target(target, overwrite=overwrite)
     sidecar = read_sidecar(find_sidecar(folder))
-    recorded = recorded_source(sidecar, folder)
+    recorded = recorded_source(sidecar, folder, trusted=trust_files)
     source = given_source(sidecar, data) if data is not None else recorded
     sidecar = _completed(sidecar, recorded, classes)
     classifier = read_classifier(sidecar, folder / NETWORK)

@@ -15,6 +15,7 @@ from betanas.data.streaming import StreamedSplits
 from betanas.errors import BetanasError, ExportError
 from betanas.export.sidecar import Sidecar
 from betanas.training.resample import resize
+from betanas.trust import named_outside
 
 MOST_REAL, MOST_RANDOM = 1000, 64
 
@@ -71,17 +72,19 @@ def given_source(sidecar: Sidecar, data: str) -> DataSource:
     return source
 
 
-def recorded_source(sidecar: Sidecar, folder: Path) -> DataSource | None:
+def recorded_source(sidecar: Sidecar, folder: Path, *, trusted: bool = False) -> DataSource | None:
     """The source that a training's folder says the network was trained on, where it is still here and still the same.
 
-    None where it is not, and for an export's folder, which has come from anywhere.
+    None where it is not, for an export's folder, which has come from anywhere, and where it is a Python file that
+    nobody has said may be run: a network is exported without it too.
     """
     recorded = sidecar.document.get("data")
     if not isinstance(recorded, dict):
         return None
     name = recorded.get("source")
-    # A stranger's folder must not run a stranger's file.
-    if not isinstance(name, str) or name.endswith(".py") or not (folder / "plan.json").is_file():
+    if not isinstance(name, str) or not (folder / "plan.json").is_file():
+        return None
+    if named_outside({"source": name}) and not trusted:
         return None
     try:
         source = open_source(name)

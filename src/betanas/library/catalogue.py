@@ -17,6 +17,7 @@ from typing import Any
 from betanas.blueprint import Blueprint
 from betanas.errors import BlueprintError
 from betanas.spaces import get_space, published
+from betanas.trust import check_trust
 
 FORMAT_VERSION = 1
 
@@ -93,6 +94,7 @@ def library_networks(folder: Path = WEIGHTS_FOLDER) -> dict[str, LibraryNetwork]
 
     Raises:
         BlueprintError: a file in the folder is damaged, or one of a newer format.
+        StudyError: one names a Python file as its space.
     """
     found = [_published(space, resolution) for space in _PUBLISHED_SPACES for resolution in _PUBLISHED_AT]
     found += [_read(path) for path in sorted(folder.glob("*.json"))]
@@ -136,6 +138,7 @@ def _read(path: Path) -> LibraryNetwork:
             raise BlueprintError(
                 f"This version reads library networks of format {FORMAT_VERSION}.", value=data["format"], hint=hint
             )
+        check_trust({"space": data["space"]}, trusted=False, what="This library")
         return LibraryNetwork(
             name=path.stem,
             space=data["space"],

@@ -14,6 +14,7 @@ from betanas.library.catalogue import FORMAT_VERSION, MAX_WEIGHTS_BYTES, WEIGHTS
 from betanas.spaces import get_space
 from betanas.training.files import write_atomically, write_json
 from betanas.training.kept import NETWORK, SIDECAR
+from betanas.trust import check_trust
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 
@@ -27,6 +28,7 @@ def pack_network(
     found: str,
     remake: str,
     folder: Path = WEIGHTS_FOLDER,
+    trust_files: bool = False,
 ) -> LibraryNetwork:
     """Keep the weights of a folder that `betanas train` has finished; a network of the same name is replaced.
 
@@ -38,11 +40,13 @@ def pack_network(
         found: how it was found, in a few words.
         remake: the command that makes it again.
         folder: where the weights go.
+        trust_files: whether the Python file that the training's folder names as its data source may be run.
 
     Raises:
         BlueprintError: the name cannot be one, the folder holds no finished training of a blueprint, the vector
             describes another network, or the weights are too large to keep.
         VectorError: the vector does not fit the space.
+        StudyError: a Python file would be run untrusted.
     """
     if not _NAME.fullmatch(name):
         raise BlueprintError(
@@ -58,6 +62,8 @@ def pack_network(
     blueprint, notes = sidecar.blueprint, sidecar.document
     if blueprint is None:
         raise BlueprintError("A library network must be one that a blueprint describes.", value=sidecar.architecture)
+    if sidecar.classes is None:
+        check_trust({"source": notes["data"]["source"]}, trusted=trust_files, what="This training")
     described = get_space(space).blueprint(
         vector,
         resolution=blueprint.resolution,

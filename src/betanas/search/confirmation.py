@@ -18,7 +18,6 @@ from betanas.search.executors.base import Executor, TrialEnded, TrialJob
 from betanas.search.executors.registry import make_executor
 from betanas.search.loop import trial_seed
 from betanas.search.planning import executor_settings, resumed, strategy_of, worker_setup
-from betanas.search.plugins import check_trust
 from betanas.search.records import StudyPlan
 from betanas.search.settings import ResumeSettings
 from betanas.search.store.location import StudyLocation
@@ -55,9 +54,8 @@ def confirm(
     store = Store.open(StudyLocation.parse(study))
     try:
         plan = store.plan()
-        check_trust(plan, trusted=changes.trust_files)
+        plan = resumed(plan, changes, options=("workers",))
         run_plugins(plan.search.plugins)
-        plan = resumed(plan, changes)
         with lock_of(store.location):
             candidates = _candidates(store, plan, top)
             work = deque(_missing(candidates, plan, seeds))

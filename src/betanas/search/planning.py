@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from betanas.search.store.store import refuse_taken
 from betanas.spaces import SearchSpace, get_space
 from betanas.spaces.base import MAX_RESOLUTION
 from betanas.training.recipe import Recipe, recipe_for
+from betanas.trust import check_trust
 from betanas.userfile import python_file, run_plugins
 
 # Without a limit of the user's a candidate may plan with this share of the device's memory: the rest is the
@@ -169,14 +170,24 @@ def strategy_of(plan: StudyPlan, records: Sequence[TrialRecord]) -> Strategy:
     return strategy
 
 
-def resumed(plan: StudyPlan, changes: ResumeSettings) -> StudyPlan:
-    """The plan with what changes when it goes on; nothing is written.
+def resumed(plan: StudyPlan, changes: ResumeSettings, *, options: Collection[str]) -> StudyPlan:
+    """The plan as this machine goes on with it: with what changes, and with nothing outside the study untrusted.
+
+    Nothing is written.
+
+    Args:
+        plan: as it is stored.
+        changes: what a person has typed.
+        options: what a person can type, by name, where the study's own value needs trust.
 
     Raises:
         UserError: the changes do not fit the plan.
+        StudyError: the study names something outside itself, and nobody has said that it is trusted.
     """
     changed = plan.changed(**changes.changes)
     _refuse_cluster_settings(changes.changes, changed.machine.executor)
+    typed = list(changes.changes.values())
+    check_trust(changed, trusted=changes.trust_files, typed=typed, options=options)
     return changed
 
 

@@ -24,7 +24,6 @@ from betanas.search.planning import (
     stopping_rule,
     worker_setup,
 )
-from betanas.search.plugins import check_trust
 from betanas.search.progress import SearchListener
 from betanas.search.records import StudyPlan
 from betanas.search.scoring import make_score
@@ -81,8 +80,7 @@ def resume(
     # What is refused must leave the study as it was, and a search that runs on it alone.
     with closing(Store.open(location, read_only=True)) as looked_at:
         plan = looked_at.plan()
-    check_trust(plan, trusted=changes.trust_files)
-    plan = resumed(plan, changes)
+    plan = resumed(plan, changes, options=_TYPED_AGAIN)
     run_plugins(plan.search.plugins)
     with lock_of(location):
         store = Store.open(location)
@@ -159,5 +157,8 @@ def _interruptible() -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
 
+
+# What is asked for again where a stranger's study may name it.
+_TYPED_AGAIN = ("data_root", "address", "workers", "per_trial_devices")
 
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))

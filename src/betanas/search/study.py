@@ -280,10 +280,10 @@ class Study:
 
     def _best_by_model(self, trust_files: bool) -> Best:
         from betanas.search.planning import strategy_of
-        from betanas.search.plugins import check_trust
+        from betanas.trust import check_trust
         from betanas.userfile import run_plugins
 
-        check_trust(self.plan, trusted=trust_files)
+        check_trust(self.plan, trusted=trust_files, code_only=True)
         run_plugins(self.plan.search.plugins)
         records = self.trials()
         strategy = strategy_of(self.plan, records)
