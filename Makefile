@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 # One thread a test process: two processes of two threads each fight for two cores.
 TEST_THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: demo test lint types soak docs setup format clean
+.PHONY: demo test lint types nightly soak docs setup format clean
 
 setup: $(READY)
 
@@ -23,7 +23,7 @@ demo: $(READY)
 	$(BIN)/betanas search --data digits --space betanet3 --study runs/demo --resolution 16 --budget 6s --trials 18
 
 test: $(READY) lint types
-	$(TEST_THREADS) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not soak"
+	$(TEST_THREADS) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not soak and not nightly"
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -31,6 +31,10 @@ lint: $(READY)
 
 types: $(READY)
 	$(BIN)/mypy
+
+# Every page of the documentation and the example scripts, command by command: what changes seldom and takes minutes.
+nightly: $(READY)
+	$(TEST_THREADS) $(BIN)/python -m pytest -n 2 --dist worksteal -m nightly
 
 # Long tests: kills at random moments, thousands of trials.
 soak: $(READY)

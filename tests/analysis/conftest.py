@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -376,6 +378,22 @@ def write_study(snapshot: StudySnapshot, directory: Path) -> Path:
 def stored_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory that holds a made-up study of forty trials."""
     return write_study(make_study(40), tmp_path_factory.mktemp("studies") / "digits")
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[object]:
+    """A real browser, one for the tests that need it."""
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("needs Chromium")
+    api = pytest.importorskip("playwright.sync_api")
+    drawing = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]  # WebGL without a graphics card
+    with api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=program, args=["--no-sandbox", "--disable-background-networking", *drawing]
+        )
+        yield started
+        started.close()
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,21 +9,6 @@ import pytest
 from betanas.analysis.catalogue import FIGURES
 from betanas.analysis.report import build_report
 from betanas.analysis.snapshot import StudySnapshot
-
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator:
-    api = pytest.importorskip("playwright.sync_api")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"],
-        )
-        yield browser
-        browser.close()
 
 
 def opened(browser, path: Path, width: int, scheme: str):
@@ -42,7 +25,7 @@ def opened(browser, path: Path, width: int, scheme: str):
     for place in range(page.locator(".plot").count()):
         plot = page.locator(".plot").nth(place)
         plot.scroll_into_view_if_needed()
-        plot.locator(".main-svg").first.wait_for(timeout=60_000)
+        plot.locator(".main-svg").first.wait_for(timeout=300_000)
     return page
 
 

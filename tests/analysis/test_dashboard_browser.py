@@ -20,27 +20,8 @@ from betanas.search.store.store import Store
 from betanas.training.result import CurvePoint, TrialResult
 
 pytest.importorskip("dash")
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = [pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"), pytest.mark.timeout(300)]
 SCREENSHOTS = Path(__file__).parents[2] / "screenshots"
 TOKEN = "a secret of some length"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator:
-    api = pytest.importorskip("playwright.sync_api")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=[
-                "--no-sandbox",
-                "--use-angle=swiftshader",
-                "--enable-unsafe-swiftshader",
-                "--disable-background-networking",
-            ],
-        )
-        yield browser
-        browser.close()
 
 
 @contextmanager
@@ -74,7 +55,7 @@ def opened(browser) -> Iterator[Callable]:
             "request",
             lambda r: page.problems.append(r.url) if not r.url.startswith((address, "data:", "blob:")) else None,
         )
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(300_000)
         page.goto(address)
         if page.locator("#token").count() == 0:
             wait_for_figures(page)

@@ -25,7 +25,8 @@ def environment() -> dict[str, str]:
 
 
 def search(study: Path, *options: str) -> list[str]:
-    sizes = ["--resolution", "16", "--budget", "3steps", "--trials", "2", "--executor", "inline"]
+    sizes = ["--resolution", "16", "--budget", "3steps", "--trials", "2", "--strategy", "sobol"]
+    sizes += ["--executor", "inline"]
     return ["search", "--data", "digits", "--study", str(study), *sizes, *options]
 
 
@@ -65,7 +66,8 @@ def test_a_custom_recipe_is_used(tmp_path: Path) -> None:
         assert opened.plan.batch_size == 50
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.nightly
+@pytest.mark.timeout(3600)
 def test_own_images_become_an_exported_model(tmp_path: Path, environment: dict[str, str]) -> None:
     pytest.importorskip("onnxruntime")
     generator = np.random.default_rng(0)
@@ -92,7 +94,8 @@ def test_own_images_become_an_exported_model(tmp_path: Path, environment: dict[s
     assert "beach" in made.stdout
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.nightly
+@pytest.mark.timeout(3600)
 def test_two_machines_share_a_search(tmp_path: Path, server: str, environment: dict[str, str]) -> None:
     url = f"{server}?study=example"
     environment |= {"STUDY": url, "BUDGET": "2s", "TRIALS": "6"}
@@ -103,7 +106,7 @@ def test_two_machines_share_a_search(tmp_path: Path, server: str, environment: d
     while subprocess.run(["betanas", "status", url], env=environment, capture_output=True, check=False).returncode:
         assert first.poll() is None, first.communicate()[0]
     another = subprocess.run([command, "another"], env=environment, capture_output=True, text=True, check=False)
-    said, _ = first.communicate(timeout=300)
+    said, _ = first.communicate(timeout=600)
     assert (first.returncode, another.returncode) == (0, 0), said + another.stderr
     with Study.open(url) as study:
         states = [trial.state for trial in study.trials()]

@@ -97,7 +97,7 @@ class TestScaling:
         folder = tmp_path / "h1"
         arguments = ["experiment", "scaling", "--folder", str(folder), *SMALL_TYPED, "--seeds", "40"]
         running = subprocess.Popen([sys.executable, "-m", "betanas", *arguments], stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 180
+        deadline = time.monotonic() + 600
         while len(done(folder)) < 3:
             assert running.poll() is None
             assert time.monotonic() < deadline

@@ -30,20 +30,27 @@ def _networks_misbehave_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models, "build", models.build)
 
 
-@pytest.fixture(scope="module")
-def ray_cluster() -> Iterator[Cluster]:
-    """A Ray cluster of one small node, which this process is connected to."""
-    import ray
+@pytest.fixture(scope="session")
+def ray_node() -> Iterator[Cluster]:
+    """A Ray cluster of one small node."""
     from ray.cluster_utils import Cluster
 
     # Ray's processors are counted, not real. Its workers are not to give way to whatever else runs here.
     head = {"num_cpus": 2, "object_store_memory": 80_000_000, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args={**head, "_system_config": {"worker_niceness": 0}})
-    ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
-    ray._private.worker._worker_logs_enabled = False
     yield cluster
-    ray.shutdown()
     cluster.shutdown()
+
+
+@pytest.fixture(scope="module")
+def ray_cluster(ray_node: Cluster) -> Iterator[Cluster]:
+    """The cluster, to which this process is connected; other modules need a process that is not."""
+    import ray
+
+    ray.init(address=ray_node.address, log_to_driver=False, logging_level=logging.ERROR)
+    ray._private.worker._worker_logs_enabled = False
+    yield ray_node
+    ray.shutdown()
 
 
 @pytest.fixture(scope="session")

@@ -51,7 +51,7 @@ def job(blueprint: Blueprint, index: int, budget: str, *, kind: str | None = Non
     return TrialJob(index, attempt, network, Budget.parse(budget), seed=index)
 
 
-def wait_for(executor: Executor, wanted: object, seconds: float = 180.0) -> list[ExecutorEvent]:
+def wait_for(executor: Executor, wanted: object, seconds: float = 600.0) -> list[ExecutorEvent]:
     """What happens until `wanted(events so far)` holds."""
     events: list[ExecutorEvent] = []
     deadline = time.monotonic() + seconds
@@ -254,8 +254,8 @@ def test_workers_die_with_the_search_however_it_dies(ray_cluster: Cluster, tmp_p
     search.kill()
     search.wait()
     # Helpers of a Ray that has lost its head take a minute to notice.
-    _, living = psutil.wait_procs([worker], timeout=30)
-    living += psutil.wait_procs(started, timeout=150)[1]
+    _, living = psutil.wait_procs([worker], timeout=300)
+    living += psutil.wait_procs(started, timeout=300)[1]
     assert not [process for process in living if process.status() != psutil.STATUS_ZOMBIE]
 
 

@@ -54,7 +54,7 @@ def pids(executor: LocalExecutor) -> list[int]:
 def follow(executor: LocalExecutor, wanted: TrialJob, *, go_on: bool = True) -> Iterator[ExecutorEvent]:
     """The trial's events as they come, every point answered."""
     submit_when_idle(executor, wanted)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while time.monotonic() < deadline:
         for event in executor.poll(0.5):
             if isinstance(event, TrialPoint):

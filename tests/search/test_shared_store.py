@@ -26,7 +26,7 @@ def betanas(*arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def wait_for(holds: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 150.0) -> None:
+def wait_for(holds: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 600.0) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert process.poll() is None, process.stdout.read() if process.stdout else ""
@@ -87,7 +87,7 @@ def test_two_machines_share_a_study_and_a_dead_ones_trials_are_taken_back(server
     with store._engine.begin() as connection:
         silence = f"UPDATE sessions SET seen = seen - interval '{SILENCE_SECONDS + 1} seconds' WHERE number = 0"
         connection.execute(text(silence))
-    output, _ = second.communicate(timeout=200)
+    output, _ = second.communicate(timeout=600)
     assert second.returncode == 0, output
     records = store.trials()
     assert [record.index for record in records] == list(range(16))

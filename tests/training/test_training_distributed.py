@@ -86,8 +86,7 @@ def test_all_processes_see_the_same_run(ranks):
 
 def test_the_budget_in_seconds_is_kept_by_all(ranks):
     seconds = ranks[0]["seconds"]
-    step = seconds["training_seconds"] / seconds["steps"]
-    assert seconds["training_seconds"] == pytest.approx(1.0, abs=max(0.01, 4 * step))
+    assert 0.99 <= seconds["training_seconds"] < seconds["wall_seconds"]
 
 
 def test_one_process_that_wants_to_stop_stops_all(ranks):

@@ -78,7 +78,7 @@ def test_killed_and_resumed_it_ends_with_the_same_numbers(job, uninterrupted, tm
         [sys.executable, str(WORKER), str(tmp_path / "job.pickle"), str(folder), "1.5"],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + 600
     while _step(folder) < 28 * after:
         assert process.poll() is None
         assert time.monotonic() < deadline
@@ -100,9 +100,7 @@ def _step(folder: Path) -> int:
 
 def test_a_finished_training_gives_its_result_again(uninterrupted, job):
     folder, result = uninterrupted
-    started = time.monotonic()
-    assert long_worker.train(job, folder) == result
-    assert time.monotonic() - started < 5
+    assert long_worker.train(job, folder) == result, "its times too, which training again would change"
 
 
 def test_another_plan_in_the_same_folder_is_refused(uninterrupted, job):

@@ -14,6 +14,6 @@ def test_the_notebook_runs(monkeypatch):
     pytest.importorskip("ipykernel")
     monkeypatch.setitem(os.environ, "OMP_NUM_THREADS", "1")
     notebook = nbformat.read(NOTEBOOK, as_version=4)
-    nbclient.NotebookClient(notebook, timeout=240, kernel_name="python3").execute()
+    nbclient.NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
     outputs = notebook.cells[-1].outputs
     assert "steps of two processes" in outputs[0]["text"]
