@@ -16,8 +16,7 @@ from _record import spread, write_record
 from betanas.cost import count_macs, count_params, training_memory
 from betanas.spaces import SearchSpace, get_space
 
-SPACES = ("betanet2", "betanet3")
-PRESETS = ("table1", "report", "default")
+SPACES = ("betanet2", "betanet3", "convnet")
 RESOLUTIONS = (32, 224)
 CHUNK = 4096
 BATCH_SIZE = 100
@@ -60,7 +59,12 @@ def main() -> None:
 
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    cases = [(name, preset, resolution) for name in SPACES for preset in PRESETS for resolution in RESOLUTIONS]
+    cases = [
+        (name, preset, resolution)
+        for name in SPACES
+        for preset in get_space(name).presets
+        for resolution in RESOLUTIONS
+    ]
     rates, shares = {}, {}
     for name, preset, resolution in cases:
         space = get_space(name, preset)

@@ -49,6 +49,12 @@ def test_describe_a_space(capsys: pytest.CaptureFixture[str]) -> None:
     assert document["ranges"]["k"] == [2.0, 10.0]
 
 
+def test_describe_explains_a_spaces_parameters(capsys: pytest.CaptureFixture[str]) -> None:
+    text = output(capsys, "describe", "convnet")
+    assert "stem       8:64      channels of the first layer" in text
+    assert "betanas: " not in text
+
+
 def test_describe_a_published_network(capsys: pytest.CaptureFixture[str]) -> None:
     text = output(capsys, "describe", "betanet3", "--published", "--resolution", "224", "--classes", "100")
     assert "5.11M parameters" in text

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from betanas.blueprint import Blueprint
 from betanas.spaces import get_space
 
+_PRESETS = [(name, preset) for name in ("betanet2", "betanet3", "convnet") for preset in get_space(name).presets]
+
 
 @st.composite
 def any_blueprint(draw: st.DrawFn) -> Blueprint:
-    """Any vector in the bounds of any preset of the report's spaces, at R from 16 to 1024."""
-    space = get_space(
-        draw(st.sampled_from(["betanet2", "betanet3"])), draw(st.sampled_from(["default", "table1", "report"]))
-    )
+    """Any vector in the bounds of any preset of any space, at R from 16 to 1024."""
+    space = get_space(*draw(st.sampled_from(_PRESETS)))
     vector = {name: draw(st.floats(searched.low, searched.high)) for name, searched in space.parameters.items()}
     return space.blueprint(
         vector,

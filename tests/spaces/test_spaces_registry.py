@@ -32,8 +32,8 @@ def write(path: Path, text: str) -> str:
     return str(path)
 
 
-def test_the_reports_spaces_are_there() -> None:
-    assert available_spaces() == ("betanet2", "betanet3")
+def test_the_reports_spaces_and_ours_are_there() -> None:
+    assert available_spaces() == ("betanet2", "betanet3", "convnet")
     assert get_space("betanet3").preset == "default"
     assert get_space("betanet3", ranges={"k": (2, 4)}, fixed={"B": 0.3}).free[0] == "k"
 
@@ -69,4 +69,4 @@ def test_users_file_can_be_edited_and_loaded_again(tmp_path: Path) -> None:
 def test_a_space_that_does_not_work_is_refused_and_leaves_nothing_behind(tmp_path: Path, text: str, fault: str) -> None:
     with pytest.raises(SpaceError, match=fault):
         get_space(write(tmp_path / "broken.py", text))
-    assert available_spaces() == ("betanet2", "betanet3")
+    assert available_spaces() == ("betanet2", "betanet3", "convnet")

@@ -46,8 +46,10 @@ def describe(
             return
         out = console()
         out.print(f"[bold]{found.name}[/bold], preset {preset} (presets: {', '.join(found.presets)})")
+        wide = max(4, *map(len, found.parameters))
         for name, searched in found.parameters.items():
-            out.print(f"  {name:<4} {searched}")
+            line = f"  {name:<{wide}} {searched!s:<9} {found.meanings.get(name, '')}"
+            out.print(line.rstrip(), soft_wrap=True, markup=False)
         return
     values = published_vector(found.name) if published else read_vector(vector)
     blueprint = found.blueprint(values, resolution=resolution, num_classes=classes, in_channels=channels)

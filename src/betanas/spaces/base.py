@@ -62,11 +62,13 @@ class SearchSpace(ABC):
         name: what the command line calls it.
         presets: ranges by preset name; each must name every parameter, in the same order.
         domain: the widest values for which `blueprint` works: what `--range` and a vector are checked against.
+        meanings: what each parameter decides, in a few words for `betanas describe`; may be left out.
     """
 
     name: ClassVar[str]
     presets: ClassVar[Mapping[str, Mapping[str, Range]]]
     domain: ClassVar[Mapping[str, Range]]
+    meanings: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     def __init__(self, parameters: Mapping[str, Range], *, preset: str = "custom") -> None:
         self._check_names(parameters, SpaceError, "ranges")
@@ -234,6 +236,42 @@ class SearchSpace(ABC):
                 value=str(wanted),
                 hint=f"Type, for example, --range {name}={low:g}:{high:g}." if low < high else "",
             )
+
+
+class ArraySpace(SearchSpace):
+    """A space that constructs many networks at once, on arrays: one vector is a batch of one."""
+
+    @abstractmethod
+    def construct(
+        self, columns: Mapping[str, FloatArray], resolution: int | IntArray, num_classes: int, in_channels: int
+    ) -> BlueprintBatch:
+        """The networks of n vectors.
+
+        Args:
+            columns: each parameter's values, shape [n].
+            resolution: side of the input image, in pixels: one for all, or one each, shape [n].
+            num_classes: classes to tell apart.
+            in_channels: channels of the image.
+        """
+
+    def blueprint(
+        self, vector: Mapping[str, float], *, resolution: int, num_classes: int, in_channels: int = 3
+    ) -> Blueprint:
+        """See `SearchSpace.blueprint`."""
+        rows = self.to_array([vector])
+        return self.blueprints(rows, resolution=resolution, num_classes=num_classes, in_channels=in_channels)[0]
+
+    def blueprints(
+        self, vectors: FloatArray, *, resolution: int | IntArray, num_classes: int, in_channels: int = 3
+    ) -> BlueprintBatch:
+        """See `SearchSpace.blueprints`."""
+        if isinstance(resolution, np.ndarray):
+            for side in (resolution.min(), resolution.max()):
+                check_input(side, num_classes, in_channels)
+        else:
+            resolution, num_classes, in_channels = check_input(resolution, num_classes, in_channels)
+        columns = {name: np.ascontiguousarray(vectors[:, place]) for place, name in enumerate(self.parameters)}
+        return self.construct(columns, resolution, num_classes, in_channels)
 
 
 def check_input(resolution: int, num_classes: int, in_channels: int) -> tuple[int, int, int]:

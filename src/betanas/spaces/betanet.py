@@ -9,9 +9,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from betanas.blueprint import Blueprint, BlueprintBatch, BoolArray, FloatArray, IntArray
+from betanas.blueprint import BlueprintBatch, BoolArray, FloatArray, IntArray
 from betanas.spaces import construction
-from betanas.spaces.base import Range, SearchSpace, check_input
+from betanas.spaces.base import ArraySpace, Range
 
 # What the construction can work with at all. k must exceed 0, since no side is ever below 2**0 = 1 pixel; the Beta
 # shapes stay within 10**-2 and 10**2, where the quantile function is accurate in double precision.
@@ -87,8 +87,28 @@ class Skeleton:
     contraction: BoolArray
 
 
-class BetaNet(SearchSpace):
+class BetaNet(ArraySpace):
     """What BetaNet2 and BetaNet3 share: everything but where and how the width changes."""
+
+    meanings: ClassVar[Mapping[str, str]] = {
+        "k": "log2 of the largest side allowed in the last feature map: fewer contractions where it is large",
+        "K": "layers for each contraction",
+        "Da": "where the contractions lie: early where it is small",
+        "Db": "where the contractions lie: early where it is large",
+        "Wa": "how the width grows at the contractions: early where it is small",
+        "Wb": "how the width grows at the contractions: early where it is large",
+        "WLa": "where further width changes lie: early where it is small",
+        "WLb": "where further width changes lie: early where it is large",
+        "WCa": "how the width grows with depth: early where it is small",
+        "WCb": "how the width grows with depth: early where it is large",
+        "G0": "channels of the last layer, for each pixel of the image's side",
+        "G1": "latent channels before the average pool, in widths of the last layer",
+        "B": "relative depth at which Fused-MBConv gives way to MBConv",
+        "E0": "expansion of the first layer",
+        "E1": "expansion of the last layer",
+        "S0": "hidden channels for each channel of the first layer's squeeze-excitation",
+        "S1": "hidden channels for each channel of the last layer's squeeze-excitation",
+    }
 
     @abstractmethod
     def widths(self, columns: Mapping[str, FloatArray], skeleton: Skeleton) -> tuple[BoolArray, FloatArray]:
@@ -102,23 +122,10 @@ class BetaNet(SearchSpace):
             Whether a layer takes a new width, and the progress in [0, 1] of those that do, both [n, max(depth)].
         """
 
-    def blueprint(
-        self, vector: Mapping[str, float], *, resolution: int, num_classes: int, in_channels: int = 3
-    ) -> Blueprint:
-        """See `SearchSpace.blueprint`."""
-        rows = self.to_array([vector])
-        return self.blueprints(rows, resolution=resolution, num_classes=num_classes, in_channels=in_channels)[0]
-
-    def blueprints(
-        self, vectors: FloatArray, *, resolution: int | IntArray, num_classes: int, in_channels: int = 3
+    def construct(
+        self, columns: Mapping[str, FloatArray], resolution: int | IntArray, num_classes: int, in_channels: int
     ) -> BlueprintBatch:
-        """See `SearchSpace.blueprints`; every vector may have a resolution of its own, shape [n]."""
-        if isinstance(resolution, np.ndarray):
-            for side in (resolution.min(), resolution.max()):
-                check_input(side, num_classes, in_channels)
-        else:
-            resolution, num_classes, in_channels = check_input(resolution, num_classes, in_channels)
-        columns = {name: np.ascontiguousarray(vectors[:, place]) for place, name in enumerate(self.parameters)}
+        """Rules 1 to 9 of `betanet.md`, section 3."""
         contractions = construction.count_contractions(columns["k"], resolution)
         depth = construction.count_layers(contractions, columns["K"])
         placed = construction.place_layers(columns["Da"], columns["Db"], contractions, depth)

@@ -48,6 +48,11 @@ def relative_depth(depth: IntArray, width: int) -> FloatArray:
     return np.arange(width) / np.maximum(depth - 1, 1)[:, None]
 
 
+def drop_path(along: FloatArray) -> FloatArray:
+    """Stochastic depth's drop probability of layers at a relative depth (section 3, rule 8)."""
+    return FIRST_DROP_PATH + (LAST_DROP_PATH - FIRST_DROP_PATH) * along
+
+
 def midpoint_depth(depth: IntArray, width: int) -> FloatArray:
     """(i+0.5)/N for every layer. Shape [n, width]."""
     return (np.arange(width) + 0.5) / depth[:, None]
@@ -69,7 +74,9 @@ def beta_cumulative(a: FloatArray, b: FloatArray, x: FloatArray, where: BoolArra
     return values
 
 
-def place_layers(a: FloatArray, b: FloatArray, count: IntArray, depth: IntArray) -> BoolArray:
+def place_layers(
+    a: FloatArray, b: FloatArray, count: IntArray, depth: IntArray, first: FloatArray | float = 0.0
+) -> BoolArray:
     """Choose `count` of `depth` layers by the quantiles of Beta(10**a, 10**b) (section 3, rule 4).
 
     Each quantile s/L wants the first layer at or beyond it. Claims come in ascending order, so a claim on a taken
@@ -81,14 +88,17 @@ def place_layers(a: FloatArray, b: FloatArray, count: IntArray, depth: IntArray)
         b: log10 of its second, shape [n].
         count: L, how many layers to choose, shape [n].
         depth: N, how many there are, shape [n]; never less than `count`.
+        first: the relative depth at which the first quantile lies, the others between it and the end; shape [n].
 
     Returns:
-        Shape [n, max(depth)], true at the chosen layers. Layer 0 always is.
+        Shape [n, max(depth)], true at the chosen layers. Layer 0 always is where `first` is 0.
     """
     rows, slots = len(depth), int(count.max())
     slot = np.arange(slots)
     quantile = np.minimum(slot / count[:, None], 1.0)
-    claim = np.ceil(beta_quantile(a, b, quantile) * (depth - 1)[:, None] - _CLAIM_SLACK).astype(np.int64)
+    start = np.reshape(first, (-1, 1))
+    along = start + (1.0 - start) * beta_quantile(a, b, quantile)
+    claim = np.ceil(along * (depth - 1)[:, None] - _CLAIM_SLACK).astype(np.int64)
     # Placing claim c_s at max(c_s, p_(s-1) + 1) is a running maximum of c_s - s.
     position = np.maximum.accumulate(claim - slot, axis=1) + slot
     position = np.minimum(position, (depth - count)[:, None] + slot)
@@ -165,7 +175,7 @@ def assemble(
     squeezes = kind == mbc.KIND.code
     squeeze = np.where(squeezes, np.maximum((hidden / np.where(present, se_ratios, 1.0)).astype(np.int64), 1), 0)
     residual = ~plain & ~contraction & (channels_in == channels_out)
-    drop_path = np.where(residual, FIRST_DROP_PATH + (LAST_DROP_PATH - FIRST_DROP_PATH) * along, 0.0)
+    drops = np.where(residual, drop_path(along), 0.0)
 
     def masked(values: IntArray) -> IntArray:
         return np.where(present, values, 0)
@@ -183,7 +193,7 @@ def assemble(
             squeeze=masked(squeeze),
             expansion=expansions,
             se_ratio=se_ratios,
-            drop_path=np.where(present, drop_path, 0.0),
+            drop_path=np.where(present, drops, 0.0),
             resolution=masked(contracted_sides_at(contraction, resolution)),
             activation=np.zeros(kind.shape, dtype=np.int64),
             pooled=np.zeros(kind.shape, dtype=np.bool_),

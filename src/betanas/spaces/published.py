@@ -27,5 +27,9 @@ def published(space: str) -> dict[str, float]:
         SpaceError: the report has no result for that space.
     """
     if space not in _PUBLISHED:
-        raise SpaceError(f"The report published vectors for {', '.join(_PUBLISHED)}.", value=space)
+        raise SpaceError(
+            f"The report published vectors for {', '.join(_PUBLISHED)}.",
+            value=space,
+            hint="Name a study of the space instead: its best network is taken.",
+        )
     return dict(_PUBLISHED[space])

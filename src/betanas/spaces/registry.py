@@ -1,4 +1,4 @@
-"""Search spaces by name: the two of the report, a user's own, and those that other packages bring."""
+"""Search spaces by name: the two of the report, BetaNAS's own, a user's own, and those that other packages bring."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ SPACES: Registry[type[SearchSpace]] = Registry(
     built_in={
         "betanet2": "betanas.spaces.betanet:BetaNet2",
         "betanet3": "betanas.spaces.betanet:BetaNet3",
+        "convnet": "betanas.spaces.convnet:ConvNet",
     },
     base=SearchSpace,
     register="betanas.register_space",
@@ -41,7 +42,8 @@ def get_space(
     """A search space by name, or from a Python file that registers one.
 
     Args:
-        name: `betanet2`, `betanet3`, a registered name, or the path of a `.py` file that registers exactly one space.
+        name: `betanet2`, `betanet3`, `convnet`, a registered name, or the path of a `.py` file that registers exactly
+            one space.
         preset: which of the space's ranges to search.
         ranges: other ranges for some parameters.
         fixed: values for parameters that are not to be searched.
