@@ -16,10 +16,10 @@ from betanas.search.propose import Observation, Strategy, Suggestion, available_
 from betanas.search.settings import Limits
 from betanas.spaces import get_space
 
-# Small enough that the model takes over within the test, after which Ax is loaded and used.
+# Small enough that the model takes over within the test, after which BoTorch is loaded and used.
 OPTIONS = {
     "gpei": {"initial": 6, "pool": 256},
-    "report": {"sobol": 6, "pool": 256},
+    "report": {"sobol": 6},
     "evolution": {"population": 6, "tournament": 3},
     "local": {"initial": 6, "patience": 2},
     "tpe": {"initial": 6},

@@ -118,7 +118,7 @@ def test_evolution_forgets_the_old() -> None:
 
 
 def test_report_counts_infeasible_candidates_as_zeros_and_stops_counting_at_its_end() -> None:
-    strategy = get_strategy("report")(PROBLEM, seed=0, options={"sobol": 8, "usable": 3, "pool": 64})
+    strategy = get_strategy("report")(PROBLEM, seed=0, options={"sobol": 8, "usable": 3})
     states = []
     for index in range(8):
         (suggestion,) = strategy.ask()

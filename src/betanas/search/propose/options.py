@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from typing import Any, TypeVar, get_type_hints
 
@@ -11,13 +11,16 @@ from betanas.errors import StrategyError
 _Options = TypeVar("_Options")
 
 
-def read_options(strategy: str, kind: type[_Options], given: Mapping[str, Any] | None) -> _Options:
+def read_options(
+    strategy: str, kind: type[_Options], given: Mapping[str, Any] | None, *, retired: Collection[str] = ()
+) -> _Options:
     """The options of a strategy, defaults filled in.
 
     Args:
         strategy: its name, for the message.
         kind: a dataclass whose fields are the options, each an int, float, bool or str.
         given: values by name.
+        retired: options that earlier versions had and old studies hold; they no longer do anything.
 
     Raises:
         StrategyError: an option is unknown, or has the wrong type, or a value that the dataclass refuses.
@@ -26,6 +29,8 @@ def read_options(strategy: str, kind: type[_Options], given: Mapping[str, Any] |
     known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
     values = {}
     for name, value in (given or {}).items():
+        if name in retired:
+            continue
         if name not in known:
             listed = f"The strategy {strategy} has the options {', '.join(known)}."
             raise StrategyError(listed if known else f"The strategy {strategy} has no options.", value=name)

@@ -2,22 +2,67 @@
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 
-from betanas.blueprint import BoolArray, FloatArray
+from betanas.errors import MissingExtraError
+from betanas.host_memory import give_back
 from betanas.search.feasibility import Problem, require_free
 from betanas.search.propose.base import Observation, Prediction, Strategy, Suggestion
-from betanas.search.propose.gpei.loading import model_class
 from betanas.search.propose.options import read_options, require_at_least
-from betanas.search.propose.screened import pending, sobol_draw
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep to itself what Ax logs (a greeting, every trial) and warns of (its own code)."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.INFO)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
+
+
+try:
+    with _quietly():
+        import pandas as pd
+        from ax.adapter.registry import Generators
+        from ax.core.arm import Arm
+        from ax.core.data import Data
+        from ax.core.experiment import Experiment
+        from ax.core.generator_run import GeneratorRun
+        from ax.core.metric import Metric
+        from ax.core.objective import Objective
+        from ax.core.optimization_config import OptimizationConfig
+        from ax.core.parameter import ParameterType, RangeParameter
+        from ax.core.search_space import SearchSpace
+        from ax.core.trial_status import TrialStatus
+        from ax.generation_strategy.generation_node import GenerationNode
+        from ax.generation_strategy.generation_strategy import GenerationStrategy
+        from ax.generation_strategy.generator_spec import GeneratorSpec
+        from ax.generation_strategy.transition_criterion import MinTrials
+        from botorch.acquisition.analytic import PosteriorMean
+        from botorch.utils.sampling import manual_seed
+
+        from betanas.search.propose.gpei.threads import capped_threads
+except ModuleNotFoundError as error:
+    raise MissingExtraError("ax-platform", extra="report", purpose="The strategy report") from error
 
 if TYPE_CHECKING:
-    from betanas.search.propose.gpei.model import Model
+    from ax.core.types import TModelPredict
+
+_OBJECTIVE = "objective"
+_SOBOL, _GPEI = "sobol", "gpei"
+_TELLS_APART = 2  # results, below which there is nothing to model
 
 
 @dataclass(frozen=True)
@@ -26,42 +71,33 @@ class ReportOptions:
 
     Attributes:
         sobol: Sobol points, infeasible ones included (section 4.5 of the report: 100).
-        usable: the report stops at so many results that are not zero (200); the number of trials a study plans is the
-            study's own, so this only says when `finished` becomes true.
-        pool: points of the whole cube among which the acquisition function looks first.
-        threads: most threads of torch.
+        usable: the report stops at this number of results that are not zero (200); the number of trials a study plans
+            is the study's own, so this only says when `finished` becomes true.
     """
 
     sobol: int = 100
     usable: int = 200
-    pool: int = 8192
-    threads: int = 2
 
     def __post_init__(self) -> None:
         require_at_least("sobol", self.sobol, 2)
         require_at_least("usable", self.usable, 1)
-        require_at_least("pool", self.pool, 16)
-        require_at_least("threads", self.threads, 1)
 
 
 class Report(Strategy):
     """100 Sobol points, then GPEI, over the whole space; a candidate that cannot train scores zero.
 
-    It suggests infeasible candidates, and the same network twice, as the report did. Its kernel, its fit and its
-    acquisition function are those of `gpei`, so that a comparison shows the procedures and not two libraries; its
-    process sees the parameters alone, and values that are standardised and no more, as the report's did.
-    Options: `ReportOptions`.
+    It suggests infeasible candidates, and the same network twice, as the report did. Both stages are Ax's own, which
+    the report used: a generation strategy of a Sobol node and a BoTorch node, with Ax's model, transforms and
+    acquisition function as they come. Ax's experiment is made anew from the study's records at each suggestion, since
+    those are the truth. Options: `ReportOptions`.
     """
 
     name: ClassVar[str] = "report"
 
     def __init__(self, problem: Problem, *, seed: int, options: Mapping[str, Any] | None = None) -> None:
         require_free(problem)
-        self.settings = read_options(self.name, ReportOptions, options)
+        self.settings = read_options(self.name, ReportOptions, options, retired=("pool", "threads"))
         super().__init__(problem, seed=seed, options=options)
-        dimensions = len(problem.space.free)
-        self._sobol = problem.space.from_unit(sobol_draw(dimensions, seed)(self.settings.sobol))
-        self._model: Model | None = None
 
     @property
     def finished(self) -> bool:
@@ -73,10 +109,11 @@ class Report(Strategy):
         observations = list(self.observations)
         suggestions: list[Suggestion] = []
         for _ in range(count):
-            suggestion = self._propose(observations)
-            suggestions.append(suggestion)
+            nodes = self._procedure(sum(seen.origin == _SOBOL for seen in observations))
+            run, node = self._generate(nodes, observations)
+            suggestions.append(Suggestion(self._vector(run), node))
             index = observations[-1].index + 1 if observations else 0
-            observations.append(Observation(index, suggestion.vector, suggestion.origin, "running"))
+            observations.append(Observation(index, suggestions[-1].vector, node, "running"))
         return suggestions
 
     def predict_best(self) -> Prediction | None:
@@ -84,49 +121,91 @@ class Report(Strategy):
         known = [seen for seen in self.observations if seen.state != "running"]
         if len(known) < self.settings.sobol:
             return None
-        point, mean, deviation = self._models().best(self._unit(known), _scores(known), seed=(self.seed, len(known)))
-        return Prediction(self.problem.space.to_vector(self.problem.space.from_unit(point[None])[0]), mean, deviation)
+        run, _ = self._generate([_botorch_node(botorch_acqf_class=PosteriorMean)], known)
+        means, covariances = cast("TModelPredict", run.model_predictions)
+        return Prediction(self._vector(run), means[_OBJECTIVE][0], math.sqrt(covariances[_OBJECTIVE][_OBJECTIVE][0]))
 
-    def _propose(self, observations: Sequence[Observation]) -> Suggestion:
-        space = self.problem.space
-        taken = {tuple(row) for row in space.to_array(seen.vector for seen in observations).tolist()}
-        for row in self._sobol:
-            if tuple(row.tolist()) not in taken:
-                return Suggestion(space.to_vector(row), "sobol")
-        known = [seen for seen in observations if seen.state != "running"]
-        if len(known) < 2:
-            # Everything is in training: there is nothing yet to model.
-            extra = sobol_draw(len(space.free), (self.seed, 2))(len(observations) + 1)[-1:]
-            return Suggestion(space.to_vector(space.from_unit(extra)[0]), "sobol")
-        point = self._models().propose(
-            self._unit(known),
-            _scores(known),
-            self._unit(pending(observations)),
-            new=lambda ranking: ranking[0],
-            seed=(self.seed, len(observations)),
+    def _procedure(self, position: int) -> list[GenerationNode]:
+        """The two nodes; the sequence goes on at a position, as this strategy's other suggestions have used it up."""
+        sequence = {"seed": self.seed, "init_position": position, "deduplicate": False}
+        sobol = GenerationNode(
+            name=_SOBOL,
+            generator_specs=[GeneratorSpec(Generators.SOBOL, generator_kwargs=sequence)],
+            transition_criteria=[
+                MinTrials(threshold=self.settings.sobol, transition_to=_GPEI, use_all_trials_in_exp=True),
+                MinTrials(
+                    threshold=_TELLS_APART,
+                    transition_to=_GPEI,
+                    use_all_trials_in_exp=True,
+                    only_in_statuses=[TrialStatus.COMPLETED],
+                ),
+            ],
         )
-        return Suggestion(space.to_vector(space.from_unit(point[None])[0]), "gpei")
+        return [sobol, _botorch_node()]
 
-    def _models(self) -> Model:
-        if self._model is None:
-            names = self.problem.space.free
-            pool = sobol_draw(len(names), (self.seed, 1))(self.settings.pool)
-            self._model = model_class()(names, pool, _everywhere, threads=self.settings.threads, shaped=False)
-        return self._model
+    def _generate(
+        self, nodes: Sequence[GenerationNode], observations: Sequence[Observation]
+    ) -> tuple[GeneratorRun, str]:
+        """One run of Ax's generation strategy on an experiment of what is known, and the node that made it."""
+        seed = int(np.random.default_rng((self.seed, len(observations))).integers(2**31))
+        with _quietly(), capped_threads(self.threads), manual_seed(seed):
+            strategy = GenerationStrategy(name=self.name, nodes=list(nodes))
+            run = strategy.gen_single_trial(self._experiment(observations), n=1)
+        give_back()
+        return run, strategy.current_node_name
 
-    def _unit(self, observations: Sequence[Observation]) -> FloatArray:
-        return self.problem.space.to_unit(self.problem.space.to_array(seen.vector for seen in observations))
+    def _experiment(self, observations: Sequence[Observation]) -> Experiment:
+        """A trial for each observation: completed, with its score, or running."""
+        parameters = self.problem.space.parameters
+        experiment = Experiment(
+            name=self.name,
+            search_space=SearchSpace(
+                [
+                    RangeParameter(name, ParameterType.FLOAT, parameters[name].low, parameters[name].high)
+                    for name in self.problem.space.free
+                ]
+            ),
+            optimization_config=OptimizationConfig(
+                Objective(expression=_OBJECTIVE, metric_name_to_signature={_OBJECTIVE: _OBJECTIVE})
+            ),
+            tracking_metrics=[Metric(_OBJECTIVE)],
+        )
+        arms = [f"{place}_0" for place in range(len(observations))]
+        for arm, seen in zip(arms, observations, strict=True):
+            trial = experiment.new_trial()
+            trial.add_arm(Arm({name: seen.vector[name] for name in self.problem.space.free}, name=arm))
+            trial.mark_running(no_runner_required=True)
+        known = [place for place, seen in enumerate(observations) if seen.state != "running"]
+        if known:
+            table = {
+                "trial_index": known,
+                "arm_name": [arms[place] for place in known],
+                "metric_name": _OBJECTIVE,
+                "metric_signature": _OBJECTIVE,
+                "mean": [_score(observations[place]) for place in known],
+                "sem": math.nan,  # the noise is inferred
+            }
+            experiment.attach_data(Data(df=pd.DataFrame(table)))
+        for place in known:
+            experiment.trials[place].mark_completed()
+        return experiment
+
+    def _vector(self, run: GeneratorRun) -> dict[str, float]:
+        """The only arm as a vector, inside the ranges where Ax's rounding has left them."""
+        arm = run.arms[0].parameters
+        return {
+            name: float(np.clip(cast("float", arm.get(name, searched.low)), searched.low, searched.high))
+            for name, searched in self.problem.space.parameters.items()
+        }
+
+
+def _botorch_node(**options: Any) -> GenerationNode:
+    return GenerationNode(
+        name=_GPEI, generator_specs=[GeneratorSpec(Generators.BOTORCH_MODULAR, generator_kwargs=options)]
+    )
 
 
 def _score(observation: Observation) -> float:
     """The objective, or zero for a candidate that could not be trained."""
     value = observation.objective
     return value if value is not None and math.isfinite(value) else 0.0
-
-
-def _scores(observations: Sequence[Observation]) -> FloatArray:
-    return np.array([_score(seen) for seen in observations], dtype=np.float64)
-
-
-def _everywhere(points: FloatArray) -> BoolArray:
-    return np.ones(len(points), dtype=np.bool_)
