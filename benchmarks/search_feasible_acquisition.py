@@ -25,6 +25,7 @@ from functools import partial
 
 import numpy as np
 import torch
+from botorch.acquisition.analytic import LogExpectedImprovement
 from botorch.acquisition.logei import qLogNoisyExpectedImprovement
 from botorch.exceptions.errors import CandidateGenerationError
 from botorch.optim import optimize_acqf
@@ -34,10 +35,10 @@ from _objectives import bumpy_accuracy
 from _record import spread, write_record
 from betanas.blueprint import FloatArray
 from betanas.search.feasibility import Problem
-from betanas.search.propose.gpei.acquisition import PluginLogEI, predict
-from betanas.search.propose.gpei.climb import ranked
+from betanas.search.propose.gpei.acquisition import expected_improvement
+from betanas.search.propose.gpei.local_search import ranked
 from betanas.search.propose.gpei.outcome import OutcomeScale
-from betanas.search.propose.gpei.process import FitMemory, as_tensor, fitted_process
+from betanas.search.propose.gpei.process import Fitter
 from betanas.search.propose.gpei.threads import capped_threads
 from betanas.search.propose.screened import FeasibleStream, sobol_draw
 from betanas.search.settings import Limits
@@ -91,16 +92,10 @@ class Case:
         values = bumpy_accuracy(points) + NOISE * np.random.default_rng(seed).standard_normal(observations)
         if landscape == "at the limit":
             values = values - 0.1 * margin(points)
-        scaled = as_tensor(OutcomeScale.fit(values).forward(values))[:, None]
-        self.points = as_tensor(points)
-        self.process = fitted_process(self.points, scaled, FitMemory())
-        self.acquisition = PluginLogEI(self.process, predict(self.process, self.points)[0].max())
+        self.points = points
+        self.process = Fitter().process(points, OutcomeScale.fit(values).forward(values))
+        self.score = expected_improvement(self.process, points, points[:0])
         self.pool = space.to_unit(FeasibleStream(PROBLEM, sobol_draw(DIMENSIONS, (seed, 1))).first(POOL))
-
-    def score(self, points: FloatArray) -> FloatArray:
-        """The acquisition function's values."""
-        with torch.no_grad():
-            return self.acquisition(as_tensor(points).unsqueeze(-2)).numpy()
 
     def starts(self) -> FloatArray:
         """The pool's best."""
@@ -132,18 +127,21 @@ class Case:
 
     def noisy(self) -> None:
         """Score the pool by noisy expected improvement."""
-        acquisition = qLogNoisyExpectedImprovement(self.process, self.points, prune_baseline=True)
+        acquisition = qLogNoisyExpectedImprovement(
+            self.process.model, torch.as_tensor(self.points), prune_baseline=True
+        )
         with torch.no_grad():
-            for block in torch.split(as_tensor(self.pool), 512):
+            for block in torch.split(torch.as_tensor(self.pool), 512):
                 acquisition(block.unsqueeze(-2))
 
     def _optimise(self, starts: FloatArray, **more: object) -> Tensor:
+        best = torch.as_tensor(self.process.predict(self.points)[0].max())
         ends, _ = optimize_acqf(
-            self.acquisition,
+            LogExpectedImprovement(self.process.model, best),
             BOUNDS,
             q=1,
             num_restarts=STARTS,
-            batch_initial_conditions=as_tensor(starts)[:, None],
+            batch_initial_conditions=torch.as_tensor(starts)[:, None],
             options={"maxiter": 50, "batch_limit": 1 if "nonlinear_inequality_constraints" in more else STARTS},
             **more,
         )

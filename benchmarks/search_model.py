@@ -2,7 +2,7 @@
 
     python benchmarks/search_model.py [--recordings data/replay_cifar100_r32.jsonl] [--splits 20] [--trained 8 16 32 64]
 
-On the recorded CIFAR-100 trials of each preset, each vector once: the process is fitted to so many of them and asked
+On the recorded CIFAR-100 trials of each preset, each vector once: the process is fitted to some of them and asked
 about all others, over random splits that all variants share. The third variant has the squared exponential kernel,
 BoTorch's default, in place of Matern's. Stated for each: Spearman's correlation of predicted and real accuracies, the
 error in points of accuracy, the mean accuracy of the five networks predicted best, and the logarithm of the predictive
@@ -17,7 +17,6 @@ import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -32,14 +31,14 @@ from _replay import PRESETS, RECORDINGS, problem
 from betanas.blueprint import FloatArray
 from betanas.search.feasibility import Problem
 from betanas.search.propose.gpei import GpeiOptions
-from betanas.search.propose.gpei.acquisition import predict
 from betanas.search.propose.gpei.network import NetworkView
 from betanas.search.propose.gpei.outcome import OutcomeScale
-from betanas.search.propose.gpei.process import AppendDescription, FeasibleGP, FitMemory, as_tensor, fitted_process
+from betanas.search.propose.gpei.process import Fitter, Process, kernel_inputs
 from betanas.search.propose.screened import FeasibleStream, sobol_draw
 from betanas.search.simulation.recording import Recording, read_recordings
 
 LEADERS = 5
+Fit = Callable[[FloatArray, FloatArray], Process]
 
 
 def recorded(asked: Problem, recordings: list[Recording]) -> tuple[FloatArray, FloatArray]:
@@ -52,30 +51,29 @@ def recorded(asked: Problem, recordings: list[Recording]) -> tuple[FloatArray, F
     return points[first], accuracies[first]
 
 
-def squared_exponential(points: FloatArray, scaled: FloatArray, view: NetworkView) -> SingleTaskGP:
+def squared_exponential(points: FloatArray, scaled: FloatArray, view: NetworkView) -> Process:
     """BoTorch's default process of the same inputs."""
     with validate_input_scaling(False):
-        model = SingleTaskGP(
-            as_tensor(points),
-            as_tensor(scaled)[:, None],
-            outcome_transform=None,
-            input_transform=AppendDescription(view),
-        )
+        inputs = torch.as_tensor(kernel_inputs(points, view))
+        model = SingleTaskGP(inputs, torch.as_tensor(scaled)[:, None], outcome_transform=None)
     fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
-    return model
+    return Process(model.eval(), view)
 
 
 def assess(
-    points: FloatArray, accuracies: FloatArray, trained: int, split: int, fit: Callable[[FloatArray, FloatArray], Any]
+    points: FloatArray,
+    accuracies: FloatArray,
+    trained: int,
+    split: int,
+    fit: Fit,
 ) -> dict[str, float]:
     """One fit and its predictions of everything else."""
     order = np.random.default_rng((split, trained)).permutation(len(points))
     known, asked = order[:trained], order[trained:]
     scale = OutcomeScale.fit(accuracies[known])
     process = fit(points[known], scale.forward(accuracies[known]))
-    mean, deviation = (moment.numpy() for moment in predict(process, as_tensor(points[asked])))
-    noise = float(process.likelihood.noise.detach()[0])
-    density = stats.norm.logpdf(scale.forward(accuracies[asked]), mean, np.sqrt(deviation**2 + noise))
+    mean, deviation = process.predict(points[asked])
+    density = stats.norm.logpdf(scale.forward(accuracies[asked]), mean, np.hypot(deviation, process.noise))
     return {
         "rank correlation": float(stats.spearmanr(mean, accuracies[asked]).statistic),
         "error in points": 100 * float(np.sqrt(((scale.backward(mean) - accuracies[asked]) ** 2).mean())),
@@ -84,15 +82,11 @@ def assess(
     }
 
 
-def fits(view: NetworkView) -> dict[str, Callable[[FloatArray, FloatArray], Any]]:
+def fits(view: NetworkView) -> dict[str, Fit]:
     """What is compared: functions of points and scaled values that return a fitted process."""
-
-    def matern(points: FloatArray, scaled: FloatArray, seen: NetworkView | None) -> FeasibleGP:
-        return fitted_process(as_tensor(points), as_tensor(scaled)[:, None], FitMemory(), seen)
-
     return {
-        "parameters": partial(matern, seen=None),
-        "parameters and network": partial(matern, seen=view),
+        "parameters": Fitter().process,
+        "parameters and network": Fitter(view).process,
         "parameters and network, squared exponential": partial(squared_exponential, view=view),
     }
 

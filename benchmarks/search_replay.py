@@ -103,7 +103,7 @@ def digest(recordings: Path) -> str:
     """Of everything that decides a simulated search: the recordings, the limits, the search's code."""
     package = Path(betanas.search.__file__).parent
     files = [recordings, Path(__file__).with_name("_replay.py"), *sorted(package.glob("*.py"))]
-    files += sorted(file for room in ("strategies", "simulation") for file in (package / room).rglob("*.py"))
+    files += sorted(file for room in ("propose", "simulation") for file in (package / room).rglob("*.py"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 

@@ -108,5 +108,5 @@ class Strategy(ABC):
         return None
 
     def export_surrogate(self) -> Mapping[str, Any] | None:
-        """The strategy's model as plain data for an analysis that has neither torch nor Ax; None without a model."""
+        """The strategy's model as plain data for an analysis without torch and BoTorch; None without a model."""
         return None

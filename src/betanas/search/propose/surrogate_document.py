@@ -2,7 +2,7 @@
 
 `Strategy.export_surrogate()` returns `SurrogateDocument(...).to_dict()`: nested dicts, lists, strings and numbers
 alone, kept in a study as an attachment of kind `surrogate`. A reader needs this module, or nothing: it imports no
-torch and no Ax. Objectives are in the units that the search was told (an accuracy in [0, 1] where the objective is
+torch and no BoTorch. Objectives are in the units that the search was told (an accuracy in [0, 1] where the objective is
 `accuracy`), larger is better, and parameters are in their own units.
 
     {

@@ -14,7 +14,7 @@ from betanas.blueprint import FloatArray
 from betanas.errors import SpaceExhausted
 from betanas.search.feasibility import Problem
 from betanas.search.propose import Observation, Suggestion, get_strategy
-from betanas.search.propose.gpei.climb import ranked
+from betanas.search.propose.gpei.local_search import ranked
 from betanas.search.propose.screened import FeasibleStream, sobol_draw
 from betanas.search.records import TrialState
 from betanas.search.simulation.recording import as_curve
@@ -171,7 +171,7 @@ def incumbents(history: Sequence[SimulatedTrial]) -> FloatArray:
 
 
 def optimum(problem: Problem, surrogate: ReplaySurrogate, *, seed: int = 0) -> float:
-    """The largest expected accuracy of a feasible candidate, by a climb over a large pool: what regret is against."""
+    """The largest expected accuracy of a feasible candidate, searched from a large pool: what regret is against."""
     space = problem.space
     pool = space.to_unit(FeasibleStream(problem, sobol_draw(len(space.free), (seed, 7))).first(OPTIMUM_POOL))
 

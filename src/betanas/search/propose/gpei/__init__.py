@@ -1,4 +1,4 @@
-"""Gaussian-process expected improvement; torch and Ax are imported when the model takes over."""
+"""Gaussian-process expected improvement; torch and BoTorch are imported when the model takes over."""
 
 from betanas.search.propose.gpei.strategy import Gpei, GpeiOptions
 

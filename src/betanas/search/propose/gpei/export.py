@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
-from typing import cast
 
 import numpy as np
-import torch
-from botorch.cross_validation import efficient_loo_cv
-from botorch.posteriors.gpytorch import GPyTorchPosterior
 from scipy import stats
 
 from betanas.blueprint import FloatArray
-from betanas.search.propose.gpei.acquisition import predict
-from betanas.search.propose.gpei.climb import Screen
-from betanas.search.propose.gpei.network import NetworkView
+from betanas.search.propose.gpei.local_search import Screen
 from betanas.search.propose.gpei.outcome import OutcomeScale
-from betanas.search.propose.gpei.process import FeasibleGP, as_tensor
+from betanas.search.propose.gpei.process import Process
 from betanas.search.propose.surrogate_document import (
     CONTOUR_PARAMETERS,
     CONTOUR_POINTS,
@@ -41,7 +35,7 @@ IMPORTANCE_POINTS = 2048
 
 
 def surrogate_document(
-    process: FeasibleGP,
+    process: Process,
     scale: OutcomeScale,
     *,
     space: SearchSpace,
@@ -51,22 +45,24 @@ def surrogate_document(
     pool: FloatArray,
     screen: Screen,
     generator: np.random.Generator,
-    network: NetworkView | None,
+    features: Sequence[str],
 ) -> SurrogateDocument:
-    """The document of a process fitted to `values` (objectives of `trials`, shape [n]) mapped by `scale`."""
+    """The document of a process fitted to `values` (objectives of `trials`, shape [n]) mapped by `scale`.
+
+    `best` is the predicted one, a point with its mean and deviation; `features` names the process's further inputs.
+    """
     point, mean, deviation = best
-    lengthscales = process.covar_module.lengthscale.detach().numpy().reshape(-1)
+    lengthscales = process.lengthscales
     relevance = (1.0 / lengthscales) / (1.0 / lengthscales).sum()
     parameters = _parameters(space, lengthscales, relevance, _importances(process, pool[:IMPORTANCE_POINTS], generator))
     order = sorted(range(len(parameters)), key=lambda place: -parameters[place].importance)
-    features = _features(() if network is None else network.names, lengthscales, relevance)
     pairs = combinations(sorted(order[:CONTOUR_PARAMETERS]), 2)
     return SurrogateDocument(
         model=MODEL.format("parameter and network feature" if features else "parameter"),
         observations=len(values),
         noise=_noise(process, scale, values),
         parameters=parameters,
-        features=features,
+        features=_features(features, lengthscales, relevance),
         fixed={name: searched.low for name, searched in space.parameters.items() if searched.fixed},
         best=PredictedBest(space.to_vector(space.from_unit(point[None])[0]), mean, deviation),
         cross_validation=_cross_validation(process, scale, values, trials),
@@ -75,10 +71,10 @@ def surrogate_document(
     )
 
 
-def _noise(process: FeasibleGP, scale: OutcomeScale, values: FloatArray) -> float:
+def _noise(process: Process, scale: OutcomeScale, values: FloatArray) -> float:
     """The noise's deviation at the median objective, in its units."""
-    deviation = process.likelihood.noise.detach().sqrt().numpy().reshape(-1)[:1]
-    return float(scale.moments(scale.forward(np.array([np.median(values)])), deviation)[1][0])
+    median = scale.forward(np.array([np.median(values)]))
+    return float(scale.moments(median, np.array([process.noise]))[1][0])
 
 
 def _parameters(
@@ -106,9 +102,9 @@ def _features(names: Sequence[str], lengthscales: FloatArray, relevance: FloatAr
     )
 
 
-def _importances(process: FeasibleGP, points: FloatArray, generator: np.random.Generator) -> FloatArray:
+def _importances(process: Process, points: FloatArray, generator: np.random.Generator) -> FloatArray:
     """Total-effect indices of the predicted mean by Jansen's estimator, each column permuted among the points."""
-    base = predict(process, as_tensor(points))[0].numpy()
+    base = process.predict(points)[0]
     variance = float(base.var())
     found = np.zeros(points.shape[1])
     if variance < np.finfo(np.float64).eps:
@@ -116,17 +112,15 @@ def _importances(process: FeasibleGP, points: FloatArray, generator: np.random.G
     for place in range(points.shape[1]):
         changed = points.copy()
         changed[:, place] = generator.permutation(points[:, place])
-        found[place] = float(((predict(process, as_tensor(changed))[0].numpy() - base) ** 2).mean() / (2 * variance))
+        found[place] = float(((process.predict(changed)[0] - base) ** 2).mean() / (2 * variance))
     return found
 
 
 def _cross_validation(
-    process: FeasibleGP, scale: OutcomeScale, values: FloatArray, trials: Sequence[int]
+    process: Process, scale: OutcomeScale, values: FloatArray, trials: Sequence[int]
 ) -> CrossValidation:
-    with torch.no_grad():
-        posterior = cast("GPyTorchPosterior", efficient_loo_cv(process, observation_noise=True).posterior)
-    centre = posterior.mean.numpy().reshape(-1)
-    margin = stats.norm.ppf(0.5 + LEVEL / 2) * posterior.variance.clamp_min(0.0).sqrt().numpy().reshape(-1)
+    centre, deviation = process.leave_one_out()
+    margin = stats.norm.ppf(0.5 + LEVEL / 2) * deviation
     mean, low, high = scale.backward(centre), scale.backward(centre - margin), scale.backward(centre + margin)
     error = float(((values - mean) ** 2).mean())
     variance = float(values.var())
@@ -145,7 +139,7 @@ def _cross_validation(
 
 
 def _slice(
-    process: FeasibleGP,
+    process: Process,
     scale: OutcomeScale,
     space: SearchSpace,
     point: FloatArray,
@@ -155,7 +149,7 @@ def _slice(
     name, ticks = space.free[place], np.linspace(0.0, 1.0, SLICE_POINTS)
     points = np.tile(point, (SLICE_POINTS, 1))
     points[:, place] = ticks
-    mean, deviation = _predictions(process, scale, points)
+    mean, deviation = scale.moments(*process.predict(points))
     searched = space.parameters[name]
     return Slice(
         parameter=name,
@@ -167,7 +161,7 @@ def _slice(
 
 
 def _contour(
-    process: FeasibleGP,
+    process: Process,
     scale: OutcomeScale,
     space: SearchSpace,
     point: FloatArray,
@@ -179,7 +173,7 @@ def _contour(
     points = np.tile(point, (CONTOUR_POINTS**2, 1))
     points[:, pair[0]] = np.tile(ticks, CONTOUR_POINTS)
     points[:, pair[1]] = np.repeat(ticks, CONTOUR_POINTS)
-    mean, deviation = _predictions(process, scale, points)
+    mean, deviation = scale.moments(*process.predict(points))
     x, y = (space.parameters[space.free[place]] for place in pair)
     return Contour(
         x=space.free[pair[0]],
@@ -190,8 +184,3 @@ def _contour(
         deviation=tuple(map(tuple, deviation.reshape(shape).tolist())),
         feasible=tuple(map(tuple, screen(points).reshape(shape).tolist())),
     )
-
-
-def _predictions(process: FeasibleGP, scale: OutcomeScale, points: FloatArray) -> tuple[FloatArray, FloatArray]:
-    mean, deviation = (moment.numpy() for moment in predict(process, as_tensor(points)))
-    return scale.moments(mean, deviation)

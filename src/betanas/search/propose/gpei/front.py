@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from scipy.special import logsumexp
+from scipy.special import erfcx, logsumexp
 from scipy.stats import norm
 
 from betanas.blueprint import FloatArray
@@ -14,8 +14,9 @@ from betanas.blueprint import FloatArray
 # The floor, and the reference where no limit sets one, lie this part of the known candidates' range beyond them.
 BEYOND = 0.1
 
-# Below so many deviations phi(z) + z Phi(z) is a difference of nearly equal numbers; its asymptote takes over.
-_TAIL = -5.0
+# phi(z) + z Phi(z) is a difference of nearly equal numbers where z is small: below the first of these deviations it is
+# worked out on a logarithmic scale, below the second by its asymptote, phi(z) / z**2.
+_LOGARITHMIC, _ASYMPTOTIC = -1.0, -1e4
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,12 +57,13 @@ class Front:
         """Logarithm of the hypervolume that candidates are expected to add (shape [n]); minus infinity for none."""
         widths = np.maximum(self.ends - np.maximum(self.starts, costs[:, None]), 0.0)
         z = (means[:, None] - self.levels) / deviations[:, None]
-        return np.asarray(logsumexp(_log_unit_improvement(z), b=widths * deviations[:, None], axis=1))
+        return np.asarray(logsumexp(log_unit_improvement(z), b=widths * deviations[:, None], axis=1))
 
 
-def _log_unit_improvement(z: FloatArray) -> FloatArray:
-    """log(phi(z) + z Phi(z)): expected improvement of a unit normal shifted by z."""
-    direct = norm.pdf(z) + z * norm.cdf(z)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        tail = norm.logpdf(z) - 2.0 * np.log(np.abs(z))
-        return np.where(z > _TAIL, np.log(np.maximum(direct, 1e-300)), tail)
+def log_unit_improvement(z: FloatArray) -> FloatArray:
+    """log(phi(z) + z Phi(z)): expected improvement of a unit normal shifted by z (Ament et al. 2023)."""
+    above, below = np.maximum(z, _LOGARITHMIC), np.clip(z, _ASYMPTOTIC, _LOGARITHMIC)
+    direct = np.log(norm.pdf(above) + above * norm.cdf(above))
+    ratio = np.log1p(below * np.sqrt(np.pi / 2.0) * erfcx(-below / np.sqrt(2.0)))
+    tail = np.where(z > _ASYMPTOTIC, ratio, -2.0 * np.log(np.maximum(-z, -_ASYMPTOTIC)))
+    return np.where(z > _LOGARITHMIC, direct, norm.logpdf(z) + tail)

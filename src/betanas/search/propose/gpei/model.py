@@ -7,125 +7,94 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from betanas.blueprint import FloatArray
-from betanas.host_memory import give_back
-from betanas.search.propose.gpei.acquisition import Field, predict
-from betanas.search.propose.gpei.climb import Screen, ranked
+from betanas.search.propose.gpei.acquisition import Price, expected_growth, expected_improvement
 from betanas.search.propose.gpei.export import surrogate_document
+from betanas.search.propose.gpei.local_search import Score, Screen, ranked
 from betanas.search.propose.gpei.network import NetworkView
 from betanas.search.propose.gpei.outcome import OutcomeScale
-from betanas.search.propose.gpei.process import (
-    FeasibleGP,
-    FitMemory,
-    as_tensor,
-    fitted_process,
-    refit_size,
-)
-from betanas.search.propose.gpei.proposer import propose
-from betanas.search.propose.gpei.threads import capped_threads
+from betanas.search.propose.gpei.process import Fitter, Process, refit_size
 from betanas.search.propose.surrogate_document import SurrogateDocument
 from betanas.spaces import SearchSpace
+
+Seed = tuple[int, ...]
 
 
 class Model:
     """Keeps the pool and the last fit; everything else comes with each call.
 
     Args:
-        names: of the free parameters.
-        pool: feasible points of the unit cube over them, shape [n, d].
+        pool: feasible points of the unit cube, shape [n, d].
         screen: which points of the cube are feasible.
-        threads: most threads of torch.
-        shaped: whether objectives are made symmetric, or standardised alone.
         network: what the process sees of candidates beside their parameters; None for nothing.
     """
 
-    def __init__(
-        self,
-        names: Sequence[str],
-        pool: FloatArray,
-        screen: Screen,
-        *,
-        threads: int,
-        shaped: bool = True,
-        network: NetworkView | None = None,
-    ) -> None:
-        self._names = tuple(names)
+    def __init__(self, pool: FloatArray, screen: Screen, network: NetworkView | None) -> None:
         self._pool = pool
         self._screen = screen
-        self._threads = threads
-        self._shaped = shaped
         self._network = network
-        self._memory = FitMemory()
+        self._fitter = Fitter(network)
 
     def propose(
         self,
         points: FloatArray,
         values: FloatArray,
-        waiting: FloatArray,
+        pending: FloatArray,
         *,
-        new: Callable[[FloatArray], FloatArray],
-        seed: tuple[int, ...],
-        price: tuple[Callable[[FloatArray], FloatArray], float | None] | None = None,
+        first_new: Callable[[FloatArray], FloatArray],
+        seed: Seed,
+        price: Price | None,
     ) -> FloatArray:
-        """The next point to train, from trained points (shape [n, d]) with values ([n]) and points in training.
+        """The next point to train.
 
-        `new` and `price` are those of `acquisition.Field`.
+        Args:
+            points: trained points of the unit cube, shape [n, d], in the order of their trials.
+            values: their objectives, shape [n].
+            pending: points in training, shape [m, d].
+            first_new: chooses from points in the order of their score: the first whose network has not been tried.
+            seed: of the local search.
+            price: the cost that a front is searched against; None where the best value alone is wanted.
         """
-        field = Field(self._pool, self._screen, new, seed, price=price)
-        with capped_threads(self._threads):
-            scaled = self._scale(values).forward(values)
-            point = propose(self._names, points, scaled, waiting, field, self._memory, self._network)
-        # The graphs of a fit hold each other in cycles, tens of MiB a suggestion at a thousand trials.
-        give_back()
-        return point
+        process, _ = self._fit(points, values)
+        if price is None:
+            score = expected_improvement(process, points, pending)
+        else:
+            score = expected_growth(process, points, pending, price)
+        return first_new(self._ranked(score, points, seed))
 
-    def best(self, points: FloatArray, values: FloatArray, *, seed: tuple[int, ...]) -> tuple[FloatArray, float, float]:
+    def best(self, points: FloatArray, values: FloatArray, *, seed: Seed) -> tuple[FloatArray, float, float]:
         """The feasible point with the largest predicted mean, with mean and deviation in the values' units."""
-        scale = self._scale(values)
-        with capped_threads(self._threads):
-            process = self._process(points, scale.forward(values))
-            return self._best(process, scale, points, seed)
+        return self._best(*self._fit(points, values), points, seed)
 
     def export(
-        self,
-        points: FloatArray,
-        values: FloatArray,
-        *,
-        trials: Sequence[int],
-        space: SearchSpace,
-        seed: tuple[int, ...],
+        self, points: FloatArray, values: FloatArray, *, trials: Sequence[int], space: SearchSpace, seed: Seed
     ) -> SurrogateDocument:
         """The model as a document; `trials` are the points' trial indices."""
-        scale = self._scale(values)
-        with capped_threads(self._threads):
-            process = self._process(points, scale.forward(values))
-            return surrogate_document(
-                process,
-                scale,
-                space=space,
-                values=values,
-                trials=trials,
-                best=self._best(process, scale, points, seed),
-                pool=self._pool,
-                screen=self._screen,
-                generator=np.random.default_rng(seed),
-                network=self._network,
-            )
+        process, scale = self._fit(points, values)
+        return surrogate_document(
+            process,
+            scale,
+            space=space,
+            values=values,
+            trials=trials,
+            best=self._best(process, scale, points, seed),
+            pool=self._pool,
+            screen=self._screen,
+            generator=np.random.default_rng(seed),
+            features=() if self._network is None else self._network.names,
+        )
 
-    def _process(self, points: FloatArray, scaled: FloatArray) -> FeasibleGP:
-        return fitted_process(as_tensor(points), as_tensor(scaled)[:, None], self._memory, self._network)
+    def _fit(self, points: FloatArray, values: FloatArray) -> tuple[Process, OutcomeScale]:
+        """A process of the values on a scale that is fitted to what the hyper-parameters are: both stay till then."""
+        scale = OutcomeScale.fit(values[: refit_size(len(values))])
+        return self._fitter.process(points, scale.forward(values)), scale
+
+    def _ranked(self, score: Score, points: FloatArray, seed: Seed) -> FloatArray:
+        pool = np.concatenate([self._pool, points[self._screen(points)]])
+        return ranked(score, pool, self._screen, np.random.default_rng(seed))
 
     def _best(
-        self, process: FeasibleGP, scale: OutcomeScale, points: FloatArray, seed: tuple[int, ...]
+        self, process: Process, scale: OutcomeScale, points: FloatArray, seed: Seed
     ) -> tuple[FloatArray, float, float]:
-        def score(candidates: FloatArray) -> FloatArray:
-            return np.asarray(predict(process, as_tensor(candidates))[0].numpy(), dtype=np.float64)
-
-        pool = np.concatenate([self._pool, points[self._screen(points)]])
-        point = ranked(score, pool, self._screen, np.random.default_rng(seed))[0]
-        mean, deviation = (moment.numpy() for moment in predict(process, as_tensor(point[None])))
-        mean, deviation = scale.moments(mean, deviation)
+        point = self._ranked(lambda candidates: process.predict(candidates)[0], points, seed)[0]
+        mean, deviation = scale.moments(*process.predict(point[None]))
         return point, float(mean[0]), float(deviation[0])
-
-    def _scale(self, values: FloatArray) -> OutcomeScale:
-        """Fitted to what the hyper-parameters are fitted to, so that both stay until the next fit."""
-        return OutcomeScale.fit(values[: refit_size(len(values))], shaped=self._shaped)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
@@ -69,10 +69,6 @@ class NetworkView:
     def _scaled(self, features: FloatArray) -> FloatArray:
         scaled: FloatArray = 0.5 + UNIFORM_DEVIATION * (features[:, self.varied] - self.centre) / self.spread
         return scaled
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """Ax and BoTorch copy what they are given; nothing here ever changes."""
-        return self
 
 
 def _key(point: FloatArray) -> bytes:

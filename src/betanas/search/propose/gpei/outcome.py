@@ -10,7 +10,7 @@ from scipy import special, stats
 
 from betanas.blueprint import FloatArray
 
-# Below so many values a shape cannot be told from chance, and they are standardised alone.
+# With fewer values a shape cannot be told from chance, and they are standardised alone.
 LEAST_FOR_SHAPE = 16
 
 # A deviation below this part of the values' size is rounding, not variation.
@@ -39,10 +39,10 @@ class OutcomeScale:
     width: float = 1.0
 
     @classmethod
-    def fit(cls, values: FloatArray, *, shaped: bool = True) -> Self:
-        """The scale of some values, shape [n]; equal values map to zero. Without a shape it standardises alone."""
+    def fit(cls, values: FloatArray) -> Self:
+        """The scale of some values, shape [n]; equal values map to zero."""
         centre, spread = float(values.mean()), _spread(values)
-        if not shaped or len(values) < LEAST_FOR_SHAPE or len(np.unique(values)) < LEAST_FOR_SHAPE // 2:
+        if len(values) < LEAST_FOR_SHAPE or len(np.unique(values)) < LEAST_FOR_SHAPE // 2:
             return cls(centre, spread)
         standard = (values - centre) / spread
         exponent = float(np.clip(stats.yeojohnson_normmax(standard), 0.0, 2.0))

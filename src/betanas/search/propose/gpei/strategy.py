@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from betanas.blueprint import BoolArray, FloatArray
+from betanas.host_memory import give_back
 from betanas.search.feasibility import Problem
 from betanas.search.propose.base import Observation, Prediction, Suggestion
-from betanas.search.propose.gpei.loading import model_class
 from betanas.search.propose.gpei.network import NetworkView
 from betanas.search.propose.options import read_options, require_at_least
 from betanas.search.propose.screened import FeasibleStream, ScreenedStrategy, pending, sobol_draw, usable
 
 if TYPE_CHECKING:
+    from betanas.search.propose.gpei.acquisition import Price
     from betanas.search.propose.gpei.model import Model
 
 # The sequence's points cover d directions no sooner than there are d + 1 of them, as many as a plane needs. More only
@@ -36,19 +39,16 @@ class GpeiOptions:
         initial: usable results that the Sobol stage gathers before the model takes over; 0 stands for
             d + 1 with d free parameters.
         pool: feasible points of a Sobol sequence among which the acquisition function looks first.
-        threads: most threads of torch while a suggestion is worked out.
         network: whether the model sees what networks look like (`network_features`) beside their parameters.
     """
 
     initial: int = 0
     pool: int = 8192
-    threads: int = 2
     network: bool = True
 
     def __post_init__(self) -> None:
         require_at_least("initial", self.initial, 0)
         require_at_least("pool", self.pool, 16)
-        require_at_least("threads", self.threads, 1)
 
 
 class Gpei(ScreenedStrategy):
@@ -66,7 +66,7 @@ class Gpei(ScreenedStrategy):
     finds_fronts: ClassVar[bool] = True
 
     def __init__(self, problem: Problem, *, seed: int, options: Mapping[str, Any] | None = None) -> None:
-        self.settings = read_options(self.name, GpeiOptions, options)
+        self.settings = read_options(self.name, GpeiOptions, options, retired=("threads",))
         super().__init__(problem, seed=seed, options=options)
         dimensions = len(problem.space.free)
         self._sobol = FeasibleStream(problem, sobol_draw(dimensions, seed))
@@ -84,21 +84,21 @@ class Gpei(ScreenedStrategy):
         seen = usable(observations)
         if len(seen) < max(self.initial, _TELLS_APART):
             return self.suggest(self.first_new(self._sobol, known), "sobol")
-        waiting = self._unit(pending(observations))
 
-        def new(ranking: FloatArray) -> FloatArray:
+        def first_new(ranking: FloatArray) -> FloatArray:
             row = self.first_new(self.problem.space.from_unit(ranking), known)
             unit: FloatArray = self.problem.space.to_unit(row[None])[0]
             return unit
 
-        point = self._models().propose(
-            self._unit(seen),
-            _values(seen),
-            waiting,
-            new=new,
-            seed=(self.seed, len(observations)),
-            price=self._price(),
-        )
+        with self._modelling() as model:
+            point = model.propose(
+                self._unit(seen),
+                _values(seen),
+                self._unit(pending(observations)),
+                first_new=first_new,
+                seed=(self.seed, len(observations)),
+                price=self._price(),
+            )
         return self.suggest(self.problem.space.from_unit(point[None])[0], self.name)
 
     def predict_best(self) -> Prediction | None:
@@ -106,7 +106,8 @@ class Gpei(ScreenedStrategy):
         seen = usable(self.observations)
         if len(seen) < _TELLS_APART:
             return None
-        point, mean, deviation = self._models().best(self._unit(seen), _values(seen), seed=(self.seed, len(seen)))
+        with self._modelling() as model:
+            point, mean, deviation = model.best(self._unit(seen), _values(seen), seed=(self.seed, len(seen)))
         return Prediction(self.problem.space.to_vector(self.problem.space.from_unit(point[None])[0]), mean, deviation)
 
     def export_surrogate(self) -> Mapping[str, Any] | None:
@@ -114,43 +115,53 @@ class Gpei(ScreenedStrategy):
         seen = usable(self.observations)
         if len(seen) < _TELLS_APART:
             return None
-        document = self._models().export(
-            self._unit(seen),
-            _values(seen),
-            trials=[observation.index for observation in seen],
-            space=self.problem.space,
-            seed=(self.seed, len(seen)),
-        )
+        with self._modelling() as model:
+            document = model.export(
+                self._unit(seen),
+                _values(seen),
+                trials=[observation.index for observation in seen],
+                space=self.problem.space,
+                seed=(self.seed, len(seen)),
+            )
         return document.to_dict()
 
     def screen(self, points: FloatArray) -> BoolArray:
         """Which points of the unit cube are feasible."""
         return self.problem.feasible(self.problem.space.from_unit(points))
 
-    def _price(self) -> tuple[Callable[[FloatArray], FloatArray], float | None] | None:
+    def _price(self) -> Price | None:
         """The logarithm of the cost that the front is against, and of its limit."""
+        from betanas.search.propose.gpei.acquisition import Price
+
         against = self.problem.against
         if not against:
             return None
         most = getattr(self.problem.limits, against)
 
-        def price(points: FloatArray) -> FloatArray:
-            costs = self.problem.price(self.problem.space.from_unit(points))
-            return np.asarray(np.log(getattr(costs, against)), dtype=np.float64)
+        def costs(points: FloatArray) -> FloatArray:
+            priced = self.problem.price(self.problem.space.from_unit(points))
+            return np.asarray(np.log(getattr(priced, against)), dtype=np.float64)
 
-        return price, None if most is None else float(np.log(most))
+        return Price(costs, None if most is None else float(np.log(most)))
 
-    def _models(self) -> Model:
+    @contextmanager
+    def _modelling(self) -> Iterator[Model]:
+        """The model, on the threads that the search allows; memory is given back at the end.
+
+        The graphs of a fit hold each other in cycles, tens of MiB a suggestion at a thousand trials.
+        """
+        with warnings.catch_warnings():
+            # Seconds of imports, which a Sobol stage does not wait for. Torch warns about itself.
+            warnings.simplefilter("ignore", FutureWarning)
+            from betanas.search.propose.gpei.model import Model
+            from betanas.search.propose.gpei.threads import capped_threads
         if self._model is None:
             rows = self._pool.first(self.settings.pool)
-            self._model = model_class()(
-                self.problem.space.free,
-                self.problem.space.to_unit(rows),
-                self.screen,
-                threads=self.settings.threads,
-                network=NetworkView.over(self.problem, rows) if self.settings.network else None,
-            )
-        return self._model
+            network = NetworkView.over(self.problem, rows) if self.settings.network else None
+            self._model = Model(self.problem.space.to_unit(rows), self.screen, network)
+        with capped_threads(self.threads):
+            yield self._model
+        give_back()
 
     def _unit(self, observations: Sequence[Observation]) -> FloatArray:
         return self.problem.space.to_unit(self.problem.space.to_array(seen.vector for seen in observations))

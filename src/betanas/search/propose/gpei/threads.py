@@ -7,17 +7,19 @@ from contextlib import contextmanager
 
 import torch
 
+# The matrices have a few hundred rows: more threads wait for each other longer than they compute (with the default on a
+# machine of two cores a suggestion took ten times as long).
+USEFUL_THREADS = 2
+
 
 @contextmanager
 def capped_threads(most: int) -> Iterator[None]:
-    """Let torch use at most so many threads inside, and as many as before afterwards.
+    """Let torch use at most `most` threads inside (never more than are useful), and as many as before afterwards.
 
-    The matrices have a few hundred rows: more threads wait for each other longer than they compute (with the default
-    on a machine of two cores a suggestion took ten times as long), and on a machine without an accelerator they take
-    the cores from a trial that trains against the clock.
+    On a machine without an accelerator every further thread takes a core from a trial that trains against the clock.
     """
     before = torch.get_num_threads()
-    torch.set_num_threads(min(most, before))
+    torch.set_num_threads(min(most, USEFUL_THREADS, before))
     try:
         yield
     finally:

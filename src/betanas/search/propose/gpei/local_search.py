@@ -1,4 +1,4 @@
-"""Maximises a function over the feasible space: a large screened pool, then shrinking steps from its best points."""
+"""Maximises a function over the feasible space: a large screened pool, then a local search from its best points."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Screen = Callable[[FloatArray], BoolArray]
 
 
 @dataclass(frozen=True, slots=True)
-class Climb:
-    """How far to climb; `benchmarks/search_feasible_acquisition.py` chose the values.
+class LocalSearch:
+    """How long to search near the best points; `benchmarks/search_feasible_acquisition.py` chose the values.
 
     Attributes:
         centres: best points that are refined side by side.
@@ -36,7 +36,11 @@ class Climb:
 
 
 def ranked(
-    score: Score, pool: FloatArray, feasible: Screen, generator: np.random.Generator, how: Climb | None = None
+    score: Score,
+    pool: FloatArray,
+    feasible: Screen,
+    generator: np.random.Generator,
+    search: LocalSearch | None = None,
 ) -> FloatArray:
     """Feasible points of the unit cube in the order of their score, best first: the pool's and better ones near them.
 
@@ -48,17 +52,17 @@ def ranked(
         pool: feasible points, shape [n, d], at least one.
         feasible: which points are.
         generator: of the steps.
-        how: far to climb; None for the chosen values.
+        search: how long to search; None for the chosen values.
     """
-    how = how or Climb()
+    search = search or LocalSearch()
     scores = score(pool)
-    points, size = pool, how.first
-    for _ in range(how.rounds):
-        order = np.argsort(-scores, kind="stable")[: how.centres]
-        centres = points[np.resize(order, how.steps)]
-        steps = stepped(centres, generator, size=size, moved=how.moved)
+    points, size = pool, search.first
+    for _ in range(search.rounds):
+        order = np.argsort(-scores, kind="stable")[: search.centres]
+        centres = points[np.resize(order, search.steps)]
+        steps = stepped(centres, generator, size=size, moved=search.moved)
         steps = steps[feasible(steps)]
         if len(steps):
             points, scores = np.concatenate([points, steps]), np.concatenate([scores, score(steps)])
-        size *= how.shrink
+        size *= search.shrink
     return points[np.argsort(-scores, kind="stable")]
