@@ -145,7 +145,8 @@ def _outcome_sentence(counted: StudyTotals, state: str) -> str:
         if number
     ]
     time = f"; {format_seconds(counted.training_seconds)} of training in all" if counted.training_seconds else ""
-    text = f"Of {of_trials(counted.trials)} ({counted.planned:,} planned), {', '.join(parts)}{time}."
+    planned = "" if counted.planned is None else f" ({counted.planned:,} planned)"
+    text = f"Of {of_trials(counted.trials)}{planned}, {', '.join(parts)}{time}."
     return text if state == "finished" else f"{text} The study is {state}."
 
 

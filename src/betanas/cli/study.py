@@ -43,7 +43,8 @@ def status(study: StudyArgument, as_json: JsonOption = False) -> None:
         f"{found['budget']} a trial, strategy {found['strategy']}"
     )
     counts = [f"{trials[name]} {name.replace('_', ' ')}" for name in trials if name != "planned" and trials[name]]
-    out.print(f"  trials: {', '.join(counts) or 'none yet'}, of {trials['planned']} planned")
+    planned = f", of {trials['planned']} planned" if trials["planned"] else ""
+    out.print(f"  trials: {', '.join(counts) or 'none yet'}{planned}")
     if best:
         out.print(
             f"  best: trial {best['trial']}, accuracy {best['accuracy']:.2%}, {format_count(best['params'])} parameters"

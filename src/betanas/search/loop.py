@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import numpy as np
 
 from betanas.blueprint import Blueprint
 from betanas.errors import BetanasError, SpaceExhausted
+from betanas.search.allowance import Allowance
 from betanas.search.executors.base import (
     Executor,
     ExecutorEvent,
@@ -57,6 +59,7 @@ class SearchParts:
         listener: who is told.
         session: the number of this search session.
         stopping: when a trial has no chance any more; None trains every trial to its end.
+        allowance: what is left of the search's time; None where the planned trials alone end it.
     """
 
     store: Store
@@ -68,6 +71,7 @@ class SearchParts:
     listener: SearchListener
     session: int
     stopping: StoppingRule | None = None
+    allowance: Allowance | None = None
 
 
 class SearchLoop:
@@ -88,6 +92,7 @@ class SearchLoop:
         self._verdicts: dict[int, Verdict] = {}
         self._ahead: deque[Suggestion] = deque()
         self._exhausted = False
+        self._thinking = 0.0
         self._last_ended: tuple[TrialRecord, ...] = ()
         self._strategy = self._fresh_strategy()
         self._seen_alive = 0.0
@@ -103,8 +108,8 @@ class SearchLoop:
         """Search to the end.
 
         Returns:
-            How it ended: `finished`, `exhausted` where it finished since every network had been tried, or `paused`
-            where a person asked for it.
+            How it ended: `finished`, `exhausted` where it finished since every network had been tried, `out_of_time`
+            where its time was used up, or `paused` where a person asked for it.
 
         Raises:
             SearchFailedError: trial after trial fails.
@@ -116,15 +121,18 @@ class SearchLoop:
             if request == "stop":
                 return "paused"
             wanted = self._wanted() if request == "run" else 0
-            if wanted == 0 and not self._running and (request != "run" or not self._others_run()):
+            waits = request == "run" and self._has_time() and self._others_run()
+            if wanted == 0 and not self._running and not waits:
                 return self._ending() if request == "run" else "paused"
             for _ in range(min(wanted, executor.idle)):
                 self._begin_next()
             if executor.proposes_ahead and not self._parts.store.shared and not self._ahead and self._wanted() > 0:
                 self._ahead.extend(self._suggest(1))
-            for event in executor.poll(_POLL_SECONDS):
+            for event in executor.poll(max(0.0, min(_POLL_SECONDS, self._seconds_left()))):
                 self._handle(event)
             self._give_sign_of_life()
+            if self._seconds_left() <= 0:
+                return self._ending()
             if self._parts.store.shared and time.monotonic() - self._synchronised > _SYNCHRONISE_SECONDS:
                 self._synchronise()
 
@@ -140,7 +148,16 @@ class SearchLoop:
 
     def _wanted(self) -> int:
         """How many trials are to be started, new ones and such as are started again."""
-        return self._remaining() + len(self._cut_off) + len(self._retries)
+        return self._remaining() + len(self._cut_off) + len(self._retries) if self._has_time() else 0
+
+    def _seconds_left(self) -> float:
+        allowance = self._parts.allowance
+        return math.inf if allowance is None else allowance.seconds_left(thinking=self._thinking)
+
+    def _has_time(self) -> bool:
+        """Whether one more trial would end within the search's time."""
+        allowance = self._parts.allowance
+        return allowance is None or allowance.allows_another(self.records, thinking=self._thinking)
 
     def _remaining(self) -> int:
         """How many new trials are to be started."""
@@ -149,6 +166,9 @@ class SearchLoop:
         return self._strategy.remaining(self._parts.store.trials_planned())
 
     def _ending(self) -> str:
+        if not self._exhausted and not self._has_time() and self._remaining() > 0:
+            self._parts.listener.on_note("The search's time is used up: not even one more trial would end within it.")
+            return "out_of_time"
         return "exhausted" if self._exhausted else "finished"
 
     def _begin_next(self) -> None:
@@ -161,7 +181,7 @@ class SearchLoop:
             elif self._remaining() > 0:
                 if not self._ahead:
                     self._ahead.extend(self._suggest(1))
-                if self._ahead:
+                if self._ahead and self._has_time():
                     self._begin(self._ahead.popleft())
 
     def _synchronise(self) -> None:
@@ -183,6 +203,7 @@ class SearchLoop:
     def _suggest(self, count: int) -> list[Suggestion]:
         """New candidates; none where the space has no more, which completes the search."""
         self._parts.listener.on_suggesting()
+        begun = time.monotonic()
         try:
             with self._parts.executor.proposing() as threads:
                 self._strategy.threads = threads
@@ -191,6 +212,8 @@ class SearchLoop:
             self._exhausted = True
             self._parts.listener.on_note(f"The search is complete before its planned trials are run. {end}")
             return []
+        finally:
+            self._thinking = time.monotonic() - begun
 
     def _begin(self, suggestion: Suggestion) -> None:
         parts = self._parts

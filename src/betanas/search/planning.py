@@ -24,6 +24,7 @@ from betanas.search.store.location import StudyLocation
 from betanas.search.store.store import refuse_taken
 from betanas.spaces import SearchSpace, get_space
 from betanas.spaces.base import MAX_RESOLUTION
+from betanas.training.budget import Budget
 from betanas.training.recipe import Recipe, recipe_for
 from betanas.trust import check_trust
 from betanas.userfile import python_file, run_plugins
@@ -111,6 +112,13 @@ def _check_together(settings: SearchSettings) -> None:
     """Refuse settings that make no sense beside each other; each by itself has been checked when it was read."""
     machine, budget, objective = settings.machine, settings.training.budget, settings.search.objective
     _refuse_cluster_settings((each.name for each in fields(machine) if getattr(machine, each.name)), machine.executor)
+    for option, limit in (("--time", settings.search.time), ("--training-time", settings.search.training_time)):
+        if limit is not None and budget.unit == "seconds" and limit.amount < budget.amount:
+            raise StudyError(
+                f"The time of a search ({option}) must hold at least one trial.",
+                value=f"{limit} for trials of {budget}",
+                hint=f"Type, for example, {option} {Budget(20 * budget.amount, 'seconds')}, or a shorter --budget.",
+            )
     if not settings.training.stop_early:
         return
     if budget.unit != "seconds" or machine.executor == "inline":

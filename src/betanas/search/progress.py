@@ -39,4 +39,4 @@ class SearchListener:
         """Something a person should know."""
 
     def on_end(self, ending: str, reason: str) -> None:
-        """The search ends: `finished`, `exhausted`, `interrupted`, `paused` or `failed`."""
+        """The search ends: `finished`, `exhausted`, `out_of_time`, `interrupted`, `paused` or `failed`."""

@@ -178,8 +178,9 @@ class SessionRecord:
         index: 0, 1, ... in the order of starting.
         started, ended: UTC; `ended` is None while it runs and after a crash.
         seen: UTC, its last sign of life.
-        ending: `finished`, `exhausted` (finished, since nothing new was left to train), `interrupted`, `paused`,
-            `failed`, or empty while it runs and after a crash.
+        ending: `finished`, `exhausted` (finished, since nothing new was left to train), `out_of_time` (finished, since
+            the search's own time was used up), `interrupted`, `paused`, `failed`, or empty while it runs and after a
+            crash.
         host, pid: where it runs.
         command: what was typed.
         versions: of Python, BetaNAS and the libraries that decide results.

@@ -9,10 +9,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from betanas.environment import hardware, versions
 from betanas.errors import BetanasError, StoreError
+from betanas.search.allowance import Allowance
 from betanas.search.executors.registry import make_executor
 from betanas.search.loop import SearchLoop, SearchParts
 from betanas.search.planning import (
@@ -27,7 +29,7 @@ from betanas.search.planning import (
 from betanas.search.progress import SearchListener
 from betanas.search.records import StudyPlan
 from betanas.search.scoring import make_score
-from betanas.search.settings import ResumeSettings, SearchSettings
+from betanas.search.settings import EXTENT, ResumeSettings, SearchSettings
 from betanas.search.store.location import StudyLocation, hide_passwords
 from betanas.search.store.lock import lock_of
 from betanas.search.store.place import new_place
@@ -49,12 +51,12 @@ def search(settings: SearchSettings | None = None, *, listener: SearchListener |
         SearchFailedError: trial after trial failed.
         KeyboardInterrupt: it was interrupted; the study is safe and `resume` goes on.
     """
-    listener = listener or SearchListener()
+    began, listener = monotonic(), listener or SearchListener()
     planned = plan_search(settings if settings is not None else SearchSettings(**given), listener)
     with ExitStack() as held:
         with new_place(planned.location, held):
             store = Store.create(planned.location, planned.plan)
-        return _run(store, planned.plan, listener)
+        return _run(store, planned.plan, listener, began)
 
 
 def resume(
@@ -75,7 +77,7 @@ def resume(
     Raises:
         StudyError: there is no study, or another process searches it.
     """
-    changes = changes or ResumeSettings()
+    began, changes = monotonic(), changes or ResumeSettings()
     location = StudyLocation.parse(study)
     # What is refused must leave the study as it was, and a search that runs on it alone.
     with closing(Store.open(location, read_only=True)) as looked_at:
@@ -84,21 +86,25 @@ def resume(
     run_plugins(plan.search.plugins)
     with lock_of(location):
         store = Store.open(location)
-        return _run(store, plan, listener or SearchListener(), changes)
+        return _run(store, plan, listener or SearchListener(), began, changes)
 
 
-def _run(store: Store, plan: StudyPlan, listener: SearchListener, changes: ResumeSettings | None = None) -> Study:
+def _run(
+    store: Store, plan: StudyPlan, listener: SearchListener, began: float, changes: ResumeSettings | None = None
+) -> Study:
     location = store.location
     executor = make_executor(plan.machine.executor, worker_setup(plan), executor_settings(plan, location))
-    if changes is not None and "trials" in changes.changes:
-        store.set_trials_planned(plan.search.trials)
+    if changes is not None and (extent := {name: changes.changes[name] for name in EXTENT if name in changes.changes}):
+        store.extend(extent)
     with store.turn():
+        allowance = Allowance.of(plan, store.sessions(), store.now(), began=began)
         session = store.begin_session(
             host=socket.gethostname(),
             pid=os.getpid(),
             command=hide_passwords(" ".join(["betanas", *sys.argv[1:]])),
             versions=versions(),
             hardware=hardware(),
+            ago=monotonic() - began,
         )
     ending, reason = "failed", ""
     try:
@@ -114,6 +120,7 @@ def _run(store: Store, plan: StudyPlan, listener: SearchListener, changes: Resum
                 listener=listener,
                 session=session,
                 stopping=stopping_rule(plan),
+                allowance=allowance,
             )
             loop = SearchLoop(parts)
             listener.on_begin(plan, loop.records, location=location.text, capacity=executor.capacity)

@@ -39,6 +39,9 @@ from betanas.training.compression import Compression
 
 CLUSTER = "On a Ray cluster"
 
+# Trials of a search that a time alone ends.
+ENDLESS = 1_000_000
+
 _MOST = 10**15  # of anything counted: far more than any machine holds, and well within what databases keep
 
 
@@ -316,7 +319,9 @@ class ProposalSettings(Group):
         default=Accuracy(),
         panel="What to maximise",
     )
-    trials: int = setting(whole(1, 1_000_000, example="50"), "Trials to run.", default=50)
+    trials: int = setting(
+        whole(1, ENDLESS, example="50"), "Trials to run; as many as the time holds where one is given.", default=50
+    )
     time: Budget | None = setting(
         DURATION, "Wall-clock of the whole search: 30m; no trial is begun that cannot end in it.", default=None
     )
@@ -328,6 +333,11 @@ class ProposalSettings(Group):
         default=(),
         flag="--plugin",
     )
+
+    @property
+    def planned(self) -> int | None:
+        """Trials planned; None where a time alone ends the search."""
+        return None if self.trials == ENDLESS else self.trials
 
 
 _OBJECTIVE_HELP = {
@@ -366,10 +376,9 @@ SETTINGS: Mapping[str, Setting] = {
 _PLACES = {one.name: (name, field) for name, group in GROUPS.items() for field, one in settings_of(group).items()}
 
 # What may change when a study goes on: where it trains, and how long.
+EXTENT = ("trials", "time", "training_time")
 RESUMABLE = (
-    "trials",
-    "time",
-    "training_time",
+    *EXTENT,
     "data",
     *(one.name for one in settings_of(MachineSettings).values()),
 )
@@ -414,6 +423,8 @@ class SearchSettings:
             if given.get(name) is None:
                 raise StudyError(f"A search needs the setting {name}.", hint=f"Type, for example, --{name} {example}.")
         object.__setattr__(self, "study", STUDY.read(given.pop("study")))
+        if given.get("trials") is None and (given.get("time") or given.get("training_time")):
+            given["trials"] = ENDLESS
         grouped = in_groups(given)
         for name, group in GROUPS.items():
             object.__setattr__(self, name, group(**grouped[name]))

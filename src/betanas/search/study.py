@@ -206,7 +206,7 @@ class Study:
                 "failed": counts["failed"],
                 "running": running,
                 "cut_off": counts["running"] - running,
-                "planned": plan.search.trials,
+                "planned": plan.search.planned,
             },
             "best": best
             and {
@@ -267,7 +267,7 @@ class Study:
         last = sessions[-1]
         if self._is_searched_now():
             return "paused" if self._store.request() == "pause" else "running"
-        if last.ending == "exhausted":
+        if last.ending in ("exhausted", "out_of_time"):
             return "finished"
         if last.ending == "finished":
             return "finished" if _usable(records) >= plan.search.trials else "interrupted"

@@ -108,11 +108,12 @@ def study_card(name: str, seen: Seen) -> html.Div:
     snapshot = seen.snapshot
     counted = totals(snapshot)
     done = counted.trials - counted.running
-    label = f"{done:,} of {counted.planned:,} trials have ended"
+    planned = counted.planned or done
+    label = f"{done:,} of {planned:,} trials have ended" if counted.planned else f"{done:,} trials have ended"
     return html.Div(
         [
             html.H3([name, " ", html.Span(snapshot.state, className=f"state {snapshot.state}")]),
-            html.Progress(value=str(min(done, counted.planned)), max=str(max(counted.planned, 1)), **aria(label=label)),
+            html.Progress(value=str(min(done, planned)), max=str(max(planned, 1)), **aria(label=label)),
             html.P(f"{label}; {counted.infeasible:,} infeasible, {counted.failed:,} failed.", className="quiet"),
             facts(wording.key_numbers(snapshot), "numbers"),
             *([problem(f"It could not be read just now. {seen.problem}")] if seen.problem else []),

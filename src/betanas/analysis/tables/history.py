@@ -135,14 +135,14 @@ class StudyTotals:
     """A study in numbers.
 
     Attributes:
-        planned, trials: trials planned and started.
+        planned, trials: trials planned (None where a time alone ends the search) and started.
         usable, infeasible, failed, running: how they ended; `usable` counts those stopped early with a value.
         best, median: of the usable trials' objectives.
         training_seconds: sum over the trials.
         wall_seconds: from the first trial's start to the last one's end; None where neither is known.
     """
 
-    planned: int
+    planned: int | None
     trials: int
     usable: int
     infeasible: int
@@ -161,7 +161,7 @@ def totals(snapshot: StudySnapshot) -> StudyTotals:
     starts = [trial.started for trial in snapshot.trials if trial.started]
     ends = [trial.ended for trial in snapshot.trials if trial.ended]
     return StudyTotals(
-        planned=snapshot.plan.search.trials,
+        planned=snapshot.plan.search.planned,
         trials=len(snapshot.trials),
         usable=len(values),
         infeasible=states["infeasible"],

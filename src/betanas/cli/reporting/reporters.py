@@ -96,7 +96,7 @@ class PlainReporter(Reporter):
         is_best = self._tally.end(record)
         left = self._tally.seconds_left
         clock = datetime.now().astimezone().strftime("%H:%M:%S")
-        progress = f"{self._tally.done}/{self._tally.plan.search.trials}"
+        progress = f"{self._tally.done}/{self._tally.planned or '?'}"
         remaining = f", about {format_seconds(left)} left" if left else ""
         self.console.print(
             f"{clock} [{progress}] {trial_line(record)}{' *best*' * is_best}{remaining}",
@@ -186,9 +186,10 @@ def make_reporter(console: Console) -> Reporter:
 
 def headline(plan: StudyPlan) -> str:
     """What is searched, in one line."""
+    time = plan.search.time or plan.search.training_time
     return (
         f"{plan.search.space} on {plan.data.source}, {len(plan.classes)} classes, {plan.resolution}x{plan.resolution}, "
-        f"{plan.training.budget} a trial, {plan.search.strategy}"
+        f"{plan.training.budget} a trial, {plan.search.strategy}" + (f", {time} in all" if time else "")
     )
 
 
@@ -212,8 +213,8 @@ def _progress(tally: Tally) -> RenderableType:
     grid.add_column(ratio=1)
     grid.add_column(no_wrap=True, justify="right")
     grid.add_row(
-        f"{tally.done} of {tally.plan.search.trials} trials" + (f" ({', '.join(extras)})" if extras else ""),
-        ProgressBar(total=tally.plan.search.trials, completed=tally.done),
+        tally.progress + (f" ({', '.join(extras)})" if extras else ""),
+        ProgressBar(total=tally.planned or max(tally.done, 1), completed=tally.done),
         f"about {format_seconds(left)} left" if left is not None else "",
     )
     return grid

@@ -66,12 +66,24 @@ class Tally:
         return statistics.median(self.accuracies) if self.accuracies else None
 
     @property
+    def planned(self) -> int | None:
+        """Trials planned; None where a time alone ends the search."""
+        return self.plan.search.planned
+
+    @property
+    def progress(self) -> str:
+        """Trials that have ended, of those planned."""
+        return f"{self.done} trials" if self.planned is None else f"{self.done} of {self.planned} trials"
+
+    @property
     def seconds_left(self) -> float | None:
         """Estimated seconds to the end, from the pace of this session's trials; None before the first has ended."""
         if self.first_start is None or self.ended_here == 0:
             return None
+        if self.planned is None:
+            return None
         pace = (time.monotonic() - self.first_start) / (self.ended_here + 0.5 * len(self.running))
-        return max(self.plan.search.trials - self.done - 0.5 * len(self.running), 0.0) * pace
+        return max(self.planned - self.done - 0.5 * len(self.running), 0.0) * pace
 
     def begin(self, records: Sequence[TrialRecord], capacity: int) -> None:
         """Take over what earlier sessions found."""

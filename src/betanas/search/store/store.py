@@ -187,6 +187,16 @@ class Store:
             created: datetime = connection.execute(query).scalar_one()
         return created
 
+    def extend(self, changes: Mapping[str, object]) -> None:
+        """Change how long the search goes on: `trials`, `time` and `training_time`, by name."""
+        plan = self.plan().changed(**changes)
+        with self._writing() as connection:
+            connection.execute(
+                update(studies)
+                .where(studies.c.id == self._study_id)
+                .values(plan=plan.to_document(), trials_planned=plan.search.trials)
+            )
+
     def set_trials_planned(self, trials_planned: int) -> None:
         """Change how many trials the search is to run."""
         with self._writing() as connection:
@@ -208,9 +218,16 @@ class Store:
     # Sessions -----------------------------------------------------------------------------------------------
 
     def begin_session(
-        self, *, host: str, pid: int, command: str, versions: Mapping[str, str], hardware: Mapping[str, str]
+        self,
+        *,
+        host: str,
+        pid: int,
+        command: str,
+        versions: Mapping[str, str],
+        hardware: Mapping[str, str],
+        ago: float = 0.0,
     ) -> int:
-        """Note that a process starts to search; returns the session's number."""
+        """Note that a process starts to search, or did so that many seconds ago; returns the session's number."""
         with self._writing() as connection:
             number = connection.execute(
                 select(func.coalesce(func.max(sessions.c.number) + 1, 0)).where(sessions.c.study_id == self._study_id)
@@ -219,7 +236,7 @@ class Store:
                 insert(sessions).values(
                     study_id=self._study_id,
                     number=number,
-                    started=self._clock(),
+                    started=self._clock() - timedelta(seconds=ago),
                     seen=self._clock(),
                     ending="",
                     host=host,
