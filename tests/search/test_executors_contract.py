@@ -256,3 +256,18 @@ def test_more_workers_than_cores_share_them() -> None:
     slots = plan_slots(ExecutorSettings(devices=("cpu",), workers=5))
     assert len(slots) == 5
     assert all(slot.threads == 1 for slot in slots)
+    assert [slot.shared_by for slot in slots] == [sum(slot.cores == other.cores for other in slots) for slot in slots]
+
+
+def test_threads_of_workers_sleep_while_they_wait_unless_the_user_wants_otherwise(
+    digits_setup: WorkerSetup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    for wanted in (None, "ACTIVE"):
+        if wanted:
+            monkeypatch.setenv("OMP_WAIT_POLICY", wanted)
+        with LocalExecutor(digits_setup, settings(tmp_path)) as made:
+            group = made._seats[0].group
+            assert group is not None
+            (worker,) = group.processes
+            assert psutil.Process(worker.pid).environ()["OMP_WAIT_POLICY"] == (wanted or "PASSIVE")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -129,3 +130,9 @@ def test_bench_keeps_its_result_in_a_study(tmp_path):
     target = tmp_path / "processes.json"
     assert run_betanas(["report", study, "--only", "processes", "--format", "json", "--output", str(target)]) == 0
     assert [row["processes"] for row in json.loads(target.read_text())] == [1]
+
+
+def test_threads_of_a_training_sleep_while_they_wait(monkeypatch, tmp_path):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    assert run_betanas(["train", "betanet3", "--folder", str(tmp_path), "--compression", "none", "--budget", "x"]) == 2
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"

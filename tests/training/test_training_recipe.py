@@ -17,6 +17,7 @@ from betanas.errors import RecipeError
 from betanas.search.planning import plan_search
 from betanas.search.progress import SearchListener
 from betanas.search.settings import SearchSettings
+from betanas.training.budget import Budget
 from betanas.training.recipe import Recipe, builtin_recipes, load_recipe, recipe_for
 
 
@@ -83,7 +84,8 @@ def test_a_users_recipe_changes_another(write):
     recipe = load_recipe(path)
     fast = load_recipe("fast")
     assert (recipe.name, recipe.learning_rate, recipe.flip) == ("mine", 0.002, 0.0)
-    assert recipe.with_settings(name="fast", learning_rate=fast.learning_rate, flip=fast.flip) == fast
+    plain = fast.with_settings(variants=())
+    assert recipe.with_settings(name="fast", learning_rate=fast.learning_rate, flip=fast.flip) == plain
 
 
 def test_a_users_recipe_may_extend_a_file_beside_it(write):
@@ -192,3 +194,36 @@ def test_every_setting_is_documented():
     rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
     documented = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     assert set(Recipe.model_fields) - {"name"} <= documented
+
+
+@pytest.mark.parametrize(
+    ("device", "budget", "expected"),
+    [
+        ("cuda", "5s", 100),
+        ("cuda", "300s", 512),
+        ("cuda", "2h", 512),
+        ("cuda", "500epochs", 100),
+        ("cpu", "2h", 100),
+        ("mps", "2h", 100),
+    ],
+)
+def test_batch_size_and_rate_move_together_by_device_and_budget(device, budget, expected):
+    fast = load_recipe("fast")
+    settled = fast.on(device, Budget.parse(budget))
+    assert (settled.batch_size, settled.variants) == (expected, ())
+    assert Recipe.from_dict(settled.to_dict()) == settled
+    wanted = fast.with_settings(
+        variants=[
+            {"device": "cuda", "least_seconds": 0, "batch_size": 200, "learning_rate": 0.02},
+            {"device": "cuda", "least_seconds": 10, "batch_size": 400, "learning_rate": 0.03},
+        ]
+    )
+    found = [wanted.on("cuda", Budget.parse(text)) for text in ("9s", "10s")]
+    assert [(each.batch_size, each.learning_rate) for each in found] == [(200, 0.02), (400, 0.03)]
+
+
+def test_a_recipe_that_sets_the_batch_size_has_no_other_on_any_device(tmp_path):
+    (tmp_path / "mine.toml").write_text('extends = "fast"\nbatch_size = 64\n')
+    (tmp_path / "colours.toml").write_text('extends = "fast"\nbrightness = 0.2\n')
+    assert load_recipe(tmp_path / "mine.toml").on("cuda", Budget.parse("1h")).batch_size == 64
+    assert load_recipe(tmp_path / "colours.toml").on("cuda", Budget.parse("1h")).batch_size == 512

@@ -67,6 +67,9 @@ def train(
 
     Under torchrun, which starts the processes itself, leave --processes out.
     """
+    from betanas.data.cores import let_threads_sleep
+
+    let_threads_sleep()
     from betanas.training.compression import COMPRESSIONS
     from betanas.training.launch import launch, usable_device
 
@@ -141,6 +144,7 @@ def _train(wanted: _Training) -> dict[str, Any]:
     from betanas.data import open_source
     from betanas.data.cores import cores
     from betanas.training.budget import Budget
+    from betanas.training.device import resolve_device
     from betanas.training.distributed import join_processes, under_torchrun
     from betanas.training.job import Job, JobImages
     from betanas.training.processes import OneProcess, Processes
@@ -151,6 +155,7 @@ def _train(wanted: _Training) -> dict[str, Any]:
     budget = Budget.parse(wanted.budget)
     source = open_source(wanted.data)
     recipe = recipe_for(wanted.recipe, mirror_safe=source.mirror_safe, flip=wanted.flip)
+    recipe = recipe.on(resolve_device(wanted.device).type, budget)
     (entrant,) = find_networks(
         [wanted.network],
         source=source,

@@ -17,3 +17,12 @@ def cores() -> int:
 def processes_here() -> int:
     """Processes on this machine that train one network together with this one, itself included."""
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
+def let_threads_sleep() -> None:
+    """Have the threads of OpenMP sleep while they wait, in this process and those it starts; before torch is loaded.
+
+    They spin otherwise, and on cores that somebody else uses too they take the time of the threads they wait for: with
+    a second busy program beside it a training on two cores collapses. What the user has set stays.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

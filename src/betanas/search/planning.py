@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Literal
 
 from betanas import host_memory
 from betanas.data import DataSource, open_source, open_splits, prepare
 from betanas.errors import StrategyError, StudyError
 from betanas.search.executors.base import ExecutorSettings, Patience, WorkerSetup
 from betanas.search.executors.registry import make_executor
+from betanas.search.executors.slots import plan_slots
 from betanas.search.feasibility import Problem, corrected_limits
 from betanas.search.objectives import OBJECTIVES, Accuracy, ObjectiveSettings, OwnFunction, Pareto, Registered
 from betanas.search.progress import SearchListener
@@ -18,7 +20,14 @@ from betanas.search.propose.base import Observation, Strategy
 from betanas.search.propose.registry import get_strategy
 from betanas.search.records import StudyPlan, TrialRecord
 from betanas.search.scoring import make_score
-from betanas.search.settings import CLUSTER, SETTINGS, MachineSettings, ResumeSettings, SearchSettings
+from betanas.search.settings import (
+    CLUSTER,
+    SETTINGS,
+    MachineSettings,
+    ResumeSettings,
+    SearchSettings,
+    TrainingSettings,
+)
 from betanas.search.stopping import StoppingRule
 from betanas.search.store.location import StudyLocation
 from betanas.search.store.store import refuse_taken
@@ -29,9 +38,9 @@ from betanas.training.recipe import Recipe, recipe_for
 from betanas.trust import check_trust
 from betanas.userfile import python_file, run_plugins
 
-# Without a limit of the user's a candidate may plan with this share of the device's memory: the rest is the
-# allocator's fragmentation, the libraries' own buffers and, on a processor, everything else that runs.
-_MEMORY_SHARE = 0.8
+# Without a limit of the user's a candidate may plan with this share of the memory: on a processor the rest is for
+# everything else that runs; on a GPU for what the allocator reserves beyond what is used (2 to 45% on an H100).
+_MEMORY_SHARE, _GPU_MEMORY_SHARE = 0.8, 0.65
 
 _SMALLEST_DEFAULT, _LARGEST_DEFAULT = 16, 64
 
@@ -72,6 +81,7 @@ def plan_search(settings: SearchSettings, listener: SearchListener) -> Planned:
     root = Path(settings.machine.data_root) if settings.machine.data_root else None
     source = open_source(settings.data.source, root=root)
     recipe = recipe_for(training.recipe, mirror_safe=source.mirror_safe, flip=training.flip)
+    recipe, memory_dtype = _settled(recipe, training, settings.machine)
     data = replace(
         settings.data,
         source=_kept(settings.data.source) if python_file(settings.data.source) else source.name,
@@ -96,6 +106,7 @@ def plan_search(settings: SearchSettings, listener: SearchListener) -> Planned:
         classes=tuple(source.classes),
         in_channels=source.in_channels,
         recipe_settings=recipe.to_dict(),
+        memory_dtype=memory_dtype,
     )
     for note in source.notes:
         listener.on_note(note)
@@ -158,7 +169,7 @@ def problem_of(plan: StudyPlan) -> Problem:
         in_channels=plan.in_channels,
         batch_size=plan.batch_size,
         limits=plan.limits,
-        dtype="float32",  # never less than what autocast needs, whichever a device turns out to use
+        dtype=plan.memory_dtype,
         optimizer=recipe.optimizer,
         against=objective.cost if isinstance(objective, Pareto) else "",
     )
@@ -242,11 +253,28 @@ def _default_memory(machine: MachineSettings) -> int:
             "A search on a cluster must be told how much memory a trial may have: it cannot see the nodes'.",
             hint="Type, for example, --max-memory 20GiB.",
         )
-    if machine.devices != ("cpu",) and torch.cuda.is_available():
+    slots = plan_slots(machine) if machine.executor == "local" else []
+    on_gpus = slots[0].device == "cuda" if slots else machine.devices != ("cpu",) and torch.cuda.is_available()
+    if on_gpus:
         counts = range(torch.cuda.device_count())
-        return int(_MEMORY_SHARE * min(torch.cuda.get_device_properties(i).total_memory for i in counts))
+        least = min(torch.cuda.get_device_properties(i).total_memory for i in counts)
+        return int(_GPU_MEMORY_SHARE * least / max((slot.shared_by for slot in slots), default=1))
     processes = (machine.workers or 1) * machine.per_trial_devices
     return int(_MEMORY_SHARE * host_memory.available() / processes)
+
+
+def _settled(
+    recipe: Recipe, training: TrainingSettings, machine: MachineSettings
+) -> tuple[Recipe, Literal["float32", "bfloat16"]]:
+    """A recipe as the devices of this machine use it, and the type that memory is priced in."""
+    from betanas.training.device import priced_dtype, resolve_device
+
+    if machine.executor == "ray" and machine.address not in (None, "local"):
+        return recipe.with_settings(variants=()), "float32"  # nobody knows what the other machines have
+    device = resolve_device(machine.devices[0])
+    if training.batch_size is None:
+        recipe = recipe.on(device.type, training.budget)
+    return recipe.with_settings(variants=()), priced_dtype(recipe.dtype, device)
 
 
 def _kept(name: str) -> str:

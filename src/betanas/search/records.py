@@ -41,6 +41,8 @@ class StudyPlan:
         classes: class names, in label order.
         in_channels: channels of the images.
         recipe_settings: the recipe's every setting, so that the study does not depend on a file.
+        memory_dtype: of the activations whose memory candidates are priced by: what the first session's device trained
+            in.
     """
 
     data: DataSettings
@@ -52,6 +54,7 @@ class StudyPlan:
     classes: tuple[str, ...]
     in_channels: int
     recipe_settings: Mapping[str, Any]
+    memory_dtype: Literal["float32", "bfloat16"] = "float32"
 
     @property
     def resolution(self) -> int:
@@ -71,7 +74,7 @@ class StudyPlan:
     def to_document(self) -> dict[str, Any]:
         """The plan as plain JSON."""
         groups = {name: getattr(self, name).to_document() for name in GROUPS}
-        found = {name: getattr(self, name) for name in _FOUND}
+        found = {name: getattr(self, name) for name in (*_FOUND, "memory_dtype")}
         return {**groups, **found, "classes": list(self.classes), "recipe_settings": dict(self.recipe_settings)}
 
     @classmethod
@@ -85,6 +88,7 @@ class StudyPlan:
             document = _grouped(document)
         groups = {name: group(**document[name]) for name, group in GROUPS.items()}
         found = {name: document[name] for name in _FOUND}
+        found["memory_dtype"] = document.get("memory_dtype", "float32")  # of before candidates were priced by it
         return cls(**groups, **{**found, "classes": tuple(document["classes"])})  # type: ignore[arg-type]
 
 

@@ -20,12 +20,32 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from betanas.errors import RecipeError
+from betanas.training.budget import Budget
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 NonNegative = Annotated[float, Field(ge=0.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 
 _FOLDER = resources.files("betanas.training") / "recipes"
+
+
+class Variant(BaseModel):
+    """Settings that a recipe has on one kind of device, from a certain budget on.
+
+    Batch size and learning rate change together: a larger batch makes fewer steps of the same budget.
+
+    Attributes:
+        device: `cuda`, `mps` or `cpu`.
+        least_seconds: training seconds from which on the variant is taken.
+        batch_size, learning_rate: in place of the recipe's.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    device: Literal["cuda", "mps", "cpu"]
+    least_seconds: NonNegative
+    batch_size: Annotated[int, Field(ge=1)]
+    learning_rate: Positive
 
 
 class Recipe(BaseModel):
@@ -79,6 +99,7 @@ class Recipe(BaseModel):
             all. Few make a search quicker, since evaluations are outside the budget but not outside the night; the
             result is the final evaluation's then, since the others are not comparable with it.
         test_flip: whether an evaluation averages over an image and its mirror image.
+        variants: other batch sizes and rates on some devices; `on` settles on one, and leaves none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -123,6 +144,7 @@ class Recipe(BaseModel):
     evaluations: Annotated[int, Field(ge=1)] | Literal["epoch"]
     interim_images: Annotated[int, Field(ge=0)]
     test_flip: bool
+    variants: tuple[Variant, ...] = ()
 
     @model_validator(mode="after")
     def _settings_fit_each_other(self) -> Self:
@@ -154,6 +176,20 @@ class Recipe(BaseModel):
             return cls.model_validate(dict(data))
         except ValidationError as error:
             raise _explained(error, where=f"The recipe {data.get('name', '')!r}") from error
+
+    def on(self, device: str, budget: Budget) -> Recipe:
+        """The recipe as it is used on a device: with the variant for it, if there is one, and no others.
+
+        Args:
+            device: `cuda`, `mps` or `cpu`.
+            budget: of the training; nobody knows how many seconds one in steps or epochs takes, so that has no variant.
+        """
+        seconds = budget.amount if budget.unit == "seconds" else 0.0
+        fitting = [each for each in self.variants if each.device == device and each.least_seconds <= seconds]
+        if budget.unit != "seconds" or not fitting:
+            return self.with_settings(variants=())
+        best = max(fitting, key=lambda each: each.least_seconds)
+        return self.with_settings(batch_size=best.batch_size, learning_rate=best.learning_rate, variants=())
 
     def with_settings(self, **settings: Any) -> Recipe:
         """The same recipe with some settings changed.
@@ -218,6 +254,8 @@ def _settings(name: str, *, seen: tuple[str, ...], beside: Path | None = None) -
         )
     _refuse_unknown(table, allowed=(*Recipe.model_fields, "extends"), where=f"The recipe {path.name}")
     inherited = _settings(parent, seen=(*seen, name), beside=path.parent)
+    if {"batch_size", "learning_rate"} & table.keys():
+        inherited.pop("variants", None)  # made for the other recipe's batches and rate
     return {**inherited, "name": path.stem, **table}
 
 

@@ -234,7 +234,7 @@ class LocalExecutor(Executor):
             return self._replace(seat, running.failure)
         seat.stage, seat.running = "idle", None
         group.log_to(None, "")
-        result = running.results[group.processes[0]]
+        result = replace(running.results[group.processes[0]], shared_by=seat.slot.shared_by)
         return [TrialEnded(running.job.index, running.job.attempt, result)]
 
     def _bury(self, seat: _Seat, epitaph: str) -> list[ExecutorEvent]:
@@ -292,7 +292,7 @@ class LocalExecutor(Executor):
             return []
         if not result.device:  # the search's own verdict, not one that a process came to
             wall = time.monotonic() - running.since
-            result = replace(result, wall_seconds=wall, device=seat.slot.device)
+            result = replace(result, wall_seconds=wall, device=seat.slot.device, shared_by=seat.slot.shared_by)
         return [TrialEnded(running.job.index, running.job.attempt, result)]
 
 

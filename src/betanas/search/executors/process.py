@@ -87,7 +87,8 @@ class WorkerProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, **environment, **place.environment()},
+            # Threads that wait sleep (betanas.data.cores.let_threads_sleep), unless the user wants it otherwise.
+            env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ, **environment, **place.environment()},
             pass_fds=() if place.listening is None else (place.listening,),
             start_new_session=True,
         )

@@ -20,6 +20,7 @@ class Slot:
         threads: threads that each of its processes computes with on the processor; None where it trains elsewhere.
         environment: variables that show it its devices alone.
         processes: how many train a trial together, on accelerators one for each.
+        shared_by: workers that are on its devices, or its cores, this one included.
     """
 
     device: str
@@ -27,6 +28,7 @@ class Slot:
     threads: int | None
     environment: dict[str, str]
     processes: int = 1
+    shared_by: int = 1
 
     def cores_of(self, rank: int) -> tuple[int, ...]:
         """The cores of one of its processes; empty for all."""
@@ -64,7 +66,10 @@ def plan_slots(settings: MachineSettings) -> list[Slot]:
     ]
     # More workers than devices share them in turn: small networks do not fill an accelerator.
     count = settings.workers or len(slots)
-    return [replace(slots[place % len(slots)]) for place in range(count)]
+    return [
+        replace(slots[place % len(slots)], shared_by=len(range(place % len(slots), count, len(slots))))
+        for place in range(count)
+    ]
 
 
 def available_cores() -> tuple[int, ...]:
@@ -76,7 +81,8 @@ def available_cores() -> tuple[int, ...]:
 
 def _processor_slots(workers: int, processes: int) -> list[Slot]:
     slots = []
-    for share in _share_out(available_cores(), workers):
+    shares = _share_out(available_cores(), workers)
+    for share in shares:
         threads = max(1, len(share) // processes)
         environment = {
             "CUDA_VISIBLE_DEVICES": "",
@@ -85,7 +91,7 @@ def _processor_slots(workers: int, processes: int) -> list[Slot]:
             # without them (benchmarks/training_allocator.py).
             "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
         }
-        slots.append(Slot("cpu", share, threads, environment, processes))
+        slots.append(Slot("cpu", share, threads, environment, processes, shares.count(share)))
     return slots
 
 
