@@ -9,13 +9,15 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+import betanas as bn
 from betanas.cli.bench import bench
 from betanas.cli.compare import compare
+from betanas.cli.inherited import training_for
 from betanas.cli.main import run as run_betanas
 from betanas.cli.networks import find_network
 from betanas.cli.train import train
 from betanas.data import open_source
-from betanas.errors import BetanasError, BlueprintError, QuantityError, RecipeError
+from betanas.errors import BetanasError, BlueprintError, QuantityError, RecipeError, StudyError
 from betanas.spaces import get_space, published
 
 
@@ -134,5 +136,53 @@ def test_bench_keeps_its_result_in_a_study(tmp_path):
 
 def test_threads_of_a_training_sleep_while_they_wait(monkeypatch, tmp_path):
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
-    assert run_betanas(["train", "betanet3", "--folder", str(tmp_path), "--compression", "none", "--budget", "x"]) == 2
+    assert run_betanas(["train", "betanet3", "--folder", str(tmp_path)]) == 2
     assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+
+
+class TestWhatAStudysNetworkIsTrainedOn:
+    @pytest.fixture
+    def studies(self, tmp_path: Path) -> dict[str, str]:
+        """Two searches of one trial: one that mirrors its images, and one of another size and share that does not."""
+        common = {"data": "digits", "budget": "1steps", "trials": 1, "strategy": "sobol", "executor": "inline"}
+        own = {
+            "mirrored": {"resolution": 16, "flip": True, "batch_size": 32},
+            "plain": {"resolution": 24, "validation_share": 0.2},
+        }
+        for name, settings in own.items():
+            bn.search(**common, **settings, study=tmp_path / name, max_params=200_000).close()
+        return {name: str(tmp_path / name) for name in own}
+
+    def test_as_in_the_study(self, studies: dict[str, str]) -> None:
+        found = training_for([studies["mirrored"]], {})
+        assert (found.data, found.resolution, found.validation_share) == ("digits", 16, 0.1)
+        assert found.recipe.batch_size == 32
+        assert found.recipe.flip == bn.load_recipe("fast").flip > 0
+        found = training_for([studies["plain"]], {})
+        assert (found.resolution, found.validation_share, found.recipe.flip) == (24, 0.2, 0.0)
+
+    def test_what_is_typed_comes_first(self, studies: dict[str, str]) -> None:
+        found = training_for([studies["mirrored"]], {"flip": False, "resolution": 32, "batch_size": 8})
+        assert (found.recipe.flip, found.resolution, found.recipe.batch_size) == (0.0, 32, 8)
+        assert training_for([studies["plain"]], {"flip": True}).recipe.flip == bn.load_recipe("fast").flip
+        assert training_for([studies["mirrored"]], {"recipe": "paper"}).recipe.name == "paper"
+
+    def test_studies_that_differ_are_not_mixed(self, studies: dict[str, str]) -> None:
+        both = [studies["mirrored"], studies["plain"]]
+        with pytest.raises(StudyError, match="--resolution"):
+            training_for(both, {})
+        with pytest.raises(StudyError, match=r"--recipe.*fast \(batch_size 32, flip"):
+            training_for(both, {"resolution": 16, "validation_share": 0.1})
+
+    def test_a_training_has_the_studys_recipe(self, studies: dict[str, str], tmp_path: Path) -> None:
+        arguments = ["train", studies["mirrored"], "--folder", str(tmp_path / "run"), "--budget", "1steps"]
+        assert run_betanas([*arguments, "--device", "cpu"]) == 0
+        kept = json.loads((tmp_path / "run" / "plan.json").read_text())
+        assert (kept["recipe"]["batch_size"], kept["resolution"]) == (32, 16)
+        assert kept["recipe"]["flip"] > 0
+
+
+def test_a_training_without_images_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_betanas(["train", "betanet3", "--folder", str(tmp_path / "run")]) == 2
+    assert "Type, for example, --data digits" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

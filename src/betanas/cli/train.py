@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from betanas.cli.networks import find_networks, images_for
+from betanas.cli.inherited import TRAINED_ON, TrainedOn, training_for
+from betanas.cli.networks import find_networks
+from betanas.cli.options import Given, with_settings
 from betanas.cli.output import console, print_json
 from betanas.cli.study import TrustOption
 from betanas.errors import BetanasError, DataError, DeviceError, RecipeError
 from betanas.quantities import format_seconds
+from betanas.search.settings import SETTINGS
+from betanas.training.budget import Budget
 
 if TYPE_CHECKING:
     from betanas.training.compression import Compression
@@ -43,54 +47,54 @@ FlipOption = Annotated[
 PatienceOption = Annotated[int, typer.Option(min=0, help="Evaluations without progress that end it; 0 for none.")]
 
 
+_BUDGET = replace(
+    SETTINGS["budget"],
+    default=Budget(100, "epochs"),
+    panel="Training",
+    help="At most this long: 100epochs, 2h, 5000steps.",
+)
+_SEED = replace(SETTINGS["seed"], panel="Training", help="Of the split, the weights, the order and the augmentation.")
+_COMPRESSION = replace(SETTINGS["compression"], panel="Training", help="Of gradients between the processes.")
+
+
+@with_settings(*TRAINED_ON, _BUDGET, _SEED, _COMPRESSION)
 def train(
     network: NetworkArgument,
     folder: Annotated[Path, typer.Option(help="Where the training is kept; the same command goes on with it.")],
-    data: StudyDataOption = None,
-    resolution: StudyResolutionOption = None,
-    budget: Annotated[str, typer.Option(help="At most so long: 100epochs, 2h, 5000steps.")] = "100epochs",
-    recipe: RecipeOption = "fast",
-    flip: FlipOption = None,
+    given: Given,
     patience: PatienceOption = 0,
-    seed: Annotated[int, typer.Option(help="Of the split, the weights, the order and the augmentation.")] = 0,
     device: DeviceOption = "auto",
     trial: Annotated[int | None, typer.Option(help="A trial of the study, instead of its best network.")] = None,
     trust_files: TrustOption = False,
     track: Annotated[str | None, typer.Option(help="tensorboard, wandb or mlflow.")] = None,
     processes: Annotated[
-        int, typer.Option(help="Processes that train together, each on a batch of its own; on GPUs, one for each.")
+        int,
+        typer.Option(min=1, help="Processes that train together, each on a batch of its own; on GPUs, one for each."),
     ] = 1,
-    compression: Annotated[str, typer.Option(help="Of gradients between them: none, fp16 or bf16.")] = "none",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Train one network to convergence; interrupted, the same command goes on where it was.
 
-    Under torchrun, which starts the processes itself, leave --processes out.
+    A study's network trains on the study's images with its recipe, unless others are typed. Under torchrun, which
+    starts the processes itself, leave --processes out.
     """
     from betanas.data.cores import let_threads_sleep
 
     let_threads_sleep()
-    from betanas.training.compression import COMPRESSIONS
     from betanas.training.launch import launch, usable_device
 
-    if compression not in COMPRESSIONS:
-        raise RecipeError(f"The compressions are {', '.join(COMPRESSIONS)}.", value=compression)
-    data, resolution = images_for([network], data=data, resolution=resolution, trusted=trust_files)
     wanted = _Training(
         network=network,
         folder=folder,
-        data=data,
-        resolution=resolution,
-        budget=budget,
-        recipe=recipe,
-        flip=flip,
+        on=training_for([network], given, trusted=trust_files),
+        budget=given.get("budget", _BUDGET.default),
+        seed=given.get("seed", _SEED.default),
+        compression=given.get("compression", _COMPRESSION.default),
         patience=patience,
-        seed=seed,
         device=device,
         trial=trial,
         trust_files=trust_files,
         track=track,
-        compression=next(each for each in COMPRESSIONS if each == compression),
         quiet=as_json,
     )
     if processes == 1:
@@ -115,22 +119,19 @@ def train(
 
 @dataclass(frozen=True)
 class _Training:
-    """What was typed."""
+    """What was asked for."""
 
     network: str
     folder: Path
-    data: str
-    resolution: int
-    budget: str
-    recipe: str
-    flip: bool | None
-    patience: int
+    on: TrainedOn
+    budget: Budget
     seed: int
+    compression: Compression
+    patience: int
     device: str
     trial: int | None
     trust_files: bool
     track: str | None
-    compression: Compression
     quiet: bool
 
 
@@ -143,23 +144,19 @@ def _train(wanted: _Training) -> dict[str, Any]:
     """Train, alone or as one of several processes; gives what the command prints."""
     from betanas.data import open_source
     from betanas.data.cores import cores
-    from betanas.training.budget import Budget
     from betanas.training.device import resolve_device
     from betanas.training.distributed import join_processes, under_torchrun
     from betanas.training.job import Job, JobImages
     from betanas.training.processes import OneProcess, Processes
-    from betanas.training.recipe import recipe_for
     from betanas.training.tracking import AcceleratedTracker
     from betanas.training.trainer import Trainer
 
-    budget = Budget.parse(wanted.budget)
-    source = open_source(wanted.data)
-    recipe = recipe_for(wanted.recipe, mirror_safe=source.mirror_safe, flip=wanted.flip)
-    recipe = recipe.on(resolve_device(wanted.device).type, budget)
+    source = open_source(wanted.on.data)
+    recipe = wanted.on.recipe.on(resolve_device(wanted.device).type, wanted.budget)
     (entrant,) = find_networks(
         [wanted.network],
         source=source,
-        resolution=wanted.resolution,
+        resolution=wanted.on.resolution,
         trials=() if wanted.trial is None else (wanted.trial,),
         trusted=wanted.trust_files,
     )
@@ -170,9 +167,15 @@ def _train(wanted: _Training) -> dict[str, Any]:
         processes, device, threads = joined, str(joined.device), cores()
     job = Job(
         network=entrant.architecture,
-        images=JobImages(source.name, source.fingerprint, wanted.resolution, split_seed=wanted.seed),
+        images=JobImages(
+            source.name,
+            source.fingerprint,
+            wanted.on.resolution,
+            split_seed=wanted.seed,
+            validation_share=wanted.on.validation_share,
+        ),
         recipe=recipe,
-        budget=budget,
+        budget=wanted.budget,
         seed=wanted.seed,
         patience=wanted.patience,
         test=True,
@@ -187,7 +190,7 @@ def _train(wanted: _Training) -> dict[str, Any]:
             wanted.track,
             folder=wanted.folder,
             project="betanas",
-            settings={**recipe.to_dict(), "budget": wanted.budget},
+            settings={**recipe.to_dict(), "budget": str(wanted.budget)},
             cpu=processes.share.size == 1 or wanted.device == "cpu",
         )
     out = console(stderr=wanted.quiet)
