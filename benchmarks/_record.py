@@ -28,13 +28,16 @@ def spread(values: Sequence[float]) -> dict[str, float | int]:
     }
 
 
-def write_record(name: str, *, conditions: Mapping[str, Any], figures: Mapping[str, Any]) -> Path:
+def write_record(
+    name: str, *, conditions: Mapping[str, Any], figures: Mapping[str, Any], folder: Path = RESULTS
+) -> Path:
     """Write `results/<name>.json` and print it.
 
     Args:
         name: of the benchmark.
         conditions: what was run: sizes, settings, seeds, what else the machine did.
         figures: what was measured.
+        folder: in place of `results`.
     """
     record = {
         "name": name,
@@ -45,8 +48,8 @@ def write_record(name: str, *, conditions: Mapping[str, Any], figures: Mapping[s
         "conditions": dict(conditions),
         "figures": dict(figures),
     }
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}.json"
     text = json.dumps(record, indent=2, default=str)
     path.write_text(text + "\n", encoding="utf-8")
     print(text)
