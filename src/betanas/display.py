@@ -13,7 +13,7 @@ def register_with_ipython() -> bool:
     if shell is None:
         return False
     html = shell.display_formatter.formatters["text/html"]
-    html.for_type_by_name("betanas.blueprint", "Blueprint", _blueprint)
+    html.for_type_by_name("betanas.blueprint.network", "Blueprint", _blueprint)
     html.for_type_by_name("betanas.search.records", "TrialRecord", _trial)
     html.for_type_by_name("betanas.search.study", "Study", _study)
     return True

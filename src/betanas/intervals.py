@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from scipy.special import stdtrit
 
@@ -26,6 +26,44 @@ class MeanInterval:
     deviation: float
     low: float
     high: float
+
+    @property
+    def known(self) -> bool:
+        """Whether the interval says something: of at least three values that are not all the same.
+
+        With two values Student's t has one degree of freedom, and the interval reaches 12.7 standard errors to either
+        side; equal values would give one without width, as if the mean were certain.
+        """
+        return self.n > 2 and self.deviation > 0
+
+    def words(self, text: Callable[[float], str]) -> str:
+        """What the mean rests on, for a sentence: the interval, or why there is none.
+
+        Args:
+            text: a value with its unit.
+        """
+        if self.n == 1:
+            return "a single training"
+        if self.deviation == 0:
+            return f"{self.n} trainings with equal results"
+        if self.n == 2:
+            half = self.deviation / math.sqrt(2)
+            return f"two trainings, {text(self.mean - half)} and {text(self.mean + half)}: too few for an interval"
+        return f"{self.n} trainings, 95% interval {text(self.low)} to {text(self.high)}"
+
+
+def accuracy_interval(values: Sequence[float], confidence: float = 0.95) -> MeanInterval:
+    """As `mean_interval`, for shares in [0, 1]: the part of the interval outside is cut off.
+
+    The mean of shares is a share, so what is cut off cannot hold it, and the interval covers it as often as before. An
+    interval on the logit scale would stay inside by itself, but is one for another quantity (the logit's mean) and is
+    undefined where a training gets everything right or wrong.
+
+    Raises:
+        ValueError: there is no value.
+    """
+    found = mean_interval(values, confidence)
+    return found if found.n == 1 else replace(found, low=max(found.low, 0.0), high=min(found.high, 1.0))
 
 
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> MeanInterval:

@@ -14,7 +14,7 @@ import pytest
 
 from betanas.analysis.catalogue import FIGURES, FigurePiece
 from betanas.analysis.figures import of_study
-from betanas.analysis.report import Report, build_report, script_safe_json
+from betanas.analysis.report import StudyReport, build_report, script_safe_json
 from betanas.analysis.snapshot import StudySnapshot
 
 
@@ -50,16 +50,16 @@ class Outline(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def made(snapshot: StudySnapshot) -> Report:
+def made(snapshot: StudySnapshot) -> StudyReport:
     return build_report(snapshot, now=datetime(2026, 3, 2, tzinfo=UTC))
 
 
 @pytest.fixture(scope="module")
-def html(made: Report) -> str:
+def html(made: StudyReport) -> str:
     return made.html
 
 
-def test_the_report_is_whole(made: Report, html: str) -> None:
+def test_the_report_is_whole(made: StudyReport, html: str) -> None:
     assert made.failed == {}
     assert set(made.missing) == {"scaling-rules"}
     outline = Outline(html)
@@ -75,7 +75,7 @@ def test_the_report_is_whole(made: Report, html: str) -> None:
 def test_it_says_what_was_found_and_how(html: str) -> None:
     text = re.sub(r"\s+", " ", " ".join(Outline(html).text))
     assert "Of 120 trials (120 planned), 86 gave a result, 31 were infeasible, 3 failed" in text
-    assert "The best is trial 115, suggested by gpei: validation top-1 accuracy 62.56%" in text
+    assert "In the search the best is trial 115, suggested by gpei: validation top-1 accuracy 62.56%" in text
     assert "betanas resume runs/digits" in text
     assert "The loss became NaN after 37 steps." in text
     assert "Two cores" in text
@@ -123,7 +123,10 @@ def test_a_strangers_study_stays_words(hostile_snapshot: StudySnapshot) -> None:
         for t in hostile_snapshot.trials
     )
     odd = replace(
-        hostile_snapshot, plan=replace(hostile_snapshot.plan, ranges=parameters), trials=trials, attachments=()
+        hostile_snapshot,
+        plan=replace(hostile_snapshot.plan, search=replace(hostile_snapshot.plan.search, ranges=parameters)),
+        trials=trials,
+        attachments=(),
     )
     assert "<b onclick" not in build_report(odd).html
 
@@ -191,6 +194,15 @@ def test_a_report_loads_neither_torch_nor_ax_nor_pandas(stored_study: Path, tmp_
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.splitlines()[-1] == "[]"
     assert (tmp_path / "r.html").stat().st_size > 10**6
+
+
+def test_what_few_look_for_is_folded_and_the_source_is_named_once(html: str) -> None:
+    folded = re.findall(r"<details><summary>More: ([^<]+)</summary>", html)
+    assert "The surrogate over two parameters" in folded
+    assert "Trial history" not in folded
+    assert html.count("University of Sydney") == 1
+    assert "Trial history is its Figures 18 and 22" in html
+    assert "Counterpart" not in html
 
 
 def test_every_piece_has_a_name_of_its_own() -> None:

@@ -21,6 +21,10 @@ def opened(browser, path: Path, width: int, scheme: str):
         lambda r: page.problems.append(r.url) if not r.url.startswith(("file:", "data:", "blob:")) else None,
     )
     page.goto(path.as_uri())
+    links = "document.querySelector('nav ul')"
+    hidden = page.evaluate(f"{links}.scrollWidth - {links}.clientWidth")
+    assert hidden <= 0 or width < 1000, "every section's link is in sight on a desk"
+    page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
     # Figures are drawn as they come into view: each is brought there.
     for place in range(page.locator(".plot").count()):
         plot = page.locator(".plot").nth(place)

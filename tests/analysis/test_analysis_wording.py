@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from betanas.analysis import wording
 from betanas.analysis.snapshot import StudySnapshot
+from betanas.analysis.tables.confirmation import winner
 from betanas.search.settings import Limits
 
 
@@ -31,11 +32,48 @@ def test_the_summary_of_a_single_trial(snapshot: StudySnapshot) -> None:
     assert len(words) == 3
 
 
+def test_the_first_numbers_are_the_winners_as_in_the_text(snapshot: StudySnapshot) -> None:
+    won, numbers = winner(snapshot), dict(wording.key_numbers(snapshot))
+    assert numbers["Winner"] == won.label != f"trial {snapshot.best.index}"
+    assert numbers["Mean accuracy"] == wording.percent(won.confirmed.mean)
+    assert numbers["Parameters"] == wording.count_text(won.blueprint.num_params)
+    assert numbers["Epochs a trial"] == "6"
+    text = " ".join(wording.summary(snapshot))
+    assert f"{won.label} has the best mean accuracy: {numbers['Mean accuracy']}" in text
+    assert "It is the winner" in text
+
+
+def test_a_study_at_chance_is_not_celebrated(snapshot: StudySnapshot) -> None:
+    trials = tuple(replace(t, top1=0.1, objective=0.1) if t.top1 is not None else t for t in replace(snapshot).trials)
+    words = " ".join(wording.summary(replace(snapshot, trials=trials, attachments=())))
+    assert "No network has learned anything yet" in words
+    assert "The best is" not in words
+    assert "above the median" not in words
+
+
+def test_a_winner_on_a_bound_is_said(snapshot: StudySnapshot) -> None:
+    alone = replace(snapshot, attachments=())
+    assert wording.at_bounds(alone, winner(alone).vector) == []
+    vector = {**snapshot.best.vector, "K": 2.0, "E0": 6.0}
+    trials = tuple(replace(t, vector=vector) if t.index == snapshot.best.index else t for t in snapshot.trials)
+    text = " ".join(wording.summary(replace(alone, trials=trials)))
+    assert "K (2), E0 (6)" in text
+    assert "--range K=LOW:HIGH" in text
+
+
+def test_parameters_are_explained_where_their_space_does(snapshot: StudySnapshot) -> None:
+    made = wording.vector_grid(snapshot, {"Trial 1": snapshot.best.vector})
+    assert made.headings[-1] == "What it decides"
+    assert dict(zip(made.headings, made.cells[1], strict=True))["What it decides"] == "layers for each contraction"
+    plan = replace(snapshot.plan, search=replace(snapshot.plan.search, space="/tmp/mine.py"))
+    assert wording.vector_grid(replace(snapshot, plan=plan), {}).headings == ("Parameter", "Searched range")
+
+
 def test_an_objective_that_is_no_accuracy_has_no_percent(snapshot: StudySnapshot) -> None:
     trials = tuple(replace(t, objective=t.objective and 2 * t.objective) for t in snapshot.trials)
     made = replace(snapshot, trials=trials)
     assert "objective accuracy 1.25" in " ".join(wording.summary(made))
-    assert dict(wording.key_numbers(made))["Best"] == "1.25"
+    assert dict(wording.key_numbers(replace(made, attachments=())))["Best"] == "1.25"
 
 
 def test_limits_are_spelt_out(snapshot: StudySnapshot) -> None:

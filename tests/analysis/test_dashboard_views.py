@@ -12,7 +12,8 @@ from dash import html
 
 from betanas.analysis.dashboard import parts, views
 from betanas.analysis.dashboard.brush import Brush
-from betanas.analysis.dashboard.feed import TrialDetails
+from betanas.analysis.dashboard.callbacks import search_hint
+from betanas.analysis.dashboard.feed import Seen, TrialDetails
 from betanas.analysis.snapshot import StudySnapshot
 from betanas.training.result import CurvePoint
 
@@ -76,6 +77,20 @@ def test_studies_of_different_objectives_share_no_unit(snapshot: StudySnapshot) 
         snapshot, trials=tuple(replace(t, objective=None if t.top1 is None else t.top1 / 2) for t in snapshot.trials)
     )
     assert views.overlaid_history([("a", snapshot), ("b", other)]).layout.yaxis.title.text == "Objective"
+
+
+def test_after_a_pause_the_process_is_gone(snapshot: StudySnapshot) -> None:
+    last = snapshot.sessions[-1]
+    asked = replace(snapshot, state="paused", sessions=(*snapshot.sessions[:-1], replace(last, ending="")))
+    gone = replace(snapshot, state="paused", sessions=(*snapshot.sessions[:-1], replace(last, ending="paused")))
+    assert views.searching(asked)
+    assert not views.searching(gone)
+    assert "unless it is told to go on" in search_hint(asked, "runs/a")
+    assert "has ended after a pause" in search_hint(gone, "my runs/a")
+    assert "betanas resume 'my runs/a'" in search_hint(gone, "my runs/a")
+    card = str(parts.study_card("digits", Seen(1, replace(asked, state="running"))))
+    assert "Time left" in card
+    assert "Time left" not in str(parts.study_card("digits", Seen(1, gone)))
 
 
 def test_only_a_living_search_has_running_trials(snapshot: StudySnapshot) -> None:

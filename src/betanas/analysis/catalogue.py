@@ -37,11 +37,13 @@ class FigurePiece:
         name: what `betanas report --only` calls it.
         section: where the report shows it; None for one that is only written singly.
         counterpart: the 2022 report's figures that it reproduces.
+        folded: whether a reader of the report unfolds it: what few look for.
     """
 
     name: str
     section: Section | None
     counterpart: str = ""
+    folded: bool = False
 
     def build(self, study: StudySnapshot) -> go.Figure:
         """Draw it.
@@ -66,24 +68,24 @@ class TablePiece:
 
 FIGURES: tuple[FigurePiece, ...] = (
     FigurePiece("schematic", "winner", "Figure 13"),
-    FigurePiece("placement", "winner", "Figures 15 and 16"),
+    FigurePiece("placement", "winner", "Figures 15 and 16", folded=True),
     FigurePiece("confirmation", "winner"),
     FigurePiece("history", "search", "Figures 18 and 22"),
     FigurePiece("time", "search"),
-    FigurePiece("curves", "search"),
+    FigurePiece("curves", "search", folded=True),
     FigurePiece("parallel", "parameters", "Figures 19 and 23"),
     FigurePiece("importance", "parameters"),
     FigurePiece("slices", "parameters"),
-    FigurePiece("contours", "parameters"),
-    FigurePiece("predictions", "parameters"),
-    FigurePiece("dendrogram", "regions", "Figures 20 and 24"),
+    FigurePiece("contours", "parameters", folded=True),
+    FigurePiece("predictions", "parameters", folded=True),
+    FigurePiece("dendrogram", "regions", "Figures 20 and 24", folded=True),
     FigurePiece("clusters", "regions", "Figures 21 and 25"),
     FigurePiece("pareto", "cost"),
     FigurePiece("scaling", "cost", "Figure 28"),
-    FigurePiece("scaling-macs", "cost"),
-    FigurePiece("scaling-memory", "cost"),
-    FigurePiece("scaling-rules", "cost"),
-    FigurePiece("processes", "cost", "Figure 17"),
+    FigurePiece("scaling-macs", "cost", folded=True),
+    FigurePiece("scaling-memory", "cost", folded=True),
+    FigurePiece("scaling-rules", "cost", folded=True),
+    FigurePiece("processes", "cost", "Figure 17", folded=True),
     FigurePiece("comparison", "comparison", "Figure 26"),
     FigurePiece("resolutions", "comparison", "Figure 27"),
     FigurePiece("infeasible", "trouble"),

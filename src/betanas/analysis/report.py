@@ -46,7 +46,7 @@ SECTIONS: tuple[tuple[Section, str, str], ...] = (
         "What matters",
         "Which parameters decide, and what the model that guided the search believes.",
     ),
-    ("regions", "Regions of good networks", "The best trials grouped by their parameters."),
+    ("regions", "Groups of the best trials", "The best trials grouped by their parameters."),
     ("cost", "Cost and scaling", "What accuracy costs, and how the networks grow with the image."),
     ("comparison", "Comparison", "The networks beside others, trained under the same recipe."),
     ("trouble", "What failed, and why", "Trials that gave no result."),
@@ -61,6 +61,7 @@ class ReportFigure:
         name: of the piece.
         title, caption, alt: from the figure; the title is the piece's name where the figure failed.
         height, min_width: in pixels.
+        folded: whether a reader unfolds it.
         document: data and layout as JSON that is safe inside a script element; empty where it failed.
         problem: why it failed; empty otherwise.
     """
@@ -71,6 +72,7 @@ class ReportFigure:
     alt: str = ""
     height: int = 0
     min_width: int = 0
+    folded: bool = False
     document: str = ""
     problem: str = ""
 
@@ -88,7 +90,7 @@ class ReportSection:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class StudyReport:
     """A report as text, with what could not be put into it.
 
     Attributes:
@@ -102,7 +104,7 @@ class Report:
     missing: dict[str, str]
 
 
-def build_report(snapshot: StudySnapshot, *, now: datetime | None = None) -> Report:
+def build_report(snapshot: StudySnapshot, *, now: datetime | None = None) -> StudyReport:
     """Make the report of a study.
 
     Args:
@@ -135,6 +137,11 @@ def build_report(snapshot: StudySnapshot, *, now: datetime | None = None) -> Rep
             table for table in (wording.session_grid(snapshot), wording.environment_grid(snapshot)) if table.cells
         ],
         missing=missing,
+        counterparts="; ".join(
+            f"{figure.title} is its {piece.counterpart}"
+            for piece in FIGURES
+            if piece.counterpart and (figure := drawn.get(piece.name))
+        ),
         version=__version__,
         written=f"{now or datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         css=_asset("report.css"),
@@ -142,7 +149,7 @@ def build_report(snapshot: StudySnapshot, *, now: datetime | None = None) -> Rep
         themes=script_safe_json(_themes()),
         plotly=_plotly(),
     )
-    return Report(html, failed, missing)
+    return StudyReport(html, failed, missing)
 
 
 def draw(piece: FigurePiece, snapshot: StudySnapshot, missing: dict[str, str]) -> ReportFigure | None:
@@ -153,11 +160,11 @@ def draw(piece: FigurePiece, snapshot: StudySnapshot, missing: dict[str, str]) -
         return ReportFigure(
             name=piece.name,
             title=figure.layout.title.text,
-            caption=meta["caption"]
-            + (f" Counterpart of {piece.counterpart} of the 2022 report." if piece.counterpart else ""),
+            caption=meta["caption"],
             alt=meta["alt"],
             height=figure.layout.height,
             min_width=meta["min_width"],
+            folded=piece.folded,
             document=_figure_json(figure),
         )
     except MissingDataError as reason:
@@ -260,8 +267,9 @@ def _comparison_grids(snapshot: StudySnapshot) -> Iterator[wording.Grid]:
                 }
             )
         subject = f" on {comparison.data}" if comparison.data else ""
-        caption = f"Networks compared at R={resolution}{subject}; \N{PLUS-MINUS SIGN} is half the 95% "
-        "interval over seeds."
+        caption = (
+            f"Networks compared at R={resolution}{subject}; \N{PLUS-MINUS SIGN} is half the 95% interval over seeds."
+        )
         yield wording.grid(rows, caption)
 
 

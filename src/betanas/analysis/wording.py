@@ -8,13 +8,15 @@ from typing import Any
 
 from betanas.analysis.errors import AnalysisError
 from betanas.analysis.snapshot import StudySnapshot
-from betanas.analysis.tables.confirmation import ConfirmationRow, confirmation_table
+from betanas.analysis.tables.confirmation import ConfirmationRow, Winner, confirmation_table, winner
 from betanas.analysis.tables.history import StudyTotals, leaders, outcomes, totals
 from betanas.analysis.tables.layers import layer_table
 from betanas.analysis.tables.noise import noise
 from betanas.blueprint import Blueprint
 from betanas.quantities import format_bytes, format_count, format_seconds
+from betanas.search.chance import guessing, median_epochs
 from betanas.search.records import TrialRecord
+from betanas.spaces import available_spaces, get_space
 
 NONE = "\N{EN DASH}"
 
@@ -89,31 +91,35 @@ def summary(snapshot: StudySnapshot) -> tuple[str, ...]:
         f"each candidate.",
         _outcome_sentence(counted, snapshot.state),
     ]
-    best = snapshot.best
+    best, measure = snapshot.best, snapshot.measure
     if best is None:
         return (*sentences, "No trial has completed, so there is no winner yet.")
-    measure = snapshot.measure
+    advice, won = guessing(plan, snapshot.trials), _winner(snapshot)
     words = (
-        f"The best is trial {best.index}, suggested by {best.origin}: {measure.label[0].lower() + measure.label[1:]} "
+        f"{'The best' if won is None or won.confirmed is None else 'In the search the best'} is trial {best.index}, "
     )
+    words += f"suggested by {best.origin}: {measure.label[0].lower() + measure.label[1:]} "
     words += measure.text(best.objective or 0.0)
     words += f" after {format_seconds(best.training_seconds)} of training" if best.training_seconds else ""
     words += (
         f", with {format_count(best.params)} parameters and {format_count(best.macs)} multiply-accumulates an image."
     )
-    sentences.append(words)
+    sentences.append(advice or words)
     unit = "points" if measure.unit == "%" else "units"
-    if counted.median is not None and counted.usable > 2 and best.objective is not None:
+    if counted.median is not None and counted.usable > 2 and best.objective is not None and not advice:
         gap = (best.objective - counted.median) * measure.scale
         sentences.append(f"That is {gap:.2f} {unit} above the median of the {counted.usable:,} usable trials.")
-    confirmed = [row for row in _confirmed(snapshot) if row.mean is not None]
-    if confirmed:
-        first = confirmed[0]
-        interval = f" (95% interval {percent(first.low)} to {percent(first.high)})" if first.low is not None else ""
+    if won is not None and won.confirmed is not None:
+        count = sum(row.mean is not None for row in _confirmed(snapshot))
         sentences.append(
-            f"Of {len(confirmed)} candidates trained again with fresh seeds, {first.candidate} has the best "
-            "mean accuracy: "
-            f"{percent(first.mean)}{interval}."
+            f"Of {count} candidates trained again with fresh seeds, {won.label} has the best mean accuracy: "
+            f"{percent(won.confirmed.mean)} ({won.confirmed.words(percent)}). It is the winner."
+        )
+    bounds = [] if won is None or advice else at_bounds(snapshot, won.vector)
+    if bounds:
+        sentences.append(
+            f"The winner lies at the end of the searched range of {', '.join(bounds)}. A better network may lie beyond "
+            f"it: search again with wider ranges, for example --range {bounds[0].split()[0]}=LOW:HIGH."
         )
     spread = noise(snapshot)
     if spread.pooled is not None:
@@ -123,6 +129,23 @@ def summary(snapshot: StudySnapshot) -> tuple[str, ...]:
             f"training, {spread.degrees} degrees of freedom): smaller differences between trials say nothing."
         )
     return tuple(sentences)
+
+
+def at_bounds(snapshot: StudySnapshot, vector: Mapping[str, float]) -> list[str]:
+    """The searched parameters in which a vector lies at an end of the range (within a hundredth of it), with values."""
+    return [
+        f"{name} ({vector[name]:.3g})"
+        for name, searched in snapshot.ranges.items()
+        if not searched.fixed and min(vector[name] - searched.low, searched.high - vector[name]) <= 0.01 * searched.span
+    ]
+
+
+def _winner(snapshot: StudySnapshot) -> Winner | None:
+    """The network the study ends in; None before one has completed, or where a confirmation is damaged."""
+    try:
+        return winner(snapshot)
+    except AnalysisError:
+        return None
 
 
 def _confirmed(snapshot: StudySnapshot) -> tuple[ConfirmationRow, ...]:
@@ -152,11 +175,18 @@ def _outcome_sentence(counted: StudyTotals, state: str) -> str:
 
 def key_numbers(snapshot: StudySnapshot) -> tuple[tuple[str, str], ...]:
     """The few numbers that a reader looks for first, as (name, value)."""
-    counted, best = totals(snapshot), snapshot.best
-    numbers = [] if best is None else [("Best", snapshot.measure.text(best.objective or 0.0))]
-    if best is not None:
+    counted, best, won = totals(snapshot), snapshot.best, _winner(snapshot)
+    numbers = []
+    if won is not None and won.confirmed is not None:
+        network = won.blueprint
+        numbers += [("Winner", won.label), ("Mean accuracy", percent(won.confirmed.mean))]
+        numbers += [("Parameters", count_text(network.num_params)), ("Multiply-accumulates", count_text(network.macs))]
+    elif best is not None:
+        numbers += [("Best", snapshot.measure.text(best.objective or 0.0))]
         numbers += [("Parameters", count_text(best.params)), ("Multiply-accumulates", count_text(best.macs))]
+    epochs = median_epochs(snapshot.trials)
     numbers += [("Usable trials", f"{counted.usable:,} of {counted.trials:,}")]
+    numbers += [("Epochs a trial", f"{epochs:.3g}")] if epochs is not None else []
     numbers += [("Training time", seconds_text(counted.training_seconds))]
     return (*numbers, ("State", snapshot.state))
 
@@ -220,12 +250,15 @@ def leader_grid(snapshot: StudySnapshot, count: int = 10) -> Grid:
 
 
 def vector_grid(snapshot: StudySnapshot, vectors: Mapping[str, Mapping[str, float]]) -> Grid:
-    """Parameter vectors beside the searched ranges."""
+    """Parameter vectors beside the searched ranges, and what the parameters decide where their space says so."""
+    space = snapshot.plan.search.space
+    meanings = get_space(space).meanings if space in available_spaces() else {}
     rows = [
         {
             "Parameter": name,
             "Searched range": str(searched) if searched.fixed else f"{searched.low:g} to {searched.high:g}",
             **{label: f"{vector[name]:.4f}" for label, vector in vectors.items()},
+            **({"What it decides": meanings.get(name, NONE)} if meanings else {}),
         }
         for name, searched in snapshot.ranges.items()
     ]

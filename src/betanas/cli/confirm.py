@@ -52,7 +52,7 @@ def confirm(
             format_count(one.blueprint.num_params),
             str(interval.n if interval else 0),
             f"{interval.mean:.2%}" if interval else "-",
-            f"{interval.low:.2%} to {interval.high:.2%}" if interval and interval.n > 1 else "-",
+            f"{interval.low:.2%} to {interval.high:.2%}" if interval and interval.known else "-",
         )
     out.print(table)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from enum import StrEnum
 from typing import Annotated
@@ -49,14 +50,17 @@ def status(study: StudyArgument, as_json: JsonOption = False) -> None:
         out.print(
             f"  best: trial {best['trial']}, accuracy {best['accuracy']:.2%}, {format_count(best['params'])} parameters"
         )
+    if found["advice"]:
+        out.print(f"  [yellow]{found['advice']}[/yellow]")
     if found["front"]:
         out.print(f"  front: trials {', '.join(str(one['trial']) for one in found['front'])}, the cheapest first")
     out.print(
         f"  time: {format_seconds(found['wall_seconds'])} in {found['sessions']} session(s), "
         f"of which {format_seconds(found['training_seconds'])} training"
+        + (f"; a typical trial saw the training images {found['epochs']:.3g} times" if found["epochs"] else "")
     )
     if found["state"] in ("interrupted", "paused", "failed"):
-        out.print(f"  go on with: betanas resume {found['study']}")
+        out.print(f"  go on with: betanas resume {shlex.quote(found['study'])}", soft_wrap=True)
 
 
 def best(
@@ -97,8 +101,8 @@ def best(
     where = f"Trial {found.trial}" if found.trial is not None else "The model's maximum"
     if found.interval is not None:
         headline = (
-            f"{where}: accuracy {found.interval.mean:.2%} over {found.interval.n} fresh trainings of "
-            f"{plan.training.budget} (95% interval {found.interval.low:.2%} to {found.interval.high:.2%})"
+            f"{where}: accuracy {found.interval.mean:.2%} after {plan.training.budget} of fresh training "
+            f"({found.interval.words('{:.2%}'.format)})"
         )
     elif found.trial is not None:
         headline = f"{where}: accuracy {found.accuracy:.2%} after {plan.training.budget} of training"

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from betanas.blueprint import Blueprint
-from betanas.intervals import MeanInterval, mean_interval
+from betanas.intervals import MeanInterval, accuracy_interval
 from betanas.search.records import Attachment
 
 KIND = "confirmation"
@@ -44,7 +44,7 @@ class Confirmation:
     def interval(self) -> MeanInterval | None:
         """Mean accuracy with its 95% interval; None where no run has succeeded."""
         values = [run.top1 for run in self.runs if run.top1 is not None]
-        return mean_interval(values) if values else None
+        return accuracy_interval(values) if values else None
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data, ready for JSON."""

@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 from betanas.blueprint import Blueprint
 from betanas.errors import StudyError
 from betanas.intervals import MeanInterval
+from betanas.search.chance import guessing, median_epochs
 from betanas.search.confirmed import KIND, confirmations
 from betanas.search.front import pareto_front
 from betanas.search.objectives import Pareto
@@ -185,8 +186,8 @@ class Study:
 
     def status(self) -> dict[str, Any]:
         """How the study stands, as plain JSON values (`interface.md`, `status --json`)."""
-        records, plan, sessions = self.trials(), self.plan, self.sessions()
-        state = self._state(sessions, records, plan)
+        records, plan, sessions = self.trials(curves=True), self.plan, self.sessions()
+        state, epochs = self._state(sessions, records, plan), median_epochs(records)
         counts = Counter(record.state for record in records)
         running = counts["running"] if state in ("running", "paused") else 0
         best = _leader(records)
@@ -221,6 +222,8 @@ class Study:
                 {"trial": record.index, "accuracy": record.top1, "params": record.params, "macs": record.macs}
                 for record in _front(records, plan)
             ],
+            "epochs": epochs,
+            "advice": guessing(plan, records),
             "sessions": len(sessions),
             "wall_seconds": round(sum(session.seconds for session in sessions), 3),
             "training_seconds": round(sum(record.training_seconds or 0.0 for record in records), 3),

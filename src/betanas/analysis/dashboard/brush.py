@@ -20,7 +20,7 @@ from betanas.search.records import TrialRecord
 # What the objective's axis is called where parameters are named.
 OBJECTIVE = "objective"
 
-Interval = tuple[float, float]
+AxisInterval = tuple[float, float]
 _CONSTRAINT = re.compile(r"dimensions\[(\d+)\]\.constraintrange")
 
 
@@ -33,7 +33,7 @@ class Brush:
         order: the axes from left to right, where a person has moved them; empty for the study's order.
     """
 
-    intervals: Mapping[str, tuple[Interval, ...]] = field(default_factory=dict)
+    intervals: Mapping[str, tuple[AxisInterval, ...]] = field(default_factory=dict)
     order: tuple[str, ...] = ()
 
     @classmethod
@@ -55,7 +55,7 @@ class Brush:
             for name, found in self.intervals.items()
         )
 
-    def with_interval(self, name: str, intervals: Sequence[Interval]) -> Brush:
+    def with_interval(self, name: str, intervals: Sequence[AxisInterval]) -> Brush:
         """With an axis's intervals replaced; without any, the axis decides nothing."""
         others = {other: found for other, found in self.intervals.items() if other != name}
         return replace(self, intervals={**others, name: tuple(intervals)} if intervals else others)
@@ -138,7 +138,7 @@ def draw_brush(figure: go.Figure, brush: Brush, snapshot: StudySnapshot) -> go.F
     return figure
 
 
-def _intervals(value: Any) -> tuple[Interval, ...]:
+def _intervals(value: Any) -> tuple[AxisInterval, ...]:
     """Plotly gives one interval, several, or nothing, each wrapped once more in a list."""
     found = value[0] if value else None
     if not found:
@@ -147,7 +147,7 @@ def _intervals(value: Any) -> tuple[Interval, ...]:
     return tuple((float(low), float(high)) for low, high in pairs)
 
 
-def _opened(name: str, intervals: Iterable[Interval], snapshot: StudySnapshot) -> tuple[Interval, ...]:
+def _opened(name: str, intervals: Iterable[AxisInterval], snapshot: StudySnapshot) -> tuple[AxisInterval, ...]:
     """Intervals as the axis means them: one that reaches its end holds what is drawn there from beyond."""
     if name == OBJECTIVE:
         values = np.array([trial.objective for trial in snapshot.ranked], dtype=np.float64)
@@ -170,5 +170,5 @@ def _value(trial: TrialRecord, name: str, snapshot: StudySnapshot) -> float | No
     return None if trial.objective is None else trial.objective * snapshot.measure.scale
 
 
-def _inside(value: float | None, intervals: Iterable[Interval]) -> bool:
+def _inside(value: float | None, intervals: Iterable[AxisInterval]) -> bool:
     return value is not None and any(low <= value <= high for low, high in intervals)

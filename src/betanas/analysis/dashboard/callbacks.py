@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from shlex import quote
 from typing import Any
 
 from dash import ALL, MATCH, ClientsideFunction, Dash, Input, Output, State, ctx, html, no_update
@@ -93,16 +94,16 @@ def _show_state(app: Dash, desk: Desk) -> None:
         running = views.running_trials(snapshot)[-_MOST_RUNNING:]
         figure = views.curves_view("Trained now", [(f"trial {trial.index}", trial) for trial in running])
         buttons = [pick_button("running", study, trial.index) for trial in running]
-        alive, paused = snapshot.state in ("running", "paused"), snapshot.state == "paused"
+        alive, paused = views.searching(snapshot), snapshot.state == "paused"
         return (
             [study_card(name, one) for name, one in zip(desk.names, seen, strict=True)],
             buttons or "No trial is being trained now.",
             not running,
             *shown(figure, theme),
             not alive or paused,
-            not paused,
+            not (alive and paused),
             not alive,
-            _search_hint(snapshot, desk.feeds[study].shown_location),
+            search_hint(snapshot, desk.feeds[study].shown_location),
             snapshot.plan.search.trials if ctx.triggered_id in (None, FOCUS, "theme") else no_update,
         )
 
@@ -122,12 +123,14 @@ def _show_state(app: Dash, desk: Desk) -> None:
     )(show)
 
 
-def _search_hint(snapshot: StudySnapshot, location: str) -> str:
+def search_hint(snapshot: StudySnapshot, location: str) -> str:
+    """What the buttons do now, or how to resume."""
+    if not views.searching(snapshot):
+        ended = "The search has ended after a pause" if snapshot.state == "paused" else "No search works on this study"
+        return f"{ended}: there is no process to stop or to go on. Resume it with: betanas resume {quote(location)}"
     if snapshot.state == "running":
         return "Pause ends the search after the trials that are being trained; stop ends it now."
-    if snapshot.state == "paused":
-        return "The search ends after the trials that are being trained, unless it is told to go on."
-    return f"No search is working on this study. To go on with it, type: betanas resume {location}"
+    return "The search ends after the trials that are being trained, unless it is told to go on."
 
 
 def _show_overlay(app: Dash, desk: Desk) -> None:

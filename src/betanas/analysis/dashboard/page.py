@@ -42,8 +42,8 @@ def layout(desk: Desk, *, refresh: float) -> html.Div:
                 [
                     _now(desk, several),
                     *([_overlaid()] if several else []),
-                    _parameters(),
                     _trials(),
+                    _parameters(),
                     _chosen(),
                 ],
                 id="content",

@@ -10,11 +10,12 @@ from dash import dcc, html
 
 from betanas.analysis import wording
 from betanas.analysis.dashboard.feed import Seen, TrialDetails
-from betanas.analysis.dashboard.views import curves_view
+from betanas.analysis.dashboard.views import curves_view, searching
 from betanas.analysis.figures.architecture import schematic
 from betanas.analysis.figures.style import ThemeName, with_theme
 from betanas.analysis.snapshot import StudySnapshot
-from betanas.analysis.tables.history import totals
+from betanas.analysis.tables.history import seconds_left, totals
+from betanas.search.chance import guessing
 from betanas.search.records import TrialRecord
 
 # Half of plotly's own resolution for WebGL: without a graphics card that halves the time of a redraw.
@@ -115,11 +116,17 @@ def study_card(name: str, seen: Seen) -> html.Div:
             html.H3([name, " ", html.Span(snapshot.state, className=f"state {snapshot.state}")]),
             html.Progress(value=str(min(done, planned)), max=str(max(planned, 1)), **aria(label=label)),
             html.P(f"{label}; {counted.infeasible:,} infeasible, {counted.failed:,} failed.", className="quiet"),
-            facts(wording.key_numbers(snapshot), "numbers"),
+            facts((*wording.key_numbers(snapshot), *_time_left(snapshot)), "numbers"),
+            *([problem(advice)] if (advice := guessing(snapshot.plan, snapshot.trials)) else []),
             *([problem(f"It could not be read just now. {seen.problem}")] if seen.problem else []),
         ],
         className="card",
     )
+
+
+def _time_left(snapshot: StudySnapshot) -> tuple[tuple[str, str], ...]:
+    left = seconds_left(snapshot) if searching(snapshot) else None
+    return () if left is None else (("Time left", f"about {wording.seconds_text(left)}"),)
 
 
 def pick_button(place: str, study: int, trial: int, text: str | None = None) -> html.Button:

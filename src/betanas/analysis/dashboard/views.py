@@ -65,9 +65,15 @@ def parallel_view(snapshot: StudySnapshot, brush: Brush) -> go.Figure:
     return _or_blank("Parameters of all trials", build)
 
 
+def searching(snapshot: StudySnapshot) -> bool:
+    """Whether a process is working on the study: after a pause it ends with its last trial."""
+    ended = bool(snapshot.sessions) and snapshot.sessions[-1].ending != ""
+    return snapshot.state == "running" or (snapshot.state == "paused" and not ended)
+
+
 def running_trials(snapshot: StudySnapshot) -> tuple[TrialRecord, ...]:
     """The trials that are being trained now; one that was cut off is not."""
-    if snapshot.state not in ("running", "paused"):
+    if not searching(snapshot):
         return ()
     return tuple(trial for trial in snapshot.trials if trial.state == "running")
 

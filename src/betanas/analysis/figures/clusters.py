@@ -56,8 +56,8 @@ def dendrogram(clustering: Clustering, measure: Measure) -> go.Figure:
         figure,
         title=f"The best {len(members)} trials, clustered",
         caption=f"Ward's hierarchical clustering of the best {len(members)} trials on standardised parameters. Trials "
-        f"that merge low are alike; each of the {clustering.count} clusters is a region of the space that holds good "
-        "networks.",
+        f"that merge low are alike; each of the {clustering.count} clusters is a region of the space in which some of "
+        "them lie.",
         alt=f"Dendrogram of {len(members)} trials in {clustering.count} clusters; the best, trial {best.index}, lies "
         f"in cluster {best.cluster}.",
         x="Trial",

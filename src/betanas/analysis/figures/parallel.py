@@ -48,8 +48,8 @@ def parallel_axes(
         table: vectors normalised to `ranges`.
         ranges: the searched ranges, printed at the axes' ends.
         measure: of the objective, which has the last axis.
-        best: size of the leading group.
-        second: size of the group that holds it and the next.
+        best: size of the leading group; a third where there are no more trials than this.
+        second: size of the group that holds it and the next; then two thirds.
 
     Raises:
         MissingDataError: no trial has a result.
@@ -57,6 +57,8 @@ def parallel_axes(
     usable = [row for row in table if row.objective is not None and row.rank is not None]
     if not usable:
         raise MissingDataError("Parallel axes need at least one trial with a result.")
+    if len(usable) <= best:  # of a few trials, the best third and the next
+        best, second = -(-len(usable) // 3), -(-2 * len(usable) // 3)
     usable.sort(key=lambda row: -(row.rank or 0))
     ranks = np.array([row.rank for row in usable])
     group = np.where(ranks <= best, 2, np.where(ranks <= second, 1, 0))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -26,7 +25,7 @@ class ConfirmationRow:
         runs: fresh trainings that succeeded.
         failed: fresh trainings that did not.
         mean: mean accuracy of the fresh trainings; None without one.
-        low: lower end of its 95% interval; None with fewer than two.
+        low: lower end of its 95% interval; None where there are too few trainings for one.
         high: upper end.
     """
 
@@ -85,7 +84,6 @@ def confirmation_table(snapshot: StudySnapshot) -> Table[ConfirmationRow]:
     rows = []
     for one in found:
         interval = one.interval
-        several = interval is not None and math.isfinite(interval.low)
         rows.append(
             ConfirmationRow(
                 candidate=label_of(one.trial),
@@ -94,8 +92,8 @@ def confirmation_table(snapshot: StudySnapshot) -> Table[ConfirmationRow]:
                 runs=0 if interval is None else interval.n,
                 failed=sum(run.top1 is None for run in one.runs),
                 mean=None if interval is None else interval.mean,
-                low=interval.low if interval is not None and several else None,
-                high=interval.high if interval is not None and several else None,
+                low=interval.low if interval is not None and interval.known else None,
+                high=interval.high if interval is not None and interval.known else None,
             )
         )
     return Table(tuple(rows))

@@ -154,6 +154,21 @@ class StudyTotals:
     wall_seconds: float | None
 
 
+def seconds_left(snapshot: StudySnapshot) -> float | None:
+    """How long the rest of the planned trials takes at the pace of the newest session.
+
+    None before two have ended, and where a time rather than a number of trials ends the search.
+    """
+    now = max((trial.session for trial in snapshot.trials), default=0)
+    here = [trial for trial in snapshot.trials if trial.session == now and trial.started]
+    ends = [trial.ended for trial in here if trial.ended and trial.state != "infeasible"]
+    counted = totals(snapshot)
+    if len(ends) < 2 or counted.planned is None:
+        return None
+    pace = (max(ends) - min(trial.started for trial in here if trial.started)).total_seconds() / len(ends)
+    return max(counted.planned - counted.usable - counted.failed, 0) * pace
+
+
 def totals(snapshot: StudySnapshot) -> StudyTotals:
     """Count a study."""
     states = Counter(trial.state for trial in snapshot.trials)

@@ -43,6 +43,7 @@
   }, { rootMargin: "800px" });
   plots.forEach((plot) => seen.observe(plot));
   dark.addEventListener("change", () => plots.filter((plot) => plot.drawn).forEach((plot) => draw(plot)));
+  addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((part) => { part.open = true; }));
   addEventListener("beforeprint", () => plots.forEach((plot) => draw(plot, "light")));
   addEventListener("afterprint", () => plots.forEach((plot) => draw(plot)));
 })();

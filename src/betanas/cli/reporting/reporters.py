@@ -74,6 +74,10 @@ class Reporter(SearchListener):
         """See `SearchListener.on_trial_retried`."""
         self.console.print(f"[yellow]trial {record.index} is tried again:[/yellow] {result.reason}")
 
+    def _advise(self) -> None:
+        if self._tally and (advice := self._tally.advice()):
+            self.on_note(advice)
+
     def close(self) -> None:
         """Leave the terminal as it was."""
         if self._reading is not None:
@@ -99,10 +103,11 @@ class PlainReporter(Reporter):
         progress = f"{self._tally.done}/{self._tally.planned or '?'}"
         remaining = f", about {format_seconds(left)} left" if left else ""
         self.console.print(
-            f"{clock} [{progress}] {trial_line(record)}{' *best*' * is_best}{remaining}",
+            f"{clock} [{progress}] {trial_line(self._tally.records[record.index])}{' *best*' * is_best}{remaining}",
             soft_wrap=True,
             markup=False,
         )
+        self._advise()
 
 
 class LiveReporter(Reporter):
@@ -144,7 +149,8 @@ class LiveReporter(Reporter):
             return
         if self._tally.end(record) or record.state == "failed":
             style = "red" if record.state == "failed" else "green"
-            self.console.print(Text(trial_line(record), style=style))
+            self.console.print(Text(trial_line(self._tally.records[record.index]), style=style))
+        self._advise()
 
     def on_end(self, ending: str, reason: str) -> None:
         """See `SearchListener.on_end`."""
@@ -200,7 +206,8 @@ def trial_line(record: TrialRecord) -> str:
     if record.state == "completed" and record.repeat_of is not None:
         return f"{where}: {record.top1 or 0.0:.2%}, the same network as trial {record.repeat_of}"
     if record.state in ("completed", "stopped") and record.top1 is not None:
-        return f"{where}: {record.top1:.2%}{' (stopped early)' * (record.state == 'stopped')}"
+        epochs = f" after {record.curve[-1].epoch:.3g} epochs" if record.curve else ""
+        return f"{where}: {record.top1:.2%}{epochs}{' (stopped early)' * (record.state == 'stopped')}"
     return f"{where}: {record.state}: {record.reason}"
 
 

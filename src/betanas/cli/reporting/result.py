@@ -36,6 +36,8 @@ def show_result(out: Console, study: Study, status: dict[str, Any]) -> None:
         f"[bold green]{best.accuracy:.2%}[/bold green] validation accuracy after {plan.training.budget} of training "
         f"(median of all trials {statistics.median(accuracies):.2%})"
     )
+    if status["advice"]:
+        out.print(f"[yellow]{status['advice']}[/yellow]")
     if front := study.front():
         out.print(front_table(front))
     out.print(f"Study: {study.location}   (betanas status, best, resume {study.location})", soft_wrap=True)

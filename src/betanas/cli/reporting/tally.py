@@ -6,8 +6,9 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from betanas.search.chance import guessing
 from betanas.search.records import StudyPlan, TrialRecord
 from betanas.training.result import CurvePoint
 
@@ -34,6 +35,7 @@ class Tally:
     begun: float = field(default_factory=time.monotonic)
     first_start: float | None = None
     ended_here: int = 0
+    advised: bool = False
 
     @property
     def counts(self) -> Counter[str]:
@@ -101,10 +103,18 @@ class Tally:
         if index in self.running:
             self.running[index].point = point
 
+    def advice(self) -> str:
+        """What to change where no trial is better than a guess, said once; empty otherwise."""
+        said = "" if self.advised else guessing(self.plan, tuple(self.records.values()))
+        self.advised = self.advised or bool(said)
+        return said
+
     def end(self, record: TrialRecord) -> bool:
         """A trial has ended; whether it is the best so far."""
         before = self.best
-        self.running.pop(record.index, None)
+        running = self.running.pop(record.index, None)
+        if running is not None and running.point is not None and not record.curve:
+            record = replace(record, curve=(running.point,))
         self.records[record.index] = record
         self.ended_here += record.state != "infeasible"
         return record.state == "completed" and self.best is record and (before is None or before.index != record.index)
