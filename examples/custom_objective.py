@@ -7,13 +7,14 @@ other. Two layers cost as much here as a tenth of a point of accuracy.
         --budget 6s --trials 12
 """
 
-from betanas.blueprint import Blueprint
+import betanas as bn
 from betanas.search.records import TrialRecord
 
 POINTS_A_LAYER = 0.0005
 
 
-def objective(record: TrialRecord, blueprint: Blueprint) -> float | None:
+@bn.register_objective
+def shallow(record: TrialRecord, blueprint: bn.Blueprint) -> float | None:
     """What the search maximises; None where a trial has no accuracy."""
     if record.top1 is None:
         return None

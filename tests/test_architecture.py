@@ -34,6 +34,7 @@ ORDER = [
     "training",
     "search",
     "experiments",
+    "testing",
 ]
 ORDER += ["analysis", "notebook", "display", "export", "library", "timm", "profiling", "cli"]
 

@@ -6,7 +6,6 @@ import shutil
 import struct
 import subprocess
 import sys
-import warnings
 from collections.abc import Callable
 from hashlib import md5
 from pathlib import Path
@@ -24,7 +23,6 @@ from betanas.data import (
     DataSource,
     ImageSet,
     available_sources,
-    load_splits,
     load_test,
     open_source,
     register_source,
@@ -32,6 +30,7 @@ from betanas.data import (
 from betanas.data.registry import SOURCES
 from betanas.data.source import Part
 from betanas.errors import DataError
+from betanas.testing import check_source
 
 MakeFolder = Callable[..., Path]
 
@@ -87,35 +86,6 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test registers is forgotten after it."""
     monkeypatch.setattr(SOURCES, "_registered", {})
-
-
-def check_source(source: DataSource) -> None:
-    """What every source promises, without a warning."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        check_promises(source)
-
-
-def check_promises(source: DataSource) -> None:
-    assert "train" in source.parts
-    assert len(set(source.classes)) == len(source.classes) >= 2
-    assert source.fingerprint == source.fingerprint != ""
-    assert source.stored_side(8) <= source.stored_side(64) <= 74
-    for part in source.parts:
-        side = source.stored_side(8)
-        images = source.load(part, side)
-        assert images.images.shape == (source.size(part), source.in_channels, side, side)
-        assert images.labels.tolist() == source.labels(part).tolist()
-        assert images.labels.min() >= 0
-        assert images.labels.max() < len(source.classes)
-        again = source.load(part, side)
-        assert again.images.equal(images.images)
-    with pytest.raises(DataError, match="must have a"):
-        source.load("nonsense", 8)  # type: ignore[arg-type]
-    splits = load_splits(source, resolution=8, seed=0)
-    assert set(splits.train.labels.tolist()) == set(range(len(source.classes)))
-    splits.train.images[0] = 0  # torch would warn if it were read-only
-    assert load_splits(source, resolution=8, seed=0).train.images[0].any()
 
 
 def test_digits_keep_the_promises_of_a_source() -> None:

@@ -14,6 +14,7 @@ from PIL import Image
 from betanas.cli.main import run
 from betanas.search.study import Study
 from betanas.spaces import get_space
+from betanas.testing import check_objective, check_source, check_space, check_strategy
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -56,6 +57,13 @@ def test_a_custom_objective_prefers_the_shallower_of_two_equals(tmp_path: Path) 
         for trial in opened.trials():
             layers = len(opened.blueprint(trial.index).layers)
             assert trial.objective == pytest.approx(trial.top1 - 0.0005 * layers)
+
+
+def test_custom_parts_keep_their_promises() -> None:
+    check_space(str(EXAMPLES / "custom_space.py"))
+    check_strategy(str(EXAMPLES / "custom_strategy.py"), options={"initial": 4})
+    check_source(str(EXAMPLES / "custom_source.py"))
+    check_objective(str(EXAMPLES / "custom_objective.py"))
 
 
 def test_a_custom_recipe_is_used(tmp_path: Path) -> None:

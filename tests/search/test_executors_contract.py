@@ -17,7 +17,7 @@ from misbehaviour import LATENT
 
 from betanas import host_memory
 from betanas.blueprint import Blueprint
-from betanas.errors import DataError, DeviceError
+from betanas.errors import DeviceError
 from betanas.search.executors.base import (
     Executor,
     ExecutorEvent,
@@ -25,19 +25,14 @@ from betanas.search.executors.base import (
     Patience,
     TrialEnded,
     TrialJob,
-    TrialPoint,
-    TrialStarted,
     WorkerSetup,
 )
 from betanas.search.executors.local import LocalExecutor
-from betanas.search.executors.registry import make_executor
+from betanas.search.executors.registry import available_executors, make_executor
 from betanas.search.executors.slots import plan_slots
+from betanas.testing import check_executor
 from betanas.training.budget import Budget
 from betanas.training.result import TrialResult
-
-IN_THIS_PROCESS = ("inline",)
-IN_PROCESSES = ("local",)
-ON_A_CLUSTER = ("ray",)
 
 
 def settings(tmp_path: Path, **values: object) -> ExecutorSettings:
@@ -81,59 +76,11 @@ def train(executor: Executor, wanted: TrialJob) -> TrialResult:
     return ended[0].result
 
 
-@pytest.fixture(scope="module", params=[*IN_THIS_PROCESS, *IN_PROCESSES, *ON_A_CLUSTER])
-def executor(
-    request: pytest.FixtureRequest, digits_setup: WorkerSetup, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Executor]:
-    if request.param in ON_A_CLUSTER:
+@pytest.mark.parametrize("name", available_executors())
+def test_every_executor_keeps_its_promises(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    if name == "ray":
         request.getfixturevalue("ray_cluster")  # it has room for this worker and one more
-    made = make_executor(request.param, digits_setup, settings(tmp_path_factory.mktemp("executor"), workers=1))
-    with made:
-        yield made
-
-
-class TestEveryExecutor:
-    def test_trains_a_trial_and_says_so_in_order(self, executor: Executor, digits_blueprint: Blueprint) -> None:
-        wanted = job(digits_blueprint, 3, budget="4steps")
-        submit_when_idle(executor, wanted)
-        events = [event for event in until_ended(executor, 3) if getattr(event, "index", None) == 3]
-        assert isinstance(events[0], TrialStarted)
-        assert "cpu" in events[0].device
-        assert isinstance(events[-1], TrialEnded)
-        points = [event.point for event in events if isinstance(event, TrialPoint)]
-        result = events[-1].result
-        assert points == list(result.curve)
-        assert result.outcome == "completed"
-        assert result.steps == 4
-        assert result.top1 is not None
-        assert executor.idle == executor.capacity
-
-    def test_the_same_seed_gives_the_same_result(self, executor: Executor, digits_blueprint: Blueprint) -> None:
-        first, second = (train(executor, job(digits_blueprint, 5)) for _ in range(2))
-        assert (first.top1, [point.loss for point in first.curve]) == (second.top1, [p.loss for p in second.curve])
-
-    @pytest.mark.parametrize(
-        ("kind", "outcome", "cause"),
-        [
-            ("raise", "failed", "exception"),
-            ("nan", "failed", "non_finite"),
-            ("out_of_memory", "infeasible", "out_of_memory"),
-        ],
-    )
-    def test_a_trial_that_goes_wrong_is_a_result(
-        self, executor: Executor, digits_blueprint: Blueprint, kind: str, outcome: str, cause: str
-    ) -> None:
-        result = train(executor, job(digits_blueprint, 7, kind=kind))
-        assert (result.outcome, result.cause) == (outcome, cause)
-        assert result.reason
-        if kind == "raise":
-            assert "broken on purpose" in result.reason
-        assert train(executor, job(digits_blueprint, 8)).outcome == "completed", "the next trial is none the worse"
-
-    def test_data_that_changed_are_refused(self, executor: Executor, digits_setup: WorkerSetup, tmp_path: Path) -> None:
-        changed = replace(digits_setup, data_fingerprint="something else")
-        with pytest.raises(DataError, match="same as when the study began"):
-            start_and_poll(make_executor(executor.name, changed, settings(tmp_path)))
+    check_executor(name, settings=settings(tmp_path, workers=1))
 
 
 @pytest.fixture(scope="module")
