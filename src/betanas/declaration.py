@@ -29,6 +29,7 @@ class Kind:
         metavar: what the command line's help shows in a value's place; empty for a switch.
         repeated: whether the command line takes the option several times.
         choices: the values, where there are only a few.
+        alone: whether a value can be read without the other settings.
     """
 
     rule: str
@@ -38,6 +39,7 @@ class Kind:
     metavar: str = "TEXT"
     repeated: bool = False
     choices: tuple[str, ...] = ()
+    alone: bool = True
 
 
 class _WrongItemError(ValueError):

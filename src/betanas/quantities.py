@@ -10,6 +10,9 @@ import re
 
 from betanas.errors import QuantityError
 
+# The smallest and the largest side of a network's input, in pixels.
+MIN_RESOLUTION, MAX_RESOLUTION = 8, 4096
+
 _COUNT = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([kKMGTB]?)\s*")
 _COUNT_UNITS = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
 

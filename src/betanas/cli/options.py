@@ -27,7 +27,7 @@ SAME_DATA = replace(SETTINGS["data"], help="Where the same images are on this ma
 def with_settings(*declared: Setting) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command the options of declared settings in the place of its parameter `given`.
 
-    What was typed reaches it there by the settings' names, read and checked.
+    What was typed reaches it there by the settings' names, read and checked as far as it can be alone.
     """
     shown = [each for each in declared if each.flag]
 
@@ -41,8 +41,12 @@ def with_settings(*declared: Setting) -> Callable[[Callable[..., None]], Callabl
 
         @wraps(command)
         def run(**typed: Any) -> None:
-            values = {each: typed.pop(each.name) for each in shown}
-            given = {each.name: each.read(value) for each, value in values.items() if value not in (None, [])}
+            values = [(each, typed.pop(each.name)) for each in shown]
+            given = {
+                each.name: each.read(value) if each.kind.alone else value
+                for each, value in values
+                if value not in (None, [])
+            }
             command(given=given, **typed)
 
         # Typer reads both, and neither must lead it back to the command's own.

@@ -74,7 +74,8 @@ def scale(
 
     Without a target, the rules are compared at the cost of the network at twice its resolution.
     """
-    from betanas.spaces.base import MIN_RESOLUTION, check_input
+    from betanas.quantities import MIN_RESOLUTION
+    from betanas.spaces.base import check_input
     from betanas.spaces.scaling import (
         Knobs,
         Origin,

@@ -10,6 +10,7 @@ from typing import Literal
 from betanas import host_memory
 from betanas.data import DataSource, open_source, open_splits, prepare
 from betanas.errors import StrategyError, StudyError
+from betanas.quantities import MAX_RESOLUTION
 from betanas.search.executors.base import ExecutorSettings, Patience, WorkerSetup
 from betanas.search.executors.registry import make_executor
 from betanas.search.executors.slots import plan_slots
@@ -32,7 +33,6 @@ from betanas.search.stopping import StoppingRule
 from betanas.search.store.location import StudyLocation
 from betanas.search.store.store import refuse_taken
 from betanas.spaces import SearchSpace, get_space
-from betanas.spaces.base import MAX_RESOLUTION
 from betanas.training.budget import Budget
 from betanas.training.recipe import Recipe, recipe_for
 from betanas.trust import check_trust

@@ -11,6 +11,7 @@ import numpy as np
 
 from betanas.blueprint import Blueprint
 from betanas.errors import StrategyError
+from betanas.quantities import MAX_RESOLUTION
 from betanas.search.feasibility import Problem
 from betanas.search.objectives import (
     OBJECTIVES,
@@ -22,7 +23,6 @@ from betanas.search.objectives import (
     Scaling,
 )
 from betanas.search.records import TrialRecord
-from betanas.spaces.base import MAX_RESOLUTION
 
 # Larger is better; None where the trial has no result.
 Score = Callable[[TrialRecord, Blueprint], float | None]

@@ -30,10 +30,9 @@ from betanas.declaration import (
     whole,
 )
 from betanas.errors import DataError, DeviceError, QuantityError, StudyError, UserError
-from betanas.quantities import parse_bytes, parse_count, parse_range
+from betanas.quantities import MAX_RESOLUTION, MIN_RESOLUTION, parse_bytes, parse_count, parse_range
 from betanas.search.objectives import SETTINGS as OBJECTIVE_FIELDS
 from betanas.search.objectives import Accuracy, ObjectiveSettings, read_objective
-from betanas.spaces.base import MAX_RESOLUTION, MIN_RESOLUTION
 from betanas.training.budget import Budget
 from betanas.training.compression import Compression
 
@@ -313,7 +312,7 @@ class ProposalSettings(Group):
         flag="",
     )
     objective: ObjectiveSettings = setting(
-        Kind("an objective", "accuracy", read_objective, write=asdict),
+        Kind("an objective", "accuracy", read_objective, write=asdict, alone=False),
         "accuracy; compound (weighed by a cost); scaling (by its growth with the resolution); pareto (accuracy and a "
         "low cost); or a .py file.",
         default=Accuracy(),

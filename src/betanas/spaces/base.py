@@ -13,8 +13,7 @@ import numpy as np
 
 from betanas.blueprint import Blueprint, BlueprintBatch, FloatArray, IntArray
 from betanas.errors import SpaceError, VectorError
-
-MIN_RESOLUTION, MAX_RESOLUTION = 8, 4096
+from betanas.quantities import MAX_RESOLUTION, MIN_RESOLUTION
 
 
 @dataclass(frozen=True, slots=True)
