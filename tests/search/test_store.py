@@ -94,7 +94,6 @@ def test_sessions_and_requests(store: Store) -> None:
     number = store.begin_session(host="here", pid=1, command="betanas search", versions={}, hardware={})
     store.set_request("pause")
     assert store.request() == "pause"
-    store.touch_session(number)
     store.end_session(number, "interrupted")
     assert store.begin_session(host="here", pid=2, command="", versions={}, hardware={}) == 1
     assert store.request() == "run", "a new session starts running whatever the last one was asked"

@@ -35,7 +35,6 @@ from betanas.training.result import CurvePoint, TrialResult
 StrategyFactory = Callable[[Problem], Strategy]
 
 _POLL_SECONDS = 1.0
-_SIGN_OF_LIFE_SECONDS = 15.0
 
 # How often a search learns what others in the same database have done, apart from before each suggestion.
 _SYNCHRONISE_SECONDS = 5.0
@@ -95,7 +94,6 @@ class SearchLoop:
         self._thinking = 0.0
         self._last_ended: tuple[TrialRecord, ...] = ()
         self._strategy = self._fresh_strategy()
-        self._seen_alive = 0.0
         self._synchronised = 0.0
         self._synchronise()
 
@@ -130,7 +128,6 @@ class SearchLoop:
                 self._ahead.extend(self._suggest(1))
             for event in executor.poll(max(0.0, min(_POLL_SECONDS, self._seconds_left()))):
                 self._handle(event)
-            self._give_sign_of_life()
             if self._seconds_left() <= 0:
                 return self._ending()
             if self._parts.store.shared and time.monotonic() - self._synchronised > _SYNCHRONISE_SECONDS:
@@ -346,12 +343,6 @@ class SearchLoop:
     def _remember_network(self, record: TrialRecord) -> None:
         if record.state == "completed" and record.repeat_of is None:
             self._by_key.setdefault(record.blueprint_key, record.index)
-
-    def _give_sign_of_life(self) -> None:
-        now = time.monotonic()
-        if now - self._seen_alive > _SIGN_OF_LIFE_SECONDS:
-            self._seen_alive = now
-            self._parts.store.touch_session(self._parts.session)
 
 
 def trial_seed(study_seed: int, index: int) -> int:

@@ -124,8 +124,9 @@ def _run(
             )
             loop = SearchLoop(parts)
             listener.on_begin(plan, loop.records, location=location.text, capacity=executor.capacity)
-            ending = loop.run()
-            loop.export_surrogate()
+            with store.beating(session):
+                ending = loop.run()
+                loop.export_surrogate()
     except KeyboardInterrupt:
         ending = "interrupted"
         raise

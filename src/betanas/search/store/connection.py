@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError, NoSuchModuleError
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from betanas.errors import MissingExtraError, StoreError, StudyError
@@ -22,6 +22,14 @@ from betanas.search.store.location import StudyLocation
 
 # How long a writer waits for another process's transaction; ours last milliseconds.
 _BUSY_SECONDS = 30.0
+
+# For a server to answer at all.
+_CONNECT_SECONDS = 10
+
+_WRITES = "betanas_writes"
+
+# PostgreSQL's codes: connection exceptions, and a server that shuts down or starts.
+_LOST_STATES = ("08", "57P")
 
 # A stranger's file may bring triggers and views along; they are to call nothing but what cannot do harm.
 _DISTRUST = "PRAGMA trusted_schema=OFF"
@@ -39,14 +47,16 @@ def connect(location: StudyLocation, *, read_only: bool = False) -> Engine:
     """
     if location.database is None:
         try:
-            return create_engine(location.url, pool_pre_ping=True)
+            return create_engine(location.url, pool_pre_ping=True, connect_args={"connect_timeout": _CONNECT_SECONDS})
         except (ModuleNotFoundError, NoSuchModuleError) as error:
             raise MissingExtraError("psycopg", extra="postgresql", purpose="A study in PostgreSQL") from error
     path = location.database.resolve()
     if read_only:
-        return create_engine("sqlite://", creator=_ReadOnly(path), poolclass=NullPool)
-    engine = create_engine(location.url, connect_args={"timeout": _BUSY_SECONDS})
-    event.listen(engine, "connect", _harden)
+        engine = create_engine("sqlite://", creator=_ReadOnly(path), poolclass=NullPool)
+    else:
+        engine = create_engine(location.url, connect_args={"timeout": _BUSY_SECONDS})
+        event.listen(engine, "connect", _harden)
+    event.listen(engine, "begin", _begin)
     return engine
 
 
@@ -66,13 +76,33 @@ def connect_to_copy(location: StudyLocation) -> Engine:
     return engine
 
 
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that writes: it happened whole, tables that it made included, or it did not."""
+    with engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
+        yield connection
+
+
+def _begin(connection: Connection) -> None:
+    # Python's sqlite3 begins transactions before some statements only (not before SELECT, CREATE or ALTER), so it is
+    # told to begin none, and each of ours begins by itself. One that writes takes the right to at once: it could not
+    # wait for it after it has read.
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
 def _harden(connection: Any, _record: object) -> None:
+    connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.execute(_DISTRUST)
     cursor.close()
+
+
+class ConnectionLostError(StoreError):
+    """A database server went away, or does not answer (yet)."""
 
 
 class _ReadOnly:
@@ -102,7 +132,9 @@ class _ReadOnly:
     @staticmethod
     def _open(path: Path, how: str) -> sqlite3.Connection:
         uri = f"{path.as_uri()}?{how}"
-        connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, check_same_thread=False)
+        connection = sqlite3.connect(
+            uri, uri=True, timeout=_BUSY_SECONDS, check_same_thread=False, isolation_level=None
+        )
         try:
             connection.execute(_DISTRUST)
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -141,4 +173,13 @@ def explained(location: StudyLocation) -> Iterator[None]:
             ) from error
         if "not a database" in complaint or "malformed" in complaint:
             raise StudyError("The study's database file is damaged or is something else.", value=where) from error
-        raise StoreError(f"The study's database cannot be used: {complaint}.", value=where) from error
+        kind = ConnectionLostError if location.database is None and _is_lost(error) else StoreError
+        raise kind(f"The study's database cannot be used: {complaint}.", value=where) from error
+
+
+def _is_lost(error: DBAPIError) -> bool:
+    """Whether a server's connection ended or was refused; not whether it answered that something is wrong."""
+    state = getattr(error.orig, "sqlstate", None)
+    if not isinstance(error, OperationalError):
+        return error.connection_invalidated
+    return state is None or state.startswith(_LOST_STATES)

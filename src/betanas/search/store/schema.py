@@ -22,6 +22,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+# The first half of the advisory locks' keys in PostgreSQL; the second is a study's number, or 0 for the schema.
+LOCK_SPACE = 0x6265_7461
+
 SCHEMA_VERSION = 2
 
 metadata = MetaData()
@@ -44,7 +47,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-schema_info = Table("schema_info", metadata, Column("version", Integer, nullable=False))
+schema_info = Table("schema_info", metadata, Column("version", Integer, primary_key=True, autoincrement=False))
 
 studies = Table(
     "studies",

@@ -5,22 +5,26 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, update
+from sqlalchemy.exc import DBAPIError
 
 from betanas.blueprint import Blueprint, Layer
-from betanas.errors import StudyError, UserError
+from betanas.errors import StoreError, StudyError, UserError
 from betanas.search.records import Attachment, SessionRecord, StudyPlan, TrialRecord, result_fields
-from betanas.search.store.connection import connect, connect_to_copy, explained
+from betanas.search.store.connection import connect, connect_to_copy, explained, writing
 from betanas.search.store.containment import refuse_links, with_companions
+from betanas.search.store.heartbeat import beating
 from betanas.search.store.location import StudyLocation, hide_passwords
-from betanas.search.store.migrations import migrate, schema_version
+from betanas.search.store.migrations import has_store, lock_schema, migrate, schema_version
+from betanas.search.store.patience import PATIENCE_SECONDS, patient
 from betanas.search.store.schema import (
+    LOCK_SPACE,
     SCHEMA_VERSION,
     attachments,
     attempts,
@@ -39,24 +43,28 @@ Request = Literal["run", "pause", "stop"]
 # A search in a shared study is taken for dead after so many seconds without a sign of life (it gives one every 15).
 SILENCE_SECONDS = 60.0
 
-# The first half of the advisory locks' keys in PostgreSQL; the second is the study's number.
-_LOCK_SPACE = 0x6265_7461
-
 _RECORD_COLUMNS = [column for column in trials.c if column.name not in ("id", "study_id", "blueprint", "number")]
 
 
+@patient
 class Store:
     """A study's records in its database.
 
     Made by `Store.create` or `Store.open`. Only the process that holds the study's lock writes trials; any process may
     read, or leave a request.
+
+    Attributes:
+        location: the study's place.
+        patience: seconds for which a server that went away is waited for.
     """
 
-    def __init__(self, engine: Engine, location: StudyLocation, study_id: int) -> None:
+    def __init__(self, engine: Engine, location: StudyLocation, study_id: int, *, patience: float = 0.0) -> None:
         self._engine = engine
         self._study_id = study_id
         self._wall_clock = WallClock()
         self.location = location
+        self.patience = patience
+        self._file = _identity(location)
 
     @classmethod
     def create(cls, location: StudyLocation, plan: StudyPlan) -> Store:
@@ -75,7 +83,7 @@ class Store:
             _remove_database(unfinished)
             engine = connect(replace(location, url=location.url.set(database=str(unfinished))))
             try:
-                with engine.begin() as connection:
+                with writing(engine) as connection:
                     _create_tables(connection)
                     _insert_study(connection, location.name, plan)
                 engine.dispose()
@@ -90,15 +98,17 @@ class Store:
     def _create_on_server(cls, location: StudyLocation, plan: StudyPlan) -> Store:
         engine = connect(location)
         with explained(location):
-            if schema_version(engine) == 0:
-                with engine.begin() as connection:
+            with writing(engine) as connection:
+                # Of several that begin at once on an empty server, one makes the tables and the others wait for it.
+                lock_schema(connection)
+                if not has_store(connection):
                     _create_tables(connection)
             migrate(engine)
-            with engine.begin() as connection:
+            with writing(engine) as connection:
                 if _study_id(connection, location.name) is not None:
                     raise _taken(location)
                 study_id = _insert_study(connection, location.name, plan)
-        return cls(engine, location, study_id)
+        return cls(engine, location, study_id, patience=PATIENCE_SECONDS)
 
     @classmethod
     def open(cls, location: StudyLocation, *, read_only: bool = False) -> Store:
@@ -117,8 +127,14 @@ class Store:
             version = schema_version(engine)
             if version == 0:
                 raise StudyError("The database must hold a BetaNAS study.", value=location.text, hint=hint)
-            if read_only and version < SCHEMA_VERSION and location.database is not None:
+            if read_only and version < SCHEMA_VERSION:
                 engine.dispose()
+                if location.database is None:
+                    raise StudyError(
+                        f"The server's studies are of schema {version}, and reading one does not change them all.",
+                        value=location.text,
+                        hint="Bring them to today's with betanas resume, while no older BetaNAS searches there.",
+                    )
                 engine = connect_to_copy(location)
             migrate(engine)
             with engine.connect() as connection:
@@ -128,7 +144,7 @@ class Store:
                     study_id = connection.execute(select(studies.c.id)).scalar()
         if study_id is None:
             raise StudyError("The database has no study of that name.", value=location.name, hint=hint)
-        return cls(engine, location, study_id)
+        return cls(engine, location, study_id, patience=0.0 if read_only else PATIENCE_SECONDS)
 
     @property
     def shared(self) -> bool:
@@ -144,9 +160,35 @@ class Store:
         if not self.shared:
             yield
             return
-        with explained(self.location), self._engine.begin() as connection:
-            connection.execute(select(func.pg_advisory_xact_lock(_LOCK_SPACE, self._study_id)))
+        # Held by the connection, outside any transaction: what is done with the turn may take minutes, and its errors
+        # are its own. A connection that is lost meanwhile has given the turn back.
+        taken = self._take_turn()
+        try:
             yield
+        finally:
+            with suppress(DBAPIError), taken:
+                taken.execute(select(func.pg_advisory_unlock(LOCK_SPACE, self._study_id)))
+
+    def _take_turn(self) -> Connection:
+        with explained(self.location):
+            connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            try:
+                connection.execute(select(func.pg_advisory_lock(LOCK_SPACE, self._study_id)))
+            except BaseException:
+                connection.invalidate()
+                connection.close()
+                raise
+        return connection
+
+    def beating(self, session: int) -> AbstractContextManager[None]:
+        """Signs of life of a session for as long as the block runs (see `heartbeat`)."""
+        this_session = (sessions.c.study_id == self._study_id, sessions.c.number == session)
+
+        def beat(engine: Engine) -> None:
+            with writing(engine) as connection:
+                connection.execute(update(sessions).where(*this_session).values(seen=self._clock()))
+
+        return beating(lambda: connect(self.location), beat)
 
     def now(self) -> datetime:
         """The time of day for records, in UTC; setting the system's clock does not move it (`WallClock`)."""
@@ -248,10 +290,6 @@ class Store:
             )
             connection.execute(update(studies).where(studies.c.id == self._study_id).values(request="run"))
         return int(number)
-
-    def touch_session(self, number: int) -> None:
-        """Note a sign of life."""
-        self._update_session(number, seen=self._clock())
 
     def end_session(self, number: int, ending: str) -> None:
         """Note how a search ended."""
@@ -453,7 +491,13 @@ class Store:
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        with explained(self.location), self._engine.begin() as connection:
+        if _identity(self.location) != self._file:
+            raise StoreError(
+                "The study was deleted or replaced while it was open.",
+                value=self.location.text,
+                hint="Put it back, or start another with betanas search.",
+            )
+        with explained(self.location), writing(self._engine) as connection:
             yield connection
 
     def _clock(self) -> Any:
@@ -490,7 +534,9 @@ class Store:
     def _curves(self, connection: Connection, rows: Iterable[Row[Any]]) -> dict[int, tuple[CurvePoint, ...]]:
         """Learning curves by trial id: the points of each trial's last attempt, in order of steps."""
         wanted = {row.id: row.attempts for row in rows}
-        query = select(curve_points).order_by(curve_points.c.trial_id, curve_points.c.step)
+        of_study = [trials.c.id == curve_points.c.trial_id, trials.c.study_id == self._study_id]
+        last = curve_points.c.attempt == trials.c.attempts
+        query = select(curve_points).where(*of_study, last).order_by(curve_points.c.trial_id, curve_points.c.step)
         if len(wanted) == 1:
             query = query.where(curve_points.c.trial_id == next(iter(wanted)))
         found: defaultdict[int, list[CurvePoint]] = defaultdict(list)
@@ -503,6 +549,15 @@ class Store:
 def _remove_database(file: Path) -> None:
     for name in with_companions(file.name):
         file.with_name(name).unlink(missing_ok=True)
+
+
+def _identity(location: StudyLocation) -> tuple[int, int] | None:
+    """Which file a study is in: another one in its place is another study. None where there is none."""
+    try:
+        found = location.database.stat() if location.database is not None else None
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if found else None
 
 
 def _create_tables(connection: Connection) -> None:
