@@ -120,8 +120,9 @@ def test_what_suggests_lives_in_the_strategies_alone() -> None:
     assert all(user.startswith("search/propose/") for user in users), users
 
 
-def loaded_after(code: str) -> set[str]:
-    script = f"import sys\n{code}\nprint('LOADED', *(m for m in {HEAVY!r} if m in sys.modules))"
+def loaded_after(code: str, *modules: str) -> set[str]:
+    looked_for = modules or HEAVY
+    script = f"import sys\n{code}\nprint('LOADED', *(m for m in {looked_for!r} if m in sys.modules))"
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     return set(answer.stdout.split("LOADED")[1].split())
 
@@ -131,7 +132,13 @@ def test_import_betanas_is_light() -> None:
 
 
 def test_help_is_light() -> None:
-    assert loaded_after("from betanas.cli.main import run\nrun(['--help'])\nrun(['search', '--help'])") == set()
+    code = "from betanas.cli.main import run\nrun(['--help'])\nrun(['search', '--help'])"
+    assert loaded_after(code, *HEAVY, "scipy", "sqlalchemy", "PIL") == set()
+
+
+def test_a_wrong_value_is_refused_before_anything_heavy_is_loaded() -> None:
+    code = "from betanas.cli.main import run\nassert run(['search', '--data', 'digits', '--resolution', '48px']) == 2"
+    assert loaded_after(code, *HEAVY, "scipy", "sqlalchemy") == set()
 
 
 def test_opening_a_study_is_light(tmp_path: Path) -> None:

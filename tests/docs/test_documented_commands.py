@@ -31,6 +31,7 @@ _FENCE = re.compile(r"^```(?P<language>\w*)(?P<title>[^\n]*)\n(?P<body>.*?)^```$
 _SMALL = {
     "--budget": "3steps",
     "--trials": "3",
+    "--time": "10s",
     "--seeds": "1",
     "--top": "1",
     "--resolution": "16",
