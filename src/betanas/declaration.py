@@ -29,6 +29,7 @@ class Kind:
         metavar: what the command line's help shows in a value's place; empty for a switch.
         repeated: whether the command line takes the option several times.
         choices: the values, where there are only a few.
+        known: `module:function` that gives names a shell may complete, where others are taken too.
         alone: whether a value can be read without the other settings.
     """
 
@@ -39,6 +40,7 @@ class Kind:
     metavar: str = "TEXT"
     repeated: bool = False
     choices: tuple[str, ...] = ()
+    known: str = ""
     alone: bool = True
 
 
@@ -206,9 +208,9 @@ def switch() -> Kind:
     return Kind("true or false", "", read, metavar="")
 
 
-def text(rule: str, *, example: str, metavar: str = "TEXT") -> Kind:
+def text(rule: str, *, example: str, metavar: str = "TEXT", known: str = "") -> Kind:
     """A name, a path or a URL."""
-    return Kind(rule, example, _as_text, metavar=metavar)
+    return Kind(rule, example, _as_text, metavar=metavar, known=known)
 
 
 def choice(values: Any) -> Kind:

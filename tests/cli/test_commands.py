@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -119,3 +122,25 @@ def test_search_with_a_config_file_and_json(tmp_path: Path, capsys: pytest.Captu
     assert plan.limits.params == 2_000_000
     assert plan.limits.lookahead == ((32, 4_000_000),)
     assert plan.search.ranges["B"] == (0.5, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("search --compression ", {"none", "fp16", "bf16", "powersgd"}),
+        ("search --space beta", {"betanet2", "betanet3"}),
+        ("search --strategy gp", {"gpei"}),
+        ("search --executor ", {"local", "inline", "ray"}),
+        ("search --recipe f", {"fast"}),
+        ("search --data dig", {"digits"}),
+        ("search --trial-c", {"--trial-cpus"}),
+        ("resume --work", {"--workers"}),
+    ],
+)
+def test_a_shell_completes_names(typed: str, expected: set[str]) -> None:
+    words = f"betanas {typed}"
+    place = len(words.split()) - (not words.endswith(" "))
+    told = {"COMP_WORDS": words, "COMP_CWORD": str(place), "_BETANAS_COMPLETE": "complete_bash"}
+    command = [Path(sys.executable).with_name("betanas")]
+    found = subprocess.run(command, env={**os.environ, **told}, capture_output=True, text=True, check=True)
+    assert set(found.stdout.split()) == expected

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import MISSING, replace
 from functools import wraps
+from pkgutil import resolve_name
 from typing import Annotated, Any
 
 import typer
 
-from betanas.declaration import Setting, settings_of
+from betanas.declaration import Kind, Setting, settings_of
 from betanas.search.settings import RESUMABLE, SETTINGS, STUDY, MachineSettings
 
 # What a command with options of settings receives: those that were typed, by name.
@@ -66,7 +67,7 @@ def _parameter(declared: Setting) -> inspect.Parameter:
         rich_help_panel=declared.panel,
         metavar=kind.metavar or None,
         show_default=False,
-        autocompletion=_completion(kind.choices) if kind.choices else None,
+        autocompletion=_completion(kind) if kind.choices or kind.known else None,
     )
     typed = list[str] if kind.repeated else str if kind.metavar else bool
     return inspect.Parameter(
@@ -82,5 +83,8 @@ def _default(declared: Setting) -> str:
     return f" [dim]\\[default: {text}][/dim]"
 
 
-def _completion(choices: Iterable[str]) -> Callable[[str], list[str]]:
-    return lambda incomplete: [each for each in choices if each.startswith(incomplete)]
+def _completion(kind: Kind) -> Callable[[str], list[str]]:
+    def complete(incomplete: str) -> list[str]:
+        return [each for each in kind.choices or resolve_name(kind.known)() if each.startswith(incomplete)]
+
+    return complete

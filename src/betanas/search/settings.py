@@ -129,7 +129,12 @@ class DataSettings(Group):
     error: ClassVar[type[UserError]] = DataError
 
     source: str = setting(
-        text("a data set's name or an image folder", example="digits", metavar="DATA"),
+        text(
+            "a data set's name or an image folder",
+            example="digits",
+            metavar="DATA",
+            known="betanas.data.registry:available_sources",
+        ),
         "A data set's name (digits, cifar100, ...) or an image folder.",
         name="data",
     )
@@ -157,7 +162,9 @@ class TrainingSettings(Group):
         BUDGET, "A trial's training budget: 30s, 5m, 1h, 500steps, 20epochs.", default=Budget(60.0, "seconds")
     )
     recipe: str = setting(
-        text("a training recipe's name or a TOML file", example="fast"),
+        text(
+            "a training recipe's name or a TOML file", example="fast", known="betanas.training.recipe:builtin_recipes"
+        ),
         "Training recipe: fast, paper, or a TOML file.",
         default="fast",
     )
@@ -217,7 +224,7 @@ class MachineSettings(Group):
         default=None,
     )
     executor: str = setting(
-        text("an executor's name", example="local"),
+        text("an executor's name", example="local", known="betanas.search.executors.registry:available_executors"),
         "Who trains: local (worker processes), ray (a cluster) or inline.",
         default="local",
     )
@@ -285,7 +292,7 @@ class ProposalSettings(Group):
     panel: ClassVar[str] = "What to search"
 
     space: str = setting(
-        text("a search space's name or a .py file", example="betanet3"),
+        text("a search space's name or a .py file", example="betanet3", known="betanas.spaces:available_spaces"),
         "A search space, or a .py file that registers one.",
         default="betanet3",
     )
@@ -304,7 +311,11 @@ class ProposalSettings(Group):
         default_factory=dict,
         flag="--fix",
     )
-    strategy: str = setting(text("a search strategy's name", example="gpei"), "Search strategy.", default="gpei")
+    strategy: str = setting(
+        text("a search strategy's name", example="gpei", known="betanas.search.propose.registry:available_strategies"),
+        "Search strategy.",
+        default="gpei",
+    )
     strategy_options: Mapping[str, Any] = setting(
         Kind("a table of the strategy's own options", "", _options, write=dict),
         "The strategy's own options.",
