@@ -11,10 +11,9 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from difflib import get_close_matches
 from typing import Any, ClassVar, get_args
 
-from betanas.errors import QuantityError, StudyError, UserError
+from betanas.errors import QuantityError, StudyError, UserError, did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +162,7 @@ def refuse_unknown(given: Iterable[str], known: Iterable[str], *, what: str) -> 
     known = tuple(known)
     for name in given:
         if name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f"Did you mean {near[0]}?" if near else f"The settings are {', '.join(known)}."
+            hint = did_you_mean(name, known, f"The settings are {', '.join(known)}.")
             raise StudyError(f"{what} has no such setting.", value=name, hint=hint)
 
 

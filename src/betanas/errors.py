@@ -139,6 +139,8 @@ def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
     """The hint for a name that is not among the known ones: the nearest of them, or `otherwise` where none is near."""
     from difflib import get_close_matches  # needed only when something is wrong
 
-    spelled = {each.casefold(): each for each in known}
-    alike = get_close_matches(name.casefold(), spelled, n=1)
-    return f"Did you mean {spelled[alike[0]]}?" if alike else otherwise
+    names = list(known)
+    spelled = {each.casefold(): each for each in names}
+    alike = get_close_matches(name, names, n=1)
+    alike = alike or [spelled[each] for each in get_close_matches(name.casefold(), spelled, n=1)]
+    return f"Did you mean {alike[0]}?" if alike else otherwise

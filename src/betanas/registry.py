@@ -131,6 +131,15 @@ class Registry(Generic[T]):
             raise self.unknown(name)
         return found
 
+    def require(self, name: str) -> None:
+        """Refuse a name that nothing has, without importing what has it; a file is taken for what it should be.
+
+        Raises:
+            UserError: of the registry's kind: there is nothing of that name.
+        """
+        if name not in self.names() and not python_file(name):
+            raise self.unknown(name)
+
     def unknown(self, name: str) -> UserError:
         """The error for a name that nothing has: what there is, and the nearest of it."""
         known = self.names()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from betanas.blueprint import Blueprint
-from betanas.errors import BlueprintError, StudyError
+from betanas.errors import BlueprintError, StudyError, did_you_mean
 
 if TYPE_CHECKING:
     from betanas.data import DataSource
@@ -133,11 +133,12 @@ def find_network(
                 hint=f"Type --resolution {blueprint.resolution}, or choose the images it was made for.",
             )
         return _of_blueprint(path.stem, blueprint)
+    spaces, networks = available_spaces(), (*available_networks(), *library_networks())
+    listed = f"The spaces are {', '.join(spaces)}; the networks {', '.join(networks)}."
     raise BlueprintError(
         "A network must be a study's directory, a space, a named network or a blueprint's file.",
         value=name,
-        hint=f"The spaces are {', '.join(available_spaces())}; the networks "
-        f"{', '.join((*available_networks(), *library_networks()))}.",
+        hint=did_you_mean(name, (*spaces, *networks), listed),
     )
 
 

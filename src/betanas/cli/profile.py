@@ -14,10 +14,9 @@ import typer
 from betanas.cli.describe import read_vector
 from betanas.cli.networks import benchmark_entrant, is_study
 from betanas.cli.output import console, print_json
-from betanas.cli.scale import space_of
 from betanas.cli.study import JsonOption
 from betanas.cli.train import DeviceOption, RecipeOption
-from betanas.errors import BlueprintError, StudyError
+from betanas.errors import BlueprintError, StudyError, did_you_mean
 from betanas.quantities import format_bytes, format_count, format_latency
 
 if TYPE_CHECKING:
@@ -142,7 +141,7 @@ def _subjects(name: str, sizes: tuple[int | None, int | None, int | None], leade
         raise BlueprintError(
             "A network must be a vector's or a blueprint's file, a study, a trained network's folder, or a name.",
             value=name,
-            hint=f"The names are {', '.join(known)}.",
+            hint=did_you_mean(name, known, f"The names are {', '.join(known)}."),
         )
 
 
@@ -182,12 +181,13 @@ def _benchmark(name: str, resolution: int, classes: int, channels: int) -> Subje
 def _from_file(path: Path, sizes: tuple[int | None, int | None, int | None]) -> Blueprint:
     """The blueprint in a file, or the one that the vector in it describes."""
     from betanas.blueprint import Blueprint
+    from betanas.spaces import space_with
 
     try:
         return Blueprint.load(path)
     except BlueprintError:
         vector = read_vector(path)
-    return _constructed(space_of(vector), vector, sizes)
+    return _constructed(space_with(vector), vector, sizes)
 
 
 def _leaders(study: Study, count: int) -> Iterator[tuple[int, Blueprint]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +15,7 @@ from betanas.cli.describe import read_vector
 from betanas.cli.networks import is_study
 from betanas.cli.output import console, print_json
 from betanas.cli.study import TrustOption
-from betanas.errors import LimitError, SpaceError, StudyError, VectorError
+from betanas.errors import LimitError, StudyError, VectorError, did_you_mean
 from betanas.quantities import (
     format_bytes,
     format_count,
@@ -193,24 +193,6 @@ def _targets(params: str | None, macs: str | None, memory: str | None) -> dict[M
     return targets
 
 
-def space_of(vector: Mapping[str, float]) -> str:
-    """The space whose parameters a vector has.
-
-    Raises:
-        SpaceError: there is none.
-    """
-    from betanas.spaces import available_spaces, get_space
-
-    for name in available_spaces():
-        if set(get_space(name).domain) == set(vector):
-            return name
-    raise SpaceError(
-        "No space has exactly the vector's parameters.",
-        value=", ".join(map(str, vector)),
-        hint="Name the space with --space.",
-    )
-
-
 def _find_origin(
     name: str,
     space: str | None,
@@ -220,7 +202,7 @@ def _find_origin(
     trust_files: bool,
 ) -> Origin:
     from betanas.library import library_networks
-    from betanas.spaces import available_spaces, get_space, published
+    from betanas.spaces import available_spaces, get_space, published, space_with
 
     resolution, classes, channels = sizes
     if is_study(name):
@@ -242,7 +224,7 @@ def _find_origin(
     images = (resolution or _PUBLISHED_AT, classes or 100, channels or 3)
     if Path(name).is_file() or name == "-":
         vector = read_vector(Path(name))
-        return make(get_space(space or space_of(vector)), vector, *images)
+        return make(get_space(space or space_with(vector)), vector, *images)
     if name in available_spaces():
         return make(get_space(name), published(name), *images)
     if (named := library_networks().get(name)) is not None:
@@ -254,10 +236,11 @@ def _find_origin(
             classes or found.num_classes,
             channels or found.in_channels,
         )
+    known = (*available_spaces(), *library_networks())
     raise VectorError(
         "A network to scale must be a vector's JSON file, a study's directory, a space or a named network.",
         value=name,
-        hint=f"The spaces are {', '.join(available_spaces())}.",
+        hint=did_you_mean(name, known, f"The names are {', '.join(known)}."),
     )
 
 

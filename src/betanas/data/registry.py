@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from betanas.data.layouts.recognise import open_folder
 from betanas.data.source import DataSource
 from betanas.errors import DataError, did_you_mean
 from betanas.registry import Registry
@@ -47,6 +46,8 @@ def open_source(name_or_path: str | Path, *, root: Path | None = None) -> DataSo
 def _open_path(name: str) -> DataSource:
     path = Path(name).expanduser()
     if path.is_dir():
+        from betanas.data.layouts.recognise import open_folder  # with Pillow and torch
+
         return open_folder(path.resolve())
     if path.is_file():
         raise DataError(

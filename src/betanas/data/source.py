@@ -6,15 +6,15 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from betanas.blueprint import IntArray
-from betanas.data.cache import cached
-from betanas.data.decoded import Decoded
-from betanas.data.decoding import DECODER
-from betanas.data.images import ImageSet
 from betanas.data.names import list_names
 from betanas.errors import DataError
+
+if TYPE_CHECKING:  # torch and Pillow are loaded when images are read: a wrong name is refused without them
+    from betanas.data.decoded import Decoded
+    from betanas.data.images import ImageSet
 
 Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = get_args(Part)
@@ -118,6 +118,9 @@ class DataSource(ABC):
         Raises:
             DataError: there is no such part, or too many of its images cannot be read.
         """
+        from betanas.data.cache import cached
+        from betanas.data.decoding import DECODER
+
         self.check_part(part)
         content = self.content_key(part)
         key = {"content": content, "part": part, "side": side, "channels": self.in_channels, "decoder": DECODER}

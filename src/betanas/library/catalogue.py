@@ -6,7 +6,6 @@ network is, what its weights were trained on and how it is made again. Nothing e
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from betanas.blueprint import Blueprint
-from betanas.errors import BlueprintError
+from betanas.errors import BlueprintError, did_you_mean
 from betanas.spaces import get_space, published
 from betanas.trust import check_trust
 
@@ -109,11 +108,10 @@ def find_named(name: str, folder: Path = WEIGHTS_FOLDER) -> LibraryNetwork:
     """
     known = library_networks(folder)
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
         raise BlueprintError(
             "The library has no network of this name.",
             value=name,
-            hint=f"Did you mean {near[0]}?" if near else f"It has {', '.join(known)}.",
+            hint=did_you_mean(name, known, f"It has {', '.join(known)}."),
         )
     return known[name]
 

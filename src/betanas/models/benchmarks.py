@@ -7,7 +7,7 @@ from collections.abc import Callable
 from torch import nn
 from torchvision import models
 
-from betanas.errors import BlueprintError
+from betanas.errors import BlueprintError, did_you_mean
 
 _CONSTRUCTORS: dict[str, Callable[..., nn.Module]] = {
     "resnet50": models.resnet50,
@@ -37,7 +37,7 @@ def benchmark_network(name: str, *, num_classes: int, in_channels: int = 3) -> n
         raise BlueprintError(
             f"The benchmark networks are {', '.join(_CONSTRUCTORS)}.",
             value=name,
-            hint="Type one of them, or the file of a blueprint.",
+            hint=did_you_mean(name, _CONSTRUCTORS, "Type one of them, or the file of a blueprint."),
         )
     for what, number in (("num_classes", num_classes), ("in_channels", in_channels)):
         if number < 1:

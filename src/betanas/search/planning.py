@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Literal
 
 from betanas import host_memory
-from betanas.data import DataSource, open_source, open_splits, prepare
+from betanas.data import DataSource, open_source
 from betanas.errors import StrategyError, StudyError
 from betanas.quantities import MAX_RESOLUTION
 from betanas.search.executors.base import ExecutorSettings, Patience, WorkerSetup
-from betanas.search.executors.registry import make_executor
+from betanas.search.executors.registry import EXECUTORS, make_executor
 from betanas.search.executors.slots import plan_slots
 from betanas.search.feasibility import Problem, corrected_limits
 from betanas.search.objectives import OBJECTIVES, Accuracy, ObjectiveSettings, OwnFunction, Pareto, Registered
 from betanas.search.progress import SearchListener
 from betanas.search.propose.base import Observation, Strategy
-from betanas.search.propose.registry import get_strategy
+from betanas.search.propose.registry import STRATEGIES, get_strategy
 from betanas.search.records import StudyPlan, TrialRecord
 from betanas.search.scoring import make_score
 from betanas.search.settings import (
@@ -32,9 +32,9 @@ from betanas.search.settings import (
 from betanas.search.stopping import StoppingRule
 from betanas.search.store.location import StudyLocation
 from betanas.search.store.store import refuse_taken
-from betanas.spaces import SearchSpace, get_space
+from betanas.spaces import get_space
 from betanas.training.budget import Budget
-from betanas.training.recipe import Recipe, recipe_for
+from betanas.training.recipe import Recipe, load_recipe, recipe_for
 from betanas.trust import check_trust
 from betanas.userfile import python_file, run_plugins
 
@@ -69,8 +69,7 @@ def plan_search(settings: SearchSettings, listener: SearchListener) -> Planned:
     _check_together(settings)
     search, training = settings.search, settings.training
     run_plugins(search.plugins)
-    if isinstance(search.objective, Registered):
-        OBJECTIVES.get(search.objective.name)  # a wrong name is refused before images are read
+    _check_names(settings)
     if isinstance(search.objective, Pareto) and not get_strategy(search.strategy).finds_fronts:
         raise StrategyError(
             "The objective pareto needs a strategy that can search for a front, such as gpei or sobol.",
@@ -110,6 +109,8 @@ def plan_search(settings: SearchSettings, listener: SearchListener) -> Planned:
     )
     for note in source.notes:
         listener.on_note(note)
+    from betanas.data import open_splits, prepare  # with torch, which takes seconds that no refusal should
+
     prepare(source, resolution=plan.resolution, on_progress=listener.on_images_read)
     open_splits(source, resolution=plan.resolution, seed=search.seed, validation_share=settings.data.validation_share)
     make_executor(plan.machine.executor, worker_setup(plan), executor_settings(plan, location))
@@ -117,6 +118,15 @@ def plan_search(settings: SearchSettings, listener: SearchListener) -> Planned:
     make_score(plan.search.objective, strategy.problem)
     strategy.ask(1)  # a space that holds nothing feasible is refused here, before anything is written
     return Planned(plan, location)
+
+
+def _check_names(settings: SearchSettings) -> None:
+    """Refuse a wrong name before what the right ones stand for is loaded: a message should not wait for torch."""
+    STRATEGIES.require(settings.search.strategy)
+    EXECUTORS.require(settings.machine.executor)
+    load_recipe(settings.training.recipe)
+    if isinstance(settings.search.objective, Registered):
+        OBJECTIVES.require(settings.search.objective.name)
 
 
 def _check_together(settings: SearchSettings) -> None:
@@ -154,16 +164,11 @@ def default_resolution(source: DataSource) -> int:
     return min(max(source.stored_side(MAX_RESOLUTION), _SMALLEST_DEFAULT), _LARGEST_DEFAULT)
 
 
-def space_of(plan: StudyPlan) -> SearchSpace:
-    """The search space of a plan, with its ranges."""
-    return get_space(plan.search.space).replace(ranges=dict(plan.search.ranges))
-
-
 def problem_of(plan: StudyPlan) -> Problem:
     """What a plan searches."""
     recipe, objective = Recipe.from_dict(plan.recipe_settings), plan.search.objective
     return Problem(
-        space=space_of(plan),
+        space=get_space(plan.search.space).replace(ranges=dict(plan.search.ranges)),
         resolution=plan.resolution,
         num_classes=len(plan.classes),
         in_channels=plan.in_channels,

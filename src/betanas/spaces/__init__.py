@@ -4,7 +4,7 @@ from betanas.spaces.base import Range, SearchSpace
 from betanas.spaces.betanet import BetaNet2, BetaNet3
 from betanas.spaces.convnet import ConvNet
 from betanas.spaces.published import published
-from betanas.spaces.registry import available_spaces, get_space, register_space
+from betanas.spaces.registry import available_spaces, get_space, register_space, space_with
 
 __all__ = [
     "BetaNet2",
@@ -16,4 +16,5 @@ __all__ = [
     "get_space",
     "published",
     "register_space",
+    "space_with",
 ]

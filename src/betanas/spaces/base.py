@@ -12,7 +12,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from betanas.blueprint import Blueprint, BlueprintBatch, FloatArray, IntArray
-from betanas.errors import SpaceError, VectorError
+from betanas.errors import SpaceError, VectorError, did_you_mean
 from betanas.quantities import MAX_RESOLUTION, MIN_RESOLUTION
 
 
@@ -87,7 +87,7 @@ class SearchSpace(ABC):
             raise SpaceError(
                 f"The space {cls.name} has the presets {', '.join(cls.presets)}.",
                 value=preset,
-                hint=f"Type, for example, --preset {next(iter(cls.presets))}.",
+                hint=did_you_mean(preset, cls.presets, f"Type, for example, --preset {next(iter(cls.presets))}."),
             )
         return cls(cls.presets[preset], preset=preset)
 
@@ -159,7 +159,7 @@ class SearchSpace(ABC):
                 raise SpaceError(
                     f"The space {self.name} has the parameters {', '.join(self.domain)}.",
                     value=name,
-                    hint="Names are case sensitive: k and K differ.",
+                    hint=f"{did_you_mean(name, changed)} Names are case sensitive: k and K differ.".strip(),
                 )
             changed[name] = new
         return type(self)(changed, preset=self.preset if not wanted else "custom")

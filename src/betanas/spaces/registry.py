@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from betanas.errors import SpaceError
 from betanas.registry import Registry
@@ -30,6 +30,22 @@ SPACES: Registry[type[SearchSpace]] = Registry(
     check=_check,
 )
 register_space, available_spaces = SPACES.register, SPACES.names
+
+
+def space_with(parameters: Collection[str]) -> str:
+    """The name of the space that has exactly some parameters: what a vector alone says about where it is from.
+
+    Raises:
+        SpaceError: there is none.
+    """
+    for name in available_spaces():
+        if set(SPACES.get(name).domain) == set(parameters):
+            return name
+    raise SpaceError(
+        "No space has exactly the vector's parameters.",
+        value=", ".join(map(str, parameters)),
+        hint="Name the space with --space.",
+    )
 
 
 def get_space(

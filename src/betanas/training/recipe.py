@@ -10,7 +10,6 @@ names the recipe it starts from and what it changes:
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
@@ -19,7 +18,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from betanas.errors import RecipeError
+from betanas.errors import RecipeError, did_you_mean
 from betanas.training.budget import Budget
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -261,11 +260,10 @@ def _settings(name: str, *, seen: tuple[str, ...], beside: Path | None = None) -
 
 def _read_toml(path: Path, name: str) -> dict[str, Any]:
     if not path.is_file():
-        near = difflib.get_close_matches(name, builtin_recipes(), n=1)
         raise RecipeError(
             "A recipe must be a built-in name or the path of a TOML file.",
             value=name,
-            hint=f"Did you mean {near[0]}?" if near else f"The built-in ones are: {', '.join(builtin_recipes())}.",
+            hint=did_you_mean(name, builtin_recipes(), f"The built-in ones are: {', '.join(builtin_recipes())}."),
         )
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
@@ -276,11 +274,10 @@ def _read_toml(path: Path, name: str) -> dict[str, Any]:
 def _refuse_unknown(table: Mapping[str, Any], *, allowed: tuple[str, ...], where: str) -> None:
     for key in table:
         if key not in allowed:
-            near = difflib.get_close_matches(key, allowed, n=1, cutoff=0.5)
             raise RecipeError(
                 f"{where} has a setting that does not exist.",
                 value=key,
-                hint=f"Did you mean {near[0]}?" if near else f"The settings are: {', '.join(allowed)}.",
+                hint=did_you_mean(key, allowed, f"The settings are: {', '.join(allowed)}."),
             )
 
 

@@ -28,7 +28,7 @@ from betanas.analysis.tables.parameters import normalised_parameters
 from betanas.analysis.tables.pareto import pareto
 from betanas.analysis.tables.placement import quantile_curves, shape_of
 from betanas.analysis.tables.processes import processes_of
-from betanas.analysis.tables.scaling import scaling_of, scaling_rules_of, space_of
+from betanas.analysis.tables.scaling import installed_space, scaling_of, scaling_rules_of
 from betanas.analysis.tables.surrogate import importance, model_best, surrogate_of
 
 
@@ -53,7 +53,7 @@ def _placement(study: StudySnapshot) -> go.Figure:
     sizes: dict[str, Any] = {
         "resolution": plan.resolution, "num_classes": len(plan.classes), "in_channels": plan.in_channels
     }  # fmt: skip
-    return placement(shape_of(space_of(study), winner(study).vector, **sizes))
+    return placement(shape_of(installed_space(study), winner(study).vector, **sizes))
 
 
 def _clusters(study: StudySnapshot) -> go.Figure:

@@ -74,7 +74,7 @@ def scaling(
     )
 
 
-def space_of(snapshot: StudySnapshot) -> SearchSpace:
+def installed_space(snapshot: StudySnapshot) -> SearchSpace:
     """The study's search space, where it is one that is installed.
 
     A study may name a Python file. It is not run: a report must be safe to make of anybody's study.
@@ -97,7 +97,7 @@ def scaling_of(snapshot: StudySnapshot) -> Table[ScalingRow]:
     Raises:
         MissingDataError: there is no winner yet, or the space is not registered.
     """
-    space, won, plan = space_of(snapshot), winner(snapshot), snapshot.plan
+    space, won, plan = installed_space(snapshot), winner(snapshot), snapshot.plan
     vectors: dict[str, Mapping[str, float]] = {f"winner ({won.label})": won.vector}
     expected = model_best(snapshot)
     if expected is not None and won.trial is not None:
