@@ -96,7 +96,7 @@ def test_names_that_are_no_network_are_refused(tmp_path):
 def test_bench_refuses_what_it_cannot_measure(run):
     with pytest.raises(QuantityError, match="Type 1,2,4"):
         run("bench", "ddp", "--processes", "one")
-    with pytest.raises(RecipeError, match="none, fp16, bf16, powersgd"):
+    with pytest.raises(StudyError, match="one of none, fp16, bf16, powersgd"):
         run("bench", "ddp", "--compression", "zip")
 
 

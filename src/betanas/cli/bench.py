@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from betanas.cli.networks import find_network
+from betanas.cli.options import Given, filled, with_settings
 from betanas.cli.output import console, print_json
-from betanas.cli.train import DataOption, DeviceOption, RecipeOption, ResolutionOption
-from betanas.errors import QuantityError, RecipeError
+from betanas.cli.train import DeviceOption
+from betanas.errors import QuantityError
+from betanas.search.settings import SETTINGS
 
 bench = typer.Typer(help="Measure this machine.", no_args_is_help=True)
 
 _BAR = 40
 
 
+_SHARED = tuple(
+    replace(SETTINGS[name], default=default, panel="")
+    for name, default in (("data", "digits"), ("resolution", 32), ("recipe", "fast"), ("compression", "fp16"))
+)
+
+
 @bench.command()
+@with_settings(*_SHARED)
 def ddp(
+    given: Given,
     network: Annotated[str, typer.Argument(help="A space, or a blueprint's file.")] = "betanet3",
-    data: DataOption = "digits",
-    resolution: ResolutionOption = 32,
     processes: Annotated[str, typer.Option(help="Numbers of processes, with commas.")] = "1,2",
     steps: Annotated[int, typer.Option(min=1, help="Optimiser steps to measure, for each number.")] = 20,
-    compression: Annotated[str, typer.Option(help="Of gradients: none, fp16, bf16 or powersgd.")] = "fp16",
-    recipe: RecipeOption = "fast",
     device: DeviceOption = "auto",
     keep: Annotated[str | None, typer.Option(help="A study that keeps the result, for its report.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
@@ -37,24 +44,22 @@ def ddp(
     from betanas.data import load_splits, open_source
     from betanas.search.study import Study
     from betanas.training.budget import Budget
-    from betanas.training.compression import COMPRESSIONS
     from betanas.training.distributed import TrialJob, launch_trial
     from betanas.training.recipe import load_recipe
 
     counts = _counts(processes)
     if keep is not None:
         Study.open(keep).close()  # one that is not there is refused before anything is measured
-    if compression not in COMPRESSIONS:
-        raise RecipeError(f"The compressions are {', '.join(COMPRESSIONS)}.", value=compression)
-    source = open_source(data)
+    chosen = filled(given, *_SHARED)
+    source, resolution = open_source(chosen["data"]), chosen["resolution"]
     entrant = find_network(network, source=source, resolution=resolution)
     job = TrialJob(
         splits=load_splits(source, resolution=resolution, seed=0),
         blueprint=Blueprint.from_dict(entrant.architecture),
         resolution=resolution,
-        recipe=load_recipe(recipe).with_settings(evaluations=1),
+        recipe=load_recipe(chosen["recipe"]).with_settings(evaluations=1),
         budget=Budget(steps, "steps"),
-        compression=next(each for each in COMPRESSIONS if each == compression),
+        compression=chosen["compression"],
         device=device,
     )
     out = console(stderr=as_json)
@@ -69,7 +74,7 @@ def ddp(
             out.print(f"{count}: {seconds[count]:.2f} s an epoch on {result.device}")
     if keep is not None and seconds:
         entries = [{"processes": count, "epoch_seconds": [found]} for count, found in seconds.items()]
-        title = f"{entrant.name} at {resolution}x{resolution}, gradients {compression}"
+        title = f"{entrant.name} at {resolution}x{resolution}, gradients {chosen['compression']}"
         document = {"format": 1, "title": title, "network": entrant.name, "data": source.name, "entries": entries}
         with Study.open(keep, read_only=False) as study:
             study.attach("profile", "processes", document)
@@ -78,7 +83,7 @@ def ddp(
             {
                 "network": entrant.name,
                 "resolution": resolution,
-                "compression": compression,
+                "compression": chosen["compression"],
                 "epochs": [{"processes": count, "seconds": found} for count, found in seconds.items()],
             }
         )

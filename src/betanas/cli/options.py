@@ -58,13 +58,18 @@ def with_settings(*declared: Setting) -> Callable[[Callable[..., None]], Callabl
     return decorate
 
 
+def filled(given: Given, *declared: Setting) -> Given:
+    """What was typed, and the defaults of declared settings that were not."""
+    return {each.name: each.default for each in declared} | given
+
+
 def _parameter(declared: Setting) -> inspect.Parameter:
     kind = declared.kind
     names = [declared.flag] if kind.metavar else [f"{declared.flag}/--no-{declared.flag.removeprefix('--')}"]
     option = typer.Option(
         *names,
         help=declared.help + _default(declared),
-        rich_help_panel=declared.panel,
+        rich_help_panel=declared.panel or None,
         metavar=kind.metavar or None,
         show_default=False,
         autocompletion=_completion(kind) if kind.choices or kind.known else None,

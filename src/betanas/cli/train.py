@@ -11,7 +11,7 @@ import typer
 
 from betanas.cli.inherited import TRAINED_ON, TrainedOn, training_for
 from betanas.cli.networks import find_networks
-from betanas.cli.options import Given, with_settings
+from betanas.cli.options import Given, filled, with_settings
 from betanas.cli.output import console, print_json
 from betanas.cli.study import TrustOption
 from betanas.errors import BetanasError, DataError, DeviceError, RecipeError
@@ -47,17 +47,17 @@ FlipOption = Annotated[
 PatienceOption = Annotated[int, typer.Option(min=0, help="Evaluations without progress that end it; 0 for none.")]
 
 
-_BUDGET = replace(
-    SETTINGS["budget"],
-    default=Budget(100, "epochs"),
-    panel="Training",
-    help="At most this long: 100epochs, 2h, 5000steps.",
+_OWN = tuple(
+    replace(SETTINGS[name], default=default, panel="Training", help=what)
+    for name, default, what in (
+        ("budget", Budget(100, "epochs"), "At most this long: 100epochs, 2h, 5000steps."),
+        ("seed", 0, "Of the split, the weights, the order and the augmentation."),
+        ("compression", "none", "Of gradients between the processes."),
+    )
 )
-_SEED = replace(SETTINGS["seed"], panel="Training", help="Of the split, the weights, the order and the augmentation.")
-_COMPRESSION = replace(SETTINGS["compression"], panel="Training", help="Of gradients between the processes.")
 
 
-@with_settings(*TRAINED_ON, _BUDGET, _SEED, _COMPRESSION)
+@with_settings(*TRAINED_ON, *_OWN)
 def train(
     network: NetworkArgument,
     folder: Annotated[Path, typer.Option(help="Where the training is kept; the same command goes on with it.")],
@@ -83,13 +83,14 @@ def train(
     let_threads_sleep()
     from betanas.training.launch import launch, usable_device
 
+    chosen = filled(given, *_OWN)
     wanted = _Training(
         network=network,
         folder=folder,
         on=training_for([network], given, trusted=trust_files),
-        budget=given.get("budget", _BUDGET.default),
-        seed=given.get("seed", _SEED.default),
-        compression=given.get("compression", _COMPRESSION.default),
+        budget=chosen["budget"],
+        seed=chosen["seed"],
+        compression=chosen["compression"],
         patience=patience,
         device=device,
         trial=trial,
