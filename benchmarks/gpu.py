@@ -84,6 +84,7 @@ class Sizes:
         accuracy_side: of the accuracy runs' input, in pixels.
         batches: (images a step, learning rate) of `fast`.
         batch_seconds: of the trials that compare those.
+        sharing: workers on the device, one number after another.
         command: budget of the commands' trainings.
     """
 
@@ -99,6 +100,7 @@ class Sizes:
     accuracy_side: int
     batches: tuple[tuple[int, float], ...]
     batch_seconds: tuple[int, ...]
+    sharing: tuple[int, ...]
     command: str
 
 
@@ -111,10 +113,11 @@ GPU = Sizes(
     networks=20,
     side=224,
     large=(224, 32_768),
-    ladder=(120, 180, 420),
+    ladder=(120, 180),
     accuracy_side=224,
     batches=((100, 1.2e-2), (256, 1.2e-2), (256, 2e-2), (512, 1.2e-2), (512, 2.4e-2)),
-    batch_seconds=(5, 20),
+    batch_seconds=(10,),
+    sharing=(1, 2, 4),
     command="20s",
 )
 TINY = Sizes(
@@ -130,6 +133,7 @@ TINY = Sizes(
     accuracy_side=16,
     batches=((32, 1.2e-2),),
     batch_seconds=(1,),
+    sharing=(1,),
     command="2steps",
 )
 
@@ -177,35 +181,52 @@ class Bench:
 
 def searches(bench: Bench) -> dict[str, Any]:
     """Whole searches: the share of training in their time, what passes before the clocks start, how busy the GPU is."""
-    found = {}
-    for resolution, seconds, trials in bench.sizes.searches:
-        place = bench.place / f"search-{resolution}"
-        settings = SearchSettings(
-            data=bench.data,
-            study=str(place),
-            resolution=resolution,
-            budget=f"{seconds}s",
-            trials=trials,
-            devices=bench.device.type,
-            seed=0,
-        )
-        started = time.perf_counter()
-        with busy_share(bench.device) as busy, search(settings) as study:
-            wall = time.perf_counter() - started
-            records = study.trials()
-        done = [record for record in records if record.state == "completed"]
-        beside = [record.wall_seconds - record.training_seconds for record in done]
-        found[f"R={resolution}, {seconds} s"] = {
-            "completed": len(done),
-            "not_completed": [f"{record.index}: {record.reason}" for record in records if record not in done],
-            "wall_seconds": wall,
-            "training_share": sum(record.training_seconds for record in done) / wall,
-            "beside_the_clock_median": statistics.median(beside) if beside else None,
-            "images_per_second_median": statistics.median(r.images_per_second for r in done) if done else None,
-            "best_top1": max((record.top1 for record in done), default=None),
-            "gpu_busy_percent": busy(),
-        }
-    return found
+    return {
+        f"R={resolution}, {seconds} s": searched(bench, resolution, seconds, trials)
+        for resolution, seconds, trials in bench.sizes.searches
+    }
+
+
+def sharing(bench: Bench) -> dict[str, Any]:
+    """Whether trials that share the device finish more together than one after another."""
+    resolution, seconds, trials = bench.sizes.searches[0]
+    return {
+        f"{workers} workers": searched(bench, resolution, seconds, min(trials, 4 * workers), workers=workers)
+        for workers in bench.sizes.sharing
+    }
+
+
+def searched(bench: Bench, resolution: int, seconds: int, trials: int, workers: int = 1) -> dict[str, Any]:
+    """What a search took."""
+    settings = SearchSettings(
+        data=bench.data,
+        study=str(bench.place / f"search-{resolution}-{workers}"),
+        resolution=resolution,
+        budget=f"{seconds}s",
+        trials=trials,
+        devices=bench.device.type,
+        workers=workers,
+        seed=0,
+    )
+    started = time.perf_counter()
+    with busy_share(bench.device) as busy, search(settings) as study:
+        wall = time.perf_counter() - started
+        records = study.trials()
+    done = [record for record in records if record.state == "completed"]
+    beside = [(record.wall_seconds or 0.0) - (record.training_seconds or 0.0) for record in done]
+    speeds = [record.images_per_second or 0.0 for record in done]
+    trained = sum(record.training_seconds or 0.0 for record in done)
+    return {
+        "completed": len(done),
+        "not_completed": [f"{record.index}: {record.reason}" for record in records if record not in done],
+        "wall_seconds": wall,
+        "training_share": trained / wall / workers,
+        "images_trained_a_second_of_wall_clock": statistics.fmean(speeds) * trained / wall if speeds else None,
+        "beside_the_clock_median": statistics.median(beside) if beside else None,
+        "images_per_second_median": statistics.median(speeds) if speeds else None,
+        "best_top1": max((record.top1 or 0.0 for record in done), default=None),
+        "gpu_busy_percent": busy(),
+    }
 
 
 def steps(bench: Bench) -> dict[str, Any]:
@@ -467,16 +488,17 @@ class Part:
 
 
 PARTS: Mapping[str, Part] = {
-    "steps": Part(steps, 240),
+    "steps": Part(steps, 220),
     "same_losses": Part(same_losses, 30),
-    "searches": Part(searches, 400),
-    "memory": Part(memory, 120),
+    "searches": Part(searches, 350),
+    "memory": Part(memory, 100),
     "out_of_memory": Part(out_of_memory, 40),
     "kill_and_resume": Part(kill_and_resume, 60),
-    "commands": Part(commands, 120),
-    "throughput": Part(throughput, 90),
-    "batches": Part(batches, 150),
-    "accuracy": Part(accuracy, 320),
+    "commands": Part(commands, 100),
+    "throughput": Part(throughput, 80),
+    "batches": Part(batches, 60),
+    "sharing": Part(sharing, 80),
+    "accuracy": Part(accuracy, 330),
 }
 
 
