@@ -35,17 +35,9 @@ if TYPE_CHECKING:
 
 # The order of the report, with what each section is about.
 SECTIONS: tuple[tuple[Section, str, str], ...] = (
-    (
-        "winner",
-        "The winner",
-        "The network this study ends in: the best confirmed one, else the best trial's.",
-    ),
+    ("winner", "The winner", "The network this study ends in: the best confirmed one, else the best trial's."),
     ("search", "The search", "What was tried, in order, and what came of it."),
-    (
-        "parameters",
-        "What matters",
-        "Which parameters decide, and what the model that guided the search believes.",
-    ),
+    ("parameters", "What matters", "Which parameters decide, and what the model that guided the search believes."),
     ("regions", "Groups of the best trials", "The best trials grouped by their parameters."),
     ("cost", "Cost and scaling", "What accuracy costs, and how the networks grow with the image."),
     ("comparison", "Comparison", "The networks beside others, trained under the same recipe."),
@@ -119,9 +111,8 @@ def build_report(snapshot: StudySnapshot, *, now: datetime | None = None) -> Stu
     drawn = {piece.name: draw(piece, snapshot, missing) for piece in FIGURES if piece.section}
     sections = []
     for name, title, intro in SECTIONS:
-        figures = tuple(
-            figure for piece in FIGURES if piece.section == name and (figure := drawn[piece.name]) is not None
-        )
+        own = (drawn[piece.name] for piece in FIGURES if piece.section == name)
+        figures = tuple(figure for figure in own if figure is not None)
         grids, problems = _section_grids(name, snapshot)
         if figures or grids or problems:
             sections.append(ReportSection(name, title, intro, figures, grids, problems))
@@ -133,9 +124,7 @@ def build_report(snapshot: StudySnapshot, *, now: datetime | None = None) -> Stu
         key_numbers=wording.key_numbers(snapshot),
         sections=sections,
         plan_facts=wording.plan_facts(snapshot),
-        run_grids=[
-            table for table in (wording.session_grid(snapshot), wording.environment_grid(snapshot)) if table.cells
-        ],
+        run_grids=[made for made in (wording.session_grid(snapshot), wording.environment_grid(snapshot)) if made.cells],
         missing=missing,
         counterparts="; ".join(
             f"{figure.title} is its {piece.counterpart}"
@@ -194,10 +183,8 @@ def _figure_json(figure: go.Figure) -> str:
     for known in ("template", "title", "meta"):
         shown.pop(known, None)
     # Room for the title is not needed; subplots keep some for their headings.
-    if "margin" in shown and "t" in shown["margin"]:
-        shown["margin"] = {**shown["margin"], "t": max(shown["margin"]["t"] - 40, 24)}
-    else:
-        shown["margin"] = {**shown.get("margin", {}), "t": 24}
+    margin = shown.get("margin", {})
+    shown["margin"] = {**margin, "t": max(margin.get("t", 0) - 40, 24)}
     data = [trace.to_plotly_json() for trace in figure.data]
     text: str = plotly.io.to_json({"data": data, "layout": shown}, validate=False, remove_uids=True)
     return _script_safe(text)
@@ -225,8 +212,7 @@ def _vector_grids(snapshot: StudySnapshot) -> Iterator[wording.Grid]:
     vectors = {won.label[0].upper() + won.label[1:]: won.vector}
     expected = model_best(snapshot)
     if expected is not None and won.trial is not None:
-        best = surrogate_of(snapshot).best
-        text = snapshot.measure.text(best.mean)
+        text = snapshot.measure.text(surrogate_of(snapshot).best.mean)
         vectors[f"Model's best (expects {text})"] = expected
     yield wording.vector_grid(snapshot, vectors)
 
@@ -249,28 +235,32 @@ def _cluster_grids(snapshot: StudySnapshot) -> Iterator[wording.Grid]:
 def _comparison_grids(snapshot: StudySnapshot) -> Iterator[wording.Grid]:
     comparison = comparison_of(snapshot)
     for resolution in comparison.resolutions:
-        rows = []
-        for row in comparison_table(comparison, resolution):
-            margin = "" if row.top1_margin is None else f" \N{PLUS-MINUS SIGN} {row.top1_margin:.2f}"
-            rows.append(
-                {
-                    "Model": row.model,
-                    "No. params (M)": f"{row.params_millions:.2f}",
-                    "MACs (M)": f"{row.macs_millions:,.0f}",
-                    "Top-1 test accuracy (%)": None if row.top1_percent is None else f"{row.top1_percent:.2f}{margin}",
-                    "Top-5 (%)": None if row.top5_percent is None else f"{row.top5_percent:.2f}",
-                    "Seeds": row.seeds,
-                    "Failed": row.failed,
-                    "Training time (hours)": None if row.training_hours is None else f"{row.training_hours:.2f}",
-                    "Images/s": None if row.images_per_second is None else f"{row.images_per_second:,.0f}",
-                    "Peak memory (GiB)": None if row.peak_memory_gib is None else f"{row.peak_memory_gib:.2f}",
-                }
-            )
+        rows = [
+            {
+                "Model": row.model,
+                "No. params (M)": f"{row.params_millions:.2f}",
+                "MACs (M)": f"{row.macs_millions:,.0f}",
+                "Top-1 test accuracy (%)": _number(row.top1_percent)
+                and f"{row.top1_percent:.2f}"
+                + ("" if row.top1_margin is None else f" \N{PLUS-MINUS SIGN} {row.top1_margin:.2f}"),
+                "Top-5 (%)": _number(row.top5_percent),
+                "Seeds": row.seeds,
+                "Failed": row.failed,
+                "Training time (hours)": _number(row.training_hours),
+                "Images/s": _number(row.images_per_second, 0),
+                "Peak memory (GiB)": _number(row.peak_memory_gib),
+            }
+            for row in comparison_table(comparison, resolution)
+        ]
         subject = f" on {comparison.data}" if comparison.data else ""
         caption = (
             f"Networks compared at R={resolution}{subject}; \N{PLUS-MINUS SIGN} is half the 95% interval over seeds."
         )
         yield wording.grid(rows, caption)
+
+
+def _number(value: float | None, digits: int = 2) -> str | None:
+    return None if value is None else f"{value:,.{digits}f}"
 
 
 def _trouble_grids(snapshot: StudySnapshot) -> Iterator[wording.Grid]:

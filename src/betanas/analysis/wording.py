@@ -87,8 +87,7 @@ def summary(snapshot: StudySnapshot) -> tuple[str, ...]:
     sentences = [
         f"This study searched the space {space} ({len(snapshot.ranges)} parameters) for networks that classify "
         f"{plan.data.source} ({len(plan.classes)} classes) at {plan.resolution} x {plan.resolution} pixels, with "
-        f"{plan.training.budget} of training for "
-        f"each candidate.",
+        f"{plan.training.budget} of training for each candidate.",
         _outcome_sentence(counted, snapshot.state),
     ]
     best, measure = snapshot.best, snapshot.measure
@@ -124,9 +123,8 @@ def summary(snapshot: StudySnapshot) -> tuple[str, ...]:
     spread = noise(snapshot)
     if spread.pooled is not None:
         sentences.append(
-            f"Trained again, the same network varies by {spread.pooled * measure.scale:.2f} {unit} (standard "
-            "deviation of one "
-            f"training, {spread.degrees} degrees of freedom): smaller differences between trials say nothing."
+            f"Trained again, the same network varies by {spread.pooled * measure.scale:.2f} {unit} (standard deviation "
+            f"of one training, {spread.degrees} degrees of freedom): smaller differences between trials say nothing."
         )
     return tuple(sentences)
 

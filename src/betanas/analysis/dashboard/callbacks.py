@@ -27,9 +27,15 @@ from betanas.analysis.dashboard.parts import (
 from betanas.analysis.snapshot import StudySnapshot
 from betanas.analysis.wording import of_trials
 from betanas.errors import BetanasError
+from betanas.search.store.store import Request
 
 FOCUS = choice("focus")
 _LISTED = 10
+_REQUESTS: dict[str, tuple[Request, str]] = {
+    "pause": ("pause", "ends after the trials that are being trained"),
+    "go-on": ("run", "goes on"),
+    "confirm-stop": ("stop", "ends now"),
+}
 # More running curves than this cannot be told apart.
 _MOST_RUNNING = 12
 
@@ -66,6 +72,18 @@ def connect(app: Dash, desk: Desk) -> None:
     _pick(app, desk)
     _show_chosen(app, desk)
     _control(app, desk)
+
+
+def _outputs(prop: str, *names: str) -> list[Output]:
+    return [Output(name, prop) for name in names]
+
+
+def _inputs(prop: str, *names: str | dict[str, str]) -> list[Input]:
+    return [Input(name, prop) for name in names]
+
+
+def _states(prop: str, *names: str | dict[str, str]) -> list[State]:
+    return [State(name, prop) for name in names]
 
 
 def _figure_outputs(*names: str) -> list[Output]:
@@ -107,20 +125,11 @@ def _show_state(app: Dash, desk: Desk) -> None:
             snapshot.plan.search.trials if ctx.triggered_id in (None, FOCUS, "theme") else no_update,
         )
 
-    app.callback(
-        Output("cards", "children"),
-        Output("running-list", "children"),
-        Output("running-frame", "hidden"),
-        *_figure_outputs("running"),
-        Output("pause", "disabled"),
-        Output("go-on", "disabled"),
-        Output("stop", "disabled"),
-        Output("search-hint", "children"),
-        Output("planned", "value"),
-        Input("versions", "data"),
-        Input("theme", "data"),
-        Input(FOCUS, "data"),
-    )(show)
+    lists = _outputs("children", "cards", "running-list")
+    buttons = _outputs("disabled", "pause", "go-on", "stop")
+    hint = [Output("search-hint", "children"), Output("planned", "value")]
+    frame = [Output("running-frame", "hidden"), *_figure_outputs("running")]
+    app.callback(*lists, *frame, *buttons, *hint, *_inputs("data", "versions", "theme", FOCUS))(show)
 
 
 def search_hint(snapshot: StudySnapshot, location: str) -> str:
@@ -148,12 +157,8 @@ def _show_overlay(app: Dash, desk: Desk) -> None:
 
         return desk.once(key, make)
 
-    app.callback(
-        *_figure_outputs("overlaid-history", "overlaid-costs"),
-        Input("versions", "data"),
-        Input("theme", "data"),
-        Input("brush", "data"),
-    )(show)
+    figures = _figure_outputs("overlaid-history", "overlaid-costs")
+    app.callback(*figures, *_inputs("data", "versions", "theme", "brush"))(show)
 
 
 def _show_parameters(app: Dash, desk: Desk) -> None:
@@ -163,15 +168,9 @@ def _show_parameters(app: Dash, desk: Desk) -> None:
         key = ("parallel", study, seen.version, theme, freeze(brush), redraw)
         return desk.once(key, lambda: shown(views.parallel_view(seen.snapshot, Brush.from_json(brush)), theme))
 
-    app.callback(
-        *_figure_outputs("parallel"),
-        # The slowest figure to draw waits until the others are there; it is not drawn anew for a brush of its own.
-        Input("trials-drawn", "data"),
-        Input("redraw", "data"),
-        State("theme", "data"),
-        State(FOCUS, "data"),
-        State("brush", "data"),
-    )(show)
+    # The slowest figure to draw waits until the others are there; it is not drawn anew for a brush of its own.
+    causes, states = _inputs("data", "trials-drawn", "redraw"), _states("data", "theme", FOCUS, "brush")
+    app.callback(*_figure_outputs("parallel"), *causes, *states)(show)
 
 
 def _show_trials(app: Dash, desk: Desk) -> None:
@@ -202,30 +201,15 @@ def _show_trials(app: Dash, desk: Desk) -> None:
         now = [study, seen.version, theme]
         return *made, no_update if now == drawn else now
 
-    app.callback(
-        *_figure_outputs("history", "time", "pareto"),
-        Output("leaders", "children"),
-        Output("latest", "children"),
-        Output("brush-words", "children"),
-        Output("trials-drawn", "data"),
-        Input("versions", "data"),
-        Input("theme", "data"),
-        Input(FOCUS, "data"),
-        Input("brush", "data"),
-        State("trials-drawn", "data"),
-    )(show)
+    figures = _figure_outputs("history", "time", "pareto")
+    lists = _outputs("children", "leaders", "latest", "brush-words")
+    causes = _inputs("data", "versions", "theme", FOCUS, "brush")
+    app.callback(*figures, *lists, Output("trials-drawn", "data"), *causes, State("trials-drawn", "data"))(show)
 
 
 def _brush(app: Dash, desk: Desk) -> None:
     def change(
-        moved: list[Any] | None,
-        _added: int | None,
-        _entered: int | None,
-        _cleared: int | None,
-        focus: Any,
-        text: str | None,
-        data: Mapping[str, Any] | None,
-        redraw: int,
+        moved: Any, _added: Any, _entered: Any, _cleared: Any, focus: Any, text: str | None, data: Any, redraw: int
     ) -> tuple[Any, ...]:
         snapshot = desk.feeds[desk.place(focus)].look().snapshot
         brush, cause = Brush.from_json(data), ctx.triggered_id
@@ -243,21 +227,11 @@ def _brush(app: Dash, desk: Desk) -> None:
         except BetanasError as error:
             return no_update, no_update, str(error), no_update
 
-    app.callback(
-        Output("brush", "data"),
-        Output("redraw", "data"),
-        Output("filter-problem", "children"),
-        Output("filter", "value"),
-        Input("parallel-graph", "restyleData"),
-        Input("add-filter", "n_clicks"),
-        Input("filter", "n_submit"),
-        Input("clear-filters", "n_clicks"),
-        Input(FOCUS, "data"),
-        State("filter", "value"),
-        State("brush", "data"),
-        State("redraw", "data"),
-        prevent_initial_call=True,
-    )(change)
+    changed = [*_outputs("data", "brush", "redraw"), Output("filter-problem", "children"), Output("filter", "value")]
+    added = [Input("add-filter", "n_clicks"), Input("filter", "n_submit"), Input("clear-filters", "n_clicks")]
+    causes = [Input("parallel-graph", "restyleData"), *added, Input(FOCUS, "data")]
+    states = [State("filter", "value"), *_states("data", "brush", "redraw")]
+    app.callback(*changed, *causes, *states, prevent_initial_call=True)(change)
 
 
 def _pick(app: Dash, desk: Desk) -> None:
@@ -281,20 +255,13 @@ def _pick(app: Dash, desk: Desk) -> None:
             chosen["jump"] += 1
         return chosen, *(str(chosen[name][1]) if chosen[name] else "" for name in ("first", "second"))
 
-    app.callback(
-        Output("picks", "data"),
-        Output("first-trial", "value"),
-        Output("second-trial", "value"),
-        *(Input(name, "clickData") for name in (*clickable, *overlaid)),
-        Input({"type": "pick", "place": ALL, "study": ALL, "trial": ALL}, "n_clicks"),
-        Input("first-trial", "value"),
-        Input("second-trial", "value"),
-        Input("clear-second", "n_clicks"),
-        State(choice("click-target"), "data"),
-        State(FOCUS, "data"),
-        State("picks", "data"),
-        prevent_initial_call=True,
-    )(pick)
+    numbers = ("first-trial", "second-trial")
+    buttons = Input({"type": "pick", "place": ALL, "study": ALL, "trial": ALL}, "n_clicks")
+    typed_in = [*_inputs("value", *numbers), Input("clear-second", "n_clicks")]
+    causes = [*_inputs("clickData", *clickable, *overlaid), buttons, *typed_in]
+    states = _states("data", choice("click-target"), FOCUS, "picks")
+    picked = [Output("picks", "data"), *_outputs("value", *numbers)]
+    app.callback(*picked, *causes, *states, prevent_initial_call=True)(pick)
 
 
 def _clicked(cause: Any, clicks: Mapping[str, Any], study: int) -> list[Any] | None:
@@ -334,14 +301,8 @@ def _show_chosen(app: Dash, desk: Desk) -> None:
         panels = [trial_panel(name, details, theme) for name, details in found]
         return [*parts, html.Div(panels, className="pair" if len(panels) == 2 else "")], key
 
-    app.callback(
-        Output("chosen", "children"),
-        Output("shown-trials", "data"),
-        Input("picks", "data"),
-        Input("theme", "data"),
-        Input("versions", "data"),
-        State("shown-trials", "data"),
-    )(show)
+    changed, known = [Output("chosen", "children"), Output("shown-trials", "data")], State("shown-trials", "data")
+    app.callback(*changed, *_inputs("data", "picks", "theme", "versions"), known)(show)
 
 
 def _control(app: Dash, desk: Desk) -> None:
@@ -353,15 +314,10 @@ def _control(app: Dash, desk: Desk) -> None:
         feed = desk.feeds[desk.place(focus)]
         try:
             match ctx.triggered_id:
-                case "pause":
-                    feed.request("pause")
-                    return "Asked: the search ends after the trials that are being trained."
-                case "go-on":
-                    feed.request("run")
-                    return "Asked: the search goes on."
-                case "confirm-stop":
-                    feed.request("stop")
-                    return "Asked: the search ends now."
+                case "pause" | "go-on" | "confirm-stop" as button:
+                    request, answer = _REQUESTS[button]
+                    feed.request(request)
+                    return f"Asked: the search {answer}."
                 case _:
                     if not isinstance(number, int):
                         return "The number of trials must be a whole number."
@@ -370,16 +326,10 @@ def _control(app: Dash, desk: Desk) -> None:
         except BetanasError as error:
             return str(error)
 
-    app.callback(
-        Output("search-answer", "children"),
-        Input("pause", "n_clicks"),
-        Input("go-on", "n_clicks"),
-        Input("confirm-stop", "submit_n_clicks"),
-        Input("set-planned", "n_clicks"),
-        State(FOCUS, "data"),
-        State("planned", "value"),
-        prevent_initial_call=True,
-    )(ask)
+    causes = [*_inputs("n_clicks", "pause", "go-on"), Input("confirm-stop", "submit_n_clicks")]
+    causes += [Input("set-planned", "n_clicks")]
+    states = [State(FOCUS, "data"), State("planned", "value")]
+    app.callback(Output("search-answer", "children"), *causes, *states, prevent_initial_call=True)(ask)
 
 
 def _theme(theme: Any) -> Any:

@@ -78,15 +78,16 @@ def facts(pairs: Sequence[tuple[str, str]], style: str = "facts") -> html.Dl:
     return html.Dl([html.Div([html.Dt(name), html.Dd(value)]) for name, value in pairs], className=style)
 
 
-def table(grid: wording.Grid) -> html.Div:
-    """A table for reading."""
+def table(grid: wording.Grid, first: Sequence[Any] | None = None) -> html.Div:
+    """A table for reading; `first` takes the place of its first column."""
     kinds = ["number" if numeric else "" for numeric in grid.numeric]
     head = [html.Th(text, scope="col", className=kind) for text, kind in zip(grid.headings, kinds, strict=True)]
-    body = [
-        html.Tr([html.Td(cell, className=kind) for cell, kind in zip(row, kinds, strict=True)]) for row in grid.cells
-    ]
+    rows = [[html.Td(cell, className=kind) for cell, kind in zip(row, kinds, strict=True)] for row in grid.cells]
+    for row, button in zip(rows, first or (), strict=False):
+        row[0] = html.Td(button)
+    body = html.Tbody([html.Tr(row) for row in rows])
     return html.Div(
-        html.Table([html.Caption(grid.caption), html.Thead(html.Tr(head)), html.Tbody(body)]),
+        html.Table([html.Caption(grid.caption), html.Thead(html.Tr(head)), body]),
         className="scroll",
         tabIndex="0",
         role="group",
@@ -138,33 +139,19 @@ def pick_button(place: str, study: int, trial: int, text: str | None = None) -> 
 def trial_list(title: str, place: str, study: int, trials: Sequence[TrialRecord], snapshot: StudySnapshot) -> html.Div:
     """Trials with a button each."""
     scale = snapshot.measure.scale
-    headings = (
-        "Trial",
-        "State",
-        "Suggested by",
-        "Top-1 (%)" if snapshot.measure.unit == "%" else "Objective",
-        "Parameters",
-        "Training",
-    )
+    objective = "Top-1 (%)" if snapshot.measure.unit == "%" else "Objective"
     rows = [
-        html.Tr(
-            [
-                html.Td(pick_button(place, study, trial.index)),
-                html.Td(trial.state + (f" ({trial.cause})" if trial.cause else "")),
-                html.Td(trial.origin),
-                html.Td(
-                    wording.NONE if trial.objective is None else f"{trial.objective * scale:.2f}", className="number"
-                ),
-                html.Td(wording.count_text(trial.params), className="number"),
-                html.Td(wording.seconds_text(trial.training_seconds), className="number"),
-            ]
-        )
+        {
+            "Trial": f"trial {trial.index}",
+            "State": trial.state + (f" ({trial.cause})" if trial.cause else ""),
+            "Suggested by": trial.origin,
+            objective: wording.NONE if trial.objective is None else f"{trial.objective * scale:.2f}",
+            "Parameters": wording.count_text(trial.params),
+            "Training": wording.seconds_text(trial.training_seconds),
+        }
         for trial in trials
     ]
-    kinds = ("", "", "", "number", "number", "number")
-    head = [html.Th(text, scope="col", className=kind) for text, kind in zip(headings, kinds, strict=True)]
-    content = html.Table([html.Caption(title), html.Thead(html.Tr(head)), html.Tbody(rows)])
-    return html.Div(content, className="scroll", tabIndex="0", role="group", **aria(label=title))
+    return table(wording.grid(rows, title), [pick_button(place, study, trial.index) for trial in trials])
 
 
 def trial_panel(name: str, details: TrialDetails, theme: ThemeName) -> html.Article:
@@ -214,17 +201,12 @@ def comparison(first: tuple[str, TrialDetails], second: tuple[str, TrialDetails]
         {"Fact": key, **{name: found.get(key, wording.NONE) for name, found in zip(names, told, strict=True)}}
         for key in keys
     ]
-    parameters = dict.fromkeys(key for record in records for key in record.vector)
     vectors = []
-    for key in parameters:
-        values = [record.vector.get(key) for record in records]
-        row = {"Parameter": key}
-        row |= {
-            name: wording.NONE if value is None else f"{value:.4f}" for name, value in zip(names, values, strict=True)
-        }
-        a, b = values
-        row["Difference"] = wording.NONE if a is None or b is None else f"{b - a:+.4f}"
-        vectors.append(row)
+    for key in dict.fromkeys(key for record in records for key in record.vector):
+        a, b = (record.vector.get(key) for record in records)
+        texts = [wording.NONE if value is None else f"{value:.4f}" for value in (a, b)]
+        apart = wording.NONE if a is None or b is None else f"{b - a:+.4f}"
+        vectors.append({"Parameter": key, **dict(zip(names, texts, strict=True)), "Difference": apart})
     return html.Div(
         [
             table(wording.grid(rows, "The two trials side by side.")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from betanas.analysis.snapshot import StudySnapshot
-from betanas.analysis.tables.table import Table
+from betanas.analysis.tables.table import Table, taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +34,7 @@ def learning_curves(snapshot: StudySnapshot, *, best: int | None = None) -> Tabl
         chosen += [trial for trial in snapshot.trials if trial.index not in ranks and trial.repeat_of is None]
     return Table(
         tuple(
-            CurveRow(
-                trial.index,
-                ranks.get(trial.index),
-                point.seconds,
-                point.step,
-                point.epoch,
-                point.loss,
-                point.accuracy,
-            )
+            taken(CurveRow, point, index=trial.index, rank=ranks.get(trial.index))
             for trial in chosen
             for point in trial.curve
         )

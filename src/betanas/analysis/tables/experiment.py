@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any
 
-from betanas.analysis.errors import AnalysisError
+from betanas.analysis.tables.documents import readable
 from betanas.experiments.statistics import Interval
 from betanas.experiments.verdict import Verdict
 
 FORMAT_VERSION = 1
 
-Parsed = TypeVar("Parsed")
+# Whatever goes wrong while a result is read means that it is damaged.
+of_experiment = partial(readable, "An experiment's result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,27 +39,10 @@ def parse_experiment(document: Mapping[str, Any]) -> Experiment:
     Raises:
         AnalysisError: it is damaged, or of a newer format.
     """
-    if document.get("format") != FORMAT_VERSION:
-        raise AnalysisError(f"An experiment's result must have format {FORMAT_VERSION}.", value=document.get("format"))
-
-    def read() -> Experiment:
+    with of_experiment(document, FORMAT_VERSION):
         verdicts = tuple(Verdict.from_dict(each) for each in document["verdicts"])
         name, title, hypothesis = (str(document[word]) for word in ("experiment", "title", "hypothesis"))
         return Experiment(name, title, hypothesis, verdicts)
-
-    return parsed(read)
-
-
-def parsed(read: Callable[[], Parsed]) -> Parsed:
-    """What a function reads from a document.
-
-    Raises:
-        AnalysisError: the document is damaged.
-    """
-    try:
-        return read()
-    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
-        raise AnalysisError("An experiment's result is damaged.", value=f"{type(error).__name__}: {error}") from error
 
 
 def ends(data: Mapping[str, Any], scale: float = 1.0) -> tuple[float | None, float | None, float | None]:

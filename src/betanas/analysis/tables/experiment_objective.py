@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from betanas.analysis.tables.experiment import ends, parsed
+from betanas.analysis.tables.experiment import ends, of_experiment
 from betanas.analysis.tables.table import Table
 
 
@@ -64,8 +64,7 @@ def arm_table(document: Mapping[str, Any]) -> Table[ArmRow]:
     Raises:
         AnalysisError: the result is damaged.
     """
-
-    def read() -> Table[ArmRow]:
+    with of_experiment(document):
         searches = {(each["pair"], each["arm"]): each for each in document["searches"]}
         rows = []
         for each in document["results"]:
@@ -86,8 +85,6 @@ def arm_table(document: Mapping[str, Any]) -> Table[ArmRow]:
             )
         return Table(tuple(rows))
 
-    return parsed(read)
-
 
 def contrast_table(document: Mapping[str, Any]) -> Table[ContrastRow]:
     """Accuracy first, then the ratios.
@@ -95,8 +92,7 @@ def contrast_table(document: Mapping[str, Any]) -> Table[ContrastRow]:
     Raises:
         AnalysisError: the result is damaged.
     """
-
-    def read() -> Table[ContrastRow]:
+    with of_experiment(document):
         rows = [
             ContrastRow("accuracy (points)", False, int(document["accuracy"]["n"]), *ends(document["accuracy"], 100))
         ]
@@ -107,5 +103,3 @@ def contrast_table(document: Mapping[str, Any]) -> Table[ContrastRow]:
         ):
             rows.append(ContrastRow(words, True, int(document[name]["n"]), *ends(document[name])))
         return Table(tuple(rows))
-
-    return parsed(read)

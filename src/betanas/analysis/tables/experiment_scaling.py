@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from betanas.analysis.tables.experiment import ends, parsed
+from betanas.analysis.tables.experiment import ends, of_experiment
 from betanas.analysis.tables.table import Table
 
 
@@ -72,8 +72,7 @@ def agreement_table(document: Mapping[str, Any]) -> Table[AgreementRow]:
     Raises:
         AnalysisError: the result is damaged.
     """
-
-    def read() -> Table[AgreementRow]:
+    with of_experiment(document):
         noise = {(each["kind"], each["resolution"]): each["spearman"] for each in document["noise"]}
         return Table(
             tuple(
@@ -91,8 +90,6 @@ def agreement_table(document: Mapping[str, Any]) -> Table[AgreementRow]:
             )
         )
 
-    return parsed(read)
-
 
 def uplift_table(document: Mapping[str, Any]) -> Table[UpliftRow]:
     """Uplift per doubling of multiply-accumulates and of parameters.
@@ -100,16 +97,9 @@ def uplift_table(document: Mapping[str, Any]) -> Table[UpliftRow]:
     Raises:
         AnalysisError: the result is damaged.
     """
-    return parsed(
-        lambda: Table(
-            tuple(
-                UpliftRow(
-                    str(each["kind"]), str(each["cost"]), int(each["interval"]["n"]), *ends(each["interval"], 100)
-                )
-                for each in document["uplifts"]
-            )
-        )
-    )
+    with of_experiment(document):
+        rows = ((each["kind"], each["cost"], each["interval"]) for each in document["uplifts"])
+        return Table(tuple(UpliftRow(str(kind), str(cost), int(i["n"]), *ends(i, 100)) for kind, cost, i in rows))
 
 
 def scale_table(document: Mapping[str, Any]) -> Table[ScaleRow]:
@@ -118,8 +108,7 @@ def scale_table(document: Mapping[str, Any]) -> Table[ScaleRow]:
     Raises:
         AnalysisError: the result is damaged.
     """
-
-    def read() -> Table[ScaleRow]:
+    with of_experiment(document):
         groups: dict[tuple[str, str, int], list[Mapping[str, Any]]] = defaultdict(list)
         for each in document["trainings"]:
             groups[str(each["kind"]), str(each["network"]), int(each["resolution"])].append(each)
@@ -140,5 +129,3 @@ def scale_table(document: Mapping[str, Any]) -> Table[ScaleRow]:
                 )
             )
         return Table(tuple(rows))
-
-    return parsed(read)

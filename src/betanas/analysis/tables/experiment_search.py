@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from betanas.analysis.tables.experiment import ends, parsed
+from betanas.analysis.tables.experiment import ends, of_experiment
 from betanas.analysis.tables.table import Table
 from betanas.blueprint import FloatArray
 
@@ -69,12 +69,9 @@ def regret_table(document: Mapping[str, Any]) -> Table[RegretRow]:
     Raises:
         AnalysisError: the result is damaged.
     """
-
-    def read() -> Table[RegretRow]:
+    with of_experiment(document):
         rows = [RegretRow(str(name), int(each["n"]), *ends(each)) for name, each in document["regrets"].items()]
         return Table(tuple(sorted(rows, key=lambda row: np.inf if row.points is None else row.points)))
-
-    return parsed(read)
 
 
 def difference_table(document: Mapping[str, Any]) -> Table[DifferenceRow]:
@@ -83,8 +80,7 @@ def difference_table(document: Mapping[str, Any]) -> Table[DifferenceRow]:
     Raises:
         AnalysisError: the result is damaged.
     """
-
-    def read() -> Table[DifferenceRow]:
+    with of_experiment(document):
         strategy = str(document["settings"]["strategy"])
         return Table(
             tuple(
@@ -102,8 +98,6 @@ def difference_table(document: Mapping[str, Any]) -> Table[DifferenceRow]:
             )
         )
 
-    return parsed(read)
-
 
 def regret_curves(document: Mapping[str, Any]) -> tuple[RegretCurve, ...]:
     """Every strategy's regret over its trainings, the one in question first.
@@ -111,8 +105,7 @@ def regret_curves(document: Mapping[str, Any]) -> tuple[RegretCurve, ...]:
     Raises:
         AnalysisError: the result is damaged.
     """
-
-    def read() -> tuple[RegretCurve, ...]:
+    with of_experiment(document):
         best = float(document["derived"]["optimum"])
         held: dict[str, list[list[float]]] = defaultdict(list)
         for each in document["searches"]:
@@ -123,5 +116,3 @@ def regret_curves(document: Mapping[str, Any]) -> tuple[RegretCurve, ...]:
             low, median, high = np.quantile(regrets, [0.25, 0.5, 0.75], axis=0)
             curves.append(RegretCurve(name, np.arange(1.0, regrets.shape[1] + 1), median, low, high))
         return tuple(curves)
-
-    return parsed(read)

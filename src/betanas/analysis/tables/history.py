@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from betanas.analysis.snapshot import StudySnapshot
-from betanas.analysis.tables.table import Table
+from betanas.analysis.tables.table import Table, taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +41,7 @@ def history(snapshot: StudySnapshot) -> Table[HistoryRow]:
         value = trial.objective if trial.index in usable else None
         if value is not None:
             best = value if best is None else max(best, value)
-        rows.append(
-            HistoryRow(
-                index=trial.index,
-                origin=trial.origin,
-                state=trial.state,
-                cause=trial.cause,
-                session=trial.session,
-                objective=value,
-                running_best=best,
-                top1=trial.top1,
-                top5=trial.top5,
-                params=trial.params,
-                macs=trial.macs,
-                memory=trial.memory,
-                training_seconds=trial.training_seconds,
-                wall_seconds=trial.wall_seconds,
-                repeat_of=trial.repeat_of,
-                reason=trial.reason,
-            )
-        )
+        rows.append(taken(HistoryRow, trial, objective=value, running_best=best))
     return Table(tuple(rows))
 
 
@@ -89,21 +70,7 @@ def leaders(snapshot: StudySnapshot, count: int = 10) -> Table[LeaderRow]:
         if trial.blueprint_key in seen:
             continue
         seen.add(trial.blueprint_key)
-        rows.append(
-            LeaderRow(
-                rank=len(rows) + 1,
-                index=trial.index,
-                origin=trial.origin,
-                objective=trial.objective or 0.0,
-                top1=trial.top1,
-                top5=trial.top5,
-                params=trial.params,
-                macs=trial.macs,
-                training_seconds=trial.training_seconds,
-                peak_memory=trial.peak_memory,
-                vector=trial.vector,
-            )
-        )
+        rows.append(taken(LeaderRow, trial, rank=len(rows) + 1, objective=trial.objective or 0.0))
         if len(rows) == count:
             break
     return Table(tuple(rows))

@@ -15,8 +15,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from betanas.analysis.errors import AnalysisError, MissingDataError
+from betanas.analysis.errors import AnalysisError
 from betanas.analysis.snapshot import StudySnapshot
+from betanas.analysis.tables.documents import attached, readable
 from betanas.analysis.tables.table import Table
 
 FORMAT_VERSION = 1
@@ -58,33 +59,22 @@ def parse_processes(document: Mapping[str, Any]) -> ProcessScaling:
     Raises:
         AnalysisError: it is not one, or of a newer format.
     """
-    if document.get("format") != FORMAT_VERSION:
-        raise AnalysisError(f"A profile must have format {FORMAT_VERSION}.", value=document.get("format"))
-    try:
+    with readable("A profile's document", document, FORMAT_VERSION):
         measured = sorted(
             (int(entry["processes"]), [float(value) for value in entry["epoch_seconds"]])
             for entry in document["entries"]
             if entry["epoch_seconds"]
         )
         words = {name: str(document.get(name, "")) for name in ("network", "data")}
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise AnalysisError("A profile's document is damaged.", value=f"{type(error).__name__}: {error}") from error
     if not measured or measured[0][0] < 1 or min(min(values) for _, values in measured) <= 0:
         raise AnalysisError("A profile must hold positive epoch times of at least one process.")
     fewest, base = measured[0][0], statistics.median(measured[0][1])
     rows = []
     for processes, values in measured:
         median = statistics.median(values)
+        speed = base / median
         rows.append(
-            ProcessRow(
-                processes=processes,
-                epochs=len(values),
-                median=median,
-                low=min(values),
-                high=max(values),
-                speedup=base / median,
-                efficiency=base / median * fewest / processes,
-            )
+            ProcessRow(processes, len(values), median, min(values), max(values), speed, speed * fewest / processes)
         )
     return ProcessScaling(rows=Table(tuple(rows)), **words)
 
@@ -96,7 +86,5 @@ def processes_of(snapshot: StudySnapshot) -> ProcessScaling:
         MissingDataError: there is none.
         AnalysisError: it is damaged.
     """
-    found = snapshot.attachment("profile")
-    if found is None:
-        raise MissingDataError("This study holds no profile of epoch time against processes.")
-    return parse_processes(found.document)
+    missing = "This study holds no profile of epoch time against processes."
+    return attached(snapshot, "profile", parse_processes, missing)

@@ -15,6 +15,7 @@ from typing import Any
 from betanas.analysis.errors import AnalysisError, MissingDataError
 from betanas.analysis.snapshot import StudySnapshot
 from betanas.analysis.tables.confirmation import winner
+from betanas.analysis.tables.documents import attached, readable
 from betanas.analysis.tables.surrogate import model_best
 from betanas.analysis.tables.table import Table
 from betanas.cost import count_macs, count_params, training_memory
@@ -114,17 +115,9 @@ def parse_scaling(document: Mapping[str, Any]) -> Table[ScalingRow]:
     Raises:
         AnalysisError: it is damaged, or of a newer format.
     """
-    if document.get("format") != FORMAT_VERSION:
-        raise AnalysisError(f"A scaling result must have format {FORMAT_VERSION}.", value=document.get("format"))
-    try:
-        rows = tuple(
-            ScalingRow(
-                str(row["rule"]), int(row["resolution"]), int(row["params"]), int(row["macs"]), int(row["memory"])
-            )
-            for row in document["rows"]
-        )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise AnalysisError("A scaling result is damaged.", value=f"{type(error).__name__}: {error}") from error
+    fields = ("resolution", "params", "macs", "memory")
+    with readable("A scaling result", document, FORMAT_VERSION):
+        rows = tuple(ScalingRow(str(row["rule"]), *(int(row[field]) for field in fields)) for row in document["rows"])
     if not rows or min(min(row.params, row.macs, row.memory, row.resolution) for row in rows) < 1:
         raise AnalysisError("A scaling result must hold networks of positive costs.")
     return Table(rows)
@@ -137,7 +130,5 @@ def scaling_rules_of(snapshot: StudySnapshot) -> Table[ScalingRow]:
         MissingDataError: there is none.
         AnalysisError: it is damaged.
     """
-    found = snapshot.attachment("scaling")
-    if found is None:
-        raise MissingDataError("This study holds no scaling result.", hint="Make one: betanas scale.")
-    return parse_scaling(found.document)
+    missing = "This study holds no scaling result."
+    return attached(snapshot, "scaling", parse_scaling, missing, hint="Make one: betanas scale.")

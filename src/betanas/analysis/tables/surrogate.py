@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from betanas.analysis.errors import AnalysisError, MissingDataError
+from betanas.analysis.errors import MissingDataError
 from betanas.analysis.snapshot import StudySnapshot
+from betanas.analysis.tables.documents import attached, readable
 from betanas.analysis.tables.table import Table
 from betanas.blueprint import FloatArray
 from betanas.search.propose.surrogate_document import (
@@ -53,12 +54,8 @@ def surrogate_of(snapshot: StudySnapshot) -> SurrogateDocument:
         MissingDataError: there is none.
         AnalysisError: its document is damaged.
     """
-    found = snapshot.attachment("surrogate")
-    if found is None:
-        raise MissingDataError(
-            "This study holds no surrogate: its strategy has no model, or the model has seen too few trials."
-        )
-    return parse_surrogate(found.document)
+    missing = "This study holds no surrogate: its strategy has no model, or the model has seen too few trials."
+    return attached(snapshot, "surrogate", parse_surrogate, missing)
 
 
 def parse_surrogate(document: Mapping[str, Any]) -> SurrogateDocument:
@@ -67,10 +64,9 @@ def parse_surrogate(document: Mapping[str, Any]) -> SurrogateDocument:
     Raises:
         AnalysisError: it is damaged, or of a newer format.
     """
-    if document.get("format") != FORMAT_VERSION:
-        raise AnalysisError(f"A surrogate must have format {FORMAT_VERSION}.", value=document.get("format"))
-    try:
+    with readable("A surrogate's document", document, FORMAT_VERSION):
         validation = document["cross_validation"]
+        points = tuple(LeftOut(**point) for point in validation["points"])
         surrogate = SurrogateDocument(
             model=str(document["model"]),
             observations=int(document["observations"]),
@@ -78,17 +74,13 @@ def parse_surrogate(document: Mapping[str, Any]) -> SurrogateDocument:
             parameters=tuple(ParameterRelevance(**entry) for entry in document["parameters"]),
             fixed={name: float(value) for name, value in document["fixed"].items()},
             best=PredictedBest(**document["best"]),
-            cross_validation=CrossValidation(
-                **{**validation, "points": tuple(LeftOut(**point) for point in validation["points"])}
-            ),
+            cross_validation=CrossValidation(**{**validation, "points": points}),
             slices=tuple(Slice(**entry) for entry in document["slices"]),
             contours=tuple(Contour(**entry) for entry in document["contours"]),
             features=tuple(FeatureRelevance(**entry) for entry in document.get("features", ())),
         )
         _check_shapes(surrogate)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise AnalysisError("A surrogate's document is damaged.", value=f"{type(error).__name__}: {error}") from error
-    return surrogate
+        return surrogate
 
 
 def importance(snapshot: StudySnapshot) -> Table[ImportanceRow]:
@@ -104,19 +96,10 @@ def importance(snapshot: StudySnapshot) -> Table[ImportanceRow]:
         raise MissingDataError("The importance of parameters needs at least three trials with a result.")
     correlations = _rank_correlations(snapshot)
     rows = []
-    for name, searched in snapshot.ranges.items():
-        if searched.fixed:
-            continue
+    for name in [name for name, searched in snapshot.ranges.items() if not searched.fixed]:
         entry = told.get(name)
-        rows.append(
-            ImportanceRow(
-                parameter=name,
-                importance=None if entry is None else entry.importance,
-                relevance=None if entry is None else entry.relevance,
-                lengthscale=None if entry is None else entry.lengthscale,
-                rank_correlation=correlations[name],
-            )
-        )
+        modelled = {field: getattr(entry, field, None) for field in ("importance", "relevance", "lengthscale")}
+        rows.append(ImportanceRow(name, rank_correlation=correlations[name], **modelled))
 
     def weight(row: ImportanceRow) -> float:
         return abs(row.rank_correlation or 0.0) if row.importance is None else row.importance

@@ -45,6 +45,12 @@ class Table(Generic[Row]):
         return [flatten(row) for row in self.rows]
 
 
+def taken(kind: type[Row], source: object, **others: Any) -> Row:
+    """A row that takes the fields that are not given over from an object that has them under the same names."""
+    names = [entry.name for entry in fields(kind) if entry.name not in others]
+    return kind(**{name: getattr(source, name) for name in names}, **others)
+
+
 def flatten(row: DataclassInstance) -> dict[str, Any]:
     """A dataclass as one flat row of plain values."""
     flat: dict[str, Any] = {}
