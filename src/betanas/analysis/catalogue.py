@@ -75,7 +75,7 @@ FIGURES: tuple[FigurePiece, ...] = (
     FigurePiece("curves", "search", folded=True),
     FigurePiece("parallel", "parameters", "Figures 19 and 23"),
     FigurePiece("importance", "parameters"),
-    FigurePiece("slices", "parameters"),
+    FigurePiece("slices", "parameters", folded=True),
     FigurePiece("contours", "parameters", folded=True),
     FigurePiece("predictions", "parameters", folded=True),
     FigurePiece("dendrogram", "regions", "Figures 20 and 24", folded=True),
@@ -87,7 +87,7 @@ FIGURES: tuple[FigurePiece, ...] = (
     FigurePiece("scaling-rules", "cost", folded=True),
     FigurePiece("processes", "cost", "Figure 17", folded=True),
     FigurePiece("comparison", "comparison", "Figure 26"),
-    FigurePiece("resolutions", "comparison", "Figure 27"),
+    FigurePiece("resolutions", "comparison", "Figure 27", folded=True),
     FigurePiece("infeasible", "trouble"),
     FigurePiece("quantiles", None, "Figure 14"),
 )
