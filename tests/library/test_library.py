@@ -28,8 +28,8 @@ def run(*arguments: str) -> str:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained") / "t"
-    command = ["train", "betanet2", "--data", "digits", "--folder", str(folder), "--resolution", "16", "--budget", "1steps"]
-    run(*command, "--device", "cpu", "--json")
+    command = ["train", "betanet2", "--data", "digits", "--folder", str(folder), "--resolution", "16"]
+    run(*command, "--budget", "1steps", "--device", "cpu", "--json")
     return folder
 
 
