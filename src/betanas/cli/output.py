@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
+from rich.errors import MarkupError
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from betanas.blueprint import TABLE_HEADINGS, Blueprint
 from betanas.quantities import format_bytes, format_count
@@ -49,6 +53,32 @@ def vector_line(vector: Mapping[str, float]) -> str:
     return "  ".join(f"{name} {value:.3g}" for name, value in vector.items())
 
 
+class _Printer(Console):
+    """A console that prints whatever stands in a study as it stands there: nothing in it is obeyed."""
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        """A text with its markup; one that only looks like markup is printed as it is."""
+        text = printable(text)
+        try:
+            return super().render_str(text, **how)
+        except MarkupError:
+            return super().render_str(text, **{**how, "markup": False})
+
+
+def printable(text: str) -> str:
+    """A text with escapes in place of the characters that a terminal would obey."""
+    return _OBEYED.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+# Control characters but tab and line feed, those that turn the direction of writing, and halves of characters.
+_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def shown(value: object) -> str:
+    """A value from somebody's file as part of a line with markup."""
+    return escape(printable(str(value)))
+
+
 def console(*, stderr: bool = False) -> Console:
     """Where a command prints: standard output, or standard error beside a JSON document."""
-    return Console(stderr=stderr, highlight=False)
+    return _Printer(stderr=stderr, highlight=False)

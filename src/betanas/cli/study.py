@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from betanas.cli.output import console, cost_line, layer_table, print_json, vector_line
+from betanas.cli.output import console, cost_line, layer_table, print_json, shown, vector_line
 from betanas.quantities import format_count, format_seconds
 
 StudyArgument = Annotated[str, typer.Argument(help="The study's directory, or its PostgreSQL URL.")]
@@ -18,6 +18,9 @@ TrustOption = Annotated[
     typer.Option("--trust-files", help="Trust what it names: run its Python files, use its addresses and folders."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+_NAMED = 5  # damaged rows that are named; the others are counted
 
 
 class By(StrEnum):
@@ -38,11 +41,15 @@ def status(study: StudyArgument, as_json: JsonOption = False) -> None:
         print_json(found)
         return
     trials, best, out = found["trials"], found["best"], console()
-    out.print(f"[bold]{found['study']}[/bold]: {found['state']}")
+    out.print(f"[bold]{shown(found['study'])}[/bold]: {found['state']}")
     out.print(
-        f"  {found['space']} on {found['data']} at {found['resolution']}x{found['resolution']}, "
-        f"{found['budget']} a trial, strategy {found['strategy']}"
+        f"  {shown(found['space'])} on {shown(found['data'])} at {found['resolution']}x{found['resolution']}, "
+        f"{found['budget']} a trial, strategy {shown(found['strategy'])}"
     )
+    if found["damaged"]:
+        named = "; ".join(found["damaged"][:_NAMED])
+        more = f"; and {len(found['damaged']) - _NAMED} more" if len(found["damaged"]) > _NAMED else ""
+        out.print(f"  [yellow]damaged and left out: {shown(named)}{more}[/yellow]")
     counts = [f"{trials[name]} {name.replace('_', ' ')}" for name in trials if name != "planned" and trials[name]]
     planned = f", of {trials['planned']} planned" if trials["planned"] else ""
     out.print(f"  trials: {', '.join(counts) or 'none yet'}{planned}")

@@ -223,6 +223,7 @@ class Study:
                 for record in _front(records, plan)
             ],
             "epochs": epochs,
+            "damaged": list(self._store.damage),
             "advice": guessing(plan, records),
             "sessions": len(sessions),
             "wall_seconds": round(sum(session.seconds for session in sessions), 3),

@@ -18,6 +18,7 @@ from sqlalchemy.pool import NullPool
 
 from betanas.errors import MissingExtraError, StoreError, StudyError
 from betanas.search.store.containment import READ_ONLY, unwritable
+from betanas.search.store.integrity import guard
 from betanas.search.store.location import StudyLocation
 
 # How long a writer waits for another process's transaction; ours last milliseconds.
@@ -56,6 +57,7 @@ def connect(location: StudyLocation, *, read_only: bool = False) -> Engine:
     else:
         engine = create_engine(location.url, connect_args={"timeout": _BUSY_SECONDS})
         event.listen(engine, "connect", _harden)
+    event.listen(engine, "connect", lambda connection, _record: guard(connection))
     event.listen(engine, "begin", _begin)
     return engine
 
@@ -156,6 +158,8 @@ def explained(location: StudyLocation) -> Iterator[None]:
         yield
     except OSError as error:
         raise unwritable(error, location.text) from error
+    except UnicodeDecodeError as error:  # in the database's own words, about what it found there
+        raise StudyError(_DAMAGED, value=location.text) from error
     except DBAPIError as error:
         complaint = str(error.orig).splitlines()[0]
         where = location.text
@@ -171,10 +175,14 @@ def explained(location: StudyLocation) -> Iterator[None]:
                 value=where,
                 hint="Allow writing there, or choose another directory with --study.",
             ) from error
-        if "not a database" in complaint or "malformed" in complaint:
-            raise StudyError("The study's database file is damaged or is something else.", value=where) from error
+        if any(sign in complaint for sign in _SIGNS_OF_DAMAGE):
+            raise StudyError(_DAMAGED, value=where) from error
         kind = ConnectionLostError if location.database is None and _is_lost(error) else StoreError
         raise kind(f"The study's database cannot be used: {complaint}.", value=where) from error
+
+
+_DAMAGED = "The study's database file is damaged or is something else."
+_SIGNS_OF_DAMAGE = ("not a database", "malformed", "no such table", "no such column", "too big", "unsupported file")
 
 
 def _is_lost(error: DBAPIError) -> bool:

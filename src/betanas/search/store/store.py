@@ -11,15 +11,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, Row, delete, event, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
 from betanas.blueprint import Blueprint, Layer
-from betanas.errors import StoreError, StudyError, UserError
+from betanas.errors import BlueprintError, StoreError, StudyError, UserError
 from betanas.search.records import Attachment, SessionRecord, StudyPlan, TrialRecord, result_fields
 from betanas.search.store.connection import connect, connect_to_copy, explained, writing
 from betanas.search.store.containment import refuse_links, with_companions
 from betanas.search.store.heartbeat import beating
+from betanas.search.store.integrity import find_damage, refuse_foreign_objects
 from betanas.search.store.location import StudyLocation, hide_passwords
 from betanas.search.store.migrations import has_store, lock_schema, migrate, schema_version
 from betanas.search.store.patience import PATIENCE_SECONDS, patient
@@ -56,6 +57,7 @@ class Store:
     Attributes:
         location: the study's place.
         patience: seconds for which a server that went away is waited for.
+        damage: what cannot be read and was left out, in words; a study that is to be written has none.
     """
 
     def __init__(self, engine: Engine, location: StudyLocation, study_id: int, *, patience: float = 0.0) -> None:
@@ -64,6 +66,7 @@ class Store:
         self._wall_clock = WallClock()
         self.location = location
         self.patience = patience
+        self.damage: tuple[str, ...] = ()
         self._file = _identity(location)
 
     @classmethod
@@ -124,6 +127,9 @@ class Store:
             refuse_links(location)
         engine = connect(location, read_only=read_only)
         with explained(location):
+            if location.database is not None:
+                with engine.connect() as connection:
+                    refuse_foreign_objects(connection)
             version = schema_version(engine)
             if version == 0:
                 raise StudyError("The database must hold a BetaNAS study.", value=location.text, hint=hint)
@@ -137,6 +143,7 @@ class Store:
                     )
                 engine = connect_to_copy(location)
             migrate(engine)
+            damage = _look_through(engine, location, leave_out=read_only)
             with engine.connect() as connection:
                 study_id = _study_id(connection, location.name)
                 if study_id is None and location.directory is not None:
@@ -144,7 +151,9 @@ class Store:
                     study_id = connection.execute(select(studies.c.id)).scalar()
         if study_id is None:
             raise StudyError("The database has no study of that name.", value=location.name, hint=hint)
-        return cls(engine, location, study_id, patience=0.0 if read_only else PATIENCE_SECONDS)
+        store = cls(engine, location, study_id, patience=0.0 if read_only else PATIENCE_SECONDS)
+        store.damage = damage
+        return store
 
     @property
     def shared(self) -> bool:
@@ -212,7 +221,7 @@ class Store:
             ).one()
         try:
             return StudyPlan.from_document(row.plan).changed(trials=row.trials_planned)
-        except (UserError, TypeError, KeyError, AttributeError) as error:
+        except (UserError, TypeError, KeyError, AttributeError, ValueError, ArithmeticError, RecursionError) as error:
             hint = f"{type(error).__name__}: {error}"
             raise StudyError("The study's plan is damaged.", value=self.location.text, hint=hint) from error
 
@@ -444,7 +453,13 @@ class Store:
             BlueprintError: its stored blueprint is damaged.
         """
         with self._reading() as connection:
-            return _expand(json.loads(self._trial_row(connection, index).blueprint))
+            text = self._trial_row(connection, index).blueprint
+        try:
+            return _expand(json.loads(text))
+        except (BlueprintError, ValueError, TypeError, KeyError, RecursionError) as error:
+            raise BlueprintError(
+                f"The network of trial {index} is damaged.", value=self.location.text, hint=str(error)
+            ) from error
 
     def attempts(self, index: int) -> tuple[Mapping[str, Any], ...]:
         """What happened to each attempt at a trial: number, session, started, ended, cause, reason."""
@@ -549,6 +564,28 @@ class Store:
 def _remove_database(file: Path) -> None:
     for name in with_companions(file.name):
         file.with_name(name).unlink(missing_ok=True)
+
+
+def _look_through(engine: Engine, location: StudyLocation, *, leave_out: bool) -> tuple[str, ...]:
+    """What of a study's file is damaged, in words; from then on the engine's connections do not see it.
+
+    Raises:
+        StudyError: something is damaged, and is not to be left out.
+    """
+    if location.database is None:
+        return ()  # a server sees to the types itself
+    with engine.connect() as connection:
+        damage = find_damage(connection)
+    if damage.messages and not leave_out:
+        raise StudyError(
+            "The study's database is damaged; it can be looked at, and not gone on with.",
+            value=f"{location.text}: {'; '.join(damage.messages[:5])}",
+            hint="betanas status shows what can be read.",
+        )
+    if damage.messages:
+        event.listen(engine, "connect", lambda connection, _record: damage.hide(connection))
+        engine.dispose()
+    return tuple(damage.messages)
 
 
 def _identity(location: StudyLocation) -> tuple[int, int] | None:
