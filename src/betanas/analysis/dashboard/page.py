@@ -25,170 +25,121 @@ def layout(desk: Desk, *, refresh: float) -> html.Div:
         refresh: seconds between two looks.
     """
     several = len(desk.feeds) > 1
+    kept: dict[str, Any] = {
+        "versions": desk.versions(),
+        "redraw": 0,
+        "picks": {"first": None, "second": None, "jump": 0},
+    }
+    kept |= dict.fromkeys(("theme", "brush", "jumped", "shown-trials", "trials-drawn"))
+    sections = [_now(desk, several), *([_overlaid()] if several else []), _trials(), _parameters(), _chosen()]
     return html.Div(
         [
             html.A("Skip to the content", href="#content", className="skip"),
             dcc.Interval(id="tick", interval=round(refresh * 1000)),
-            dcc.Store(id="versions", data=desk.versions()),
-            dcc.Store(id="theme"),
-            dcc.Store(id="brush"),
-            dcc.Store(id="redraw", data=0),
-            dcc.Store(id="picks", data={"first": None, "second": None, "jump": 0}),
-            dcc.Store(id="jumped"),
-            dcc.Store(id="shown-trials"),
-            dcc.Store(id="trials-drawn"),
+            *(dcc.Store(id=name, data=data) for name, data in kept.items()),
             _header(desk),
-            html.Main(
-                [
-                    _now(desk, several),
-                    *([_overlaid()] if several else []),
-                    _trials(),
-                    _parameters(),
-                    _chosen(),
-                ],
-                id="content",
-            ),
+            html.Main(sections, id="content"),
         ]
     )
 
 
 def _header(desk: Desk) -> html.Header:
-    return html.Header(
-        [
-            html.Div([html.P("BetaNAS dashboard", className="kind"), html.H1(", ".join(desk.names))]),
-            _choice("Theme", "theme-choice", [("auto", "As the system"), ("light", "Light"), ("dark", "Dark")], "auto"),
-        ]
-    )
+    themes = [("auto", "As the system"), ("light", "Light"), ("dark", "Dark")]
+    title = html.Div([html.P("BetaNAS dashboard", className="kind"), html.H1(", ".join(desk.names))])
+    return html.Header([title, _choice("Theme", "theme-choice", themes, "auto")])
 
 
 def _now(desk: Desk, several: bool) -> html.Section:
-    studies = _choice("Study shown below", "focus", list(enumerate(desk.names)), 0)
-    return html.Section(
+    number = dcc.Input(id="planned", type="number", min=1, step=1)
+    planned = _field("Trials planned", "planned", number, _button("Set", "set-planned"))
+    buttons: list[Any] = [_button(text, name, disabled=True) for text, name in (("Pause", "pause"), ("Go on", "go-on"))]
+    buttons += [_button("Stop", "stop", disabled=True, className="alarming"), planned]
+    question = "Stop the search now? Trials that are being trained are cut off; betanas resume goes on with the study."
+    search = html.Fieldset(
         [
-            html.H2("Now", id="now-heading"),
-            html.Div(id="cards", className="cards"),
-            html.Div(studies, hidden=not several),
-            html.Fieldset(
-                [
-                    html.Legend("The search"),
-                    html.Div(
-                        [
-                            html.Button("Pause", id="pause", type="button", disabled=True),
-                            html.Button("Go on", id="go-on", type="button", disabled=True),
-                            html.Button("Stop", id="stop", type="button", disabled=True, className="alarming"),
-                            html.Span(
-                                [
-                                    html.Label("Trials planned", htmlFor="planned"),
-                                    dcc.Input(id="planned", type="number", min=1, step=1),
-                                    html.Button("Set", id="set-planned", type="button"),
-                                ],
-                                className="field",
-                            ),
-                        ],
-                        className="row",
-                    ),
-                    html.P(id="search-hint", className="quiet"),
-                    html.P(id="search-answer", role="status"),
-                    dcc.ConfirmDialog(
-                        id="confirm-stop",
-                        message="Stop the search now? Trials that are being trained are cut off; betanas resume goes "
-                        "on with the study.",
-                    ),
-                ]
-            ),
-            html.H3("Trained now"),
-            html.Div(id="running-list", className="row"),
-            html.Div(
-                frame("running", "Learning curves of the trials that are trained now"), id="running-frame", hidden=True
-            ),
-        ],
-        **aria(labelledby="now-heading"),
+            html.Legend("The search"),
+            html.Div(buttons, className="row"),
+            html.P(id="search-hint", className="quiet"),
+            html.P(id="search-answer", role="status"),
+            dcc.ConfirmDialog(id="confirm-stop", message=question),
+        ]
+    )
+    curves = frame("running", "Learning curves of the trials that are trained now")
+    return _section(
+        "Now",
+        "now",
+        html.Div(id="cards", className="cards"),
+        html.Div(_choice("Study shown below", "focus", list(enumerate(desk.names)), 0), hidden=not several),
+        search,
+        html.H3("Trained now"),
+        html.Div(id="running-list", className="row"),
+        html.Div(curves, id="running-frame", hidden=True),
     )
 
 
 def _overlaid() -> html.Section:
-    return html.Section(
-        [
-            html.H2("Studies overlaid", id="overlaid-heading"),
-            html.Div(
-                [
-                    frame("overlaid-history", "Studies overlaid by trial"),
-                    frame("overlaid-costs", "Studies overlaid by parameters"),
-                ],
-                className="pair",
-            ),
-        ],
-        **aria(labelledby="overlaid-heading"),
-    )
+    shown = {"overlaid-history": "trial", "overlaid-costs": "parameters"}
+    frames = [frame(name, f"Studies overlaid by {by}") for name, by in shown.items()]
+    return _section("Studies overlaid", "overlaid", html.Div(frames, className="pair"))
 
 
 def _parameters() -> html.Section:
-    return html.Section(
-        [
-            html.H2("Parameters", id="parameters-heading"),
-            html.P(
-                "Drag along an axis, or type an interval: every other view then shows those trials alone.",
-                className="quiet",
-            ),
-            frame("parallel", "Parallel axes of all parameters"),
-            html.Div(
-                [
-                    html.Span(
-                        [
-                            html.Label("Keep only", htmlFor="filter"),
-                            dcc.Input(id="filter", type="text", value="", placeholder="k=2:4", autoComplete="off"),
-                            html.Button("Add", id="add-filter", type="button"),
-                        ],
-                        className="field",
-                    ),
-                    html.Button("Show all trials", id="clear-filters", type="button"),
-                ],
-                className="row",
-            ),
-            html.P(id="brush-words", role="status"),
-            html.P(id="filter-problem", role="alert"),
-        ],
-        **aria(labelledby="parameters-heading"),
+    hint = "Drag along an axis, or type an interval: every other view then shows those trials alone."
+    typed = dcc.Input(id="filter", type="text", value="", placeholder="k=2:4", autoComplete="off")
+    filters = [
+        _field("Keep only", "filter", typed, _button("Add", "add-filter")),
+        _button("Show all trials", "clear-filters"),
+    ]
+    return _section(
+        "Parameters",
+        "parameters",
+        html.P(hint, className="quiet"),
+        frame("parallel", "Parallel axes of all parameters"),
+        html.Div(filters, className="row"),
+        html.P(id="brush-words", role="status"),
+        html.P(id="filter-problem", role="alert"),
     )
 
 
 def _trials() -> html.Section:
-    return html.Section(
-        [
-            html.H2("Trials", id="trials-heading"),
-            html.P("Click a point, or a button in the tables, to see that trial.", className="quiet"),
-            frame("history", "Trial history"),
-            html.Div(
-                [frame("time", "Accuracy against training time"), frame("pareto", "Accuracy against parameters")],
-                className="pair",
-            ),
-            html.Div([html.Div(id="leaders"), html.Div(id="latest")], className="pair"),
-        ],
-        **aria(labelledby="trials-heading"),
+    below = [frame("time", "Accuracy against training time"), frame("pareto", "Accuracy against parameters")]
+    return _section(
+        "Trials",
+        "trials",
+        html.P("Click a point, or a button in the tables, to see that trial.", className="quiet"),
+        frame("history", "Trial history"),
+        html.Div(below, className="pair"),
+        html.Div([html.Div(id="leaders"), html.Div(id="latest")], className="pair"),
     )
 
 
 def _chosen() -> html.Section:
     target = [("first", "the first trial"), ("second", "the second trial, beside it")]
-    return html.Section(
-        [
-            html.H2("A trial, and another beside it", id="chosen-heading", tabIndex="-1"),
-            html.Div(
-                [
-                    html.Span(
-                        [html.Label(label, htmlFor=f"{name}-trial"), _trial_number(f"{name}-trial")], className="field"
-                    )
-                    for name, label in (("first", "First trial"), ("second", "Second trial"))
-                ]
-                + [html.Button("Take the second away", id="clear-second", type="button")],
-                className="row",
-            ),
-            _choice("A click shows", "click-target", target, "first"),
-            html.Div(html.P("No trial is chosen yet.", className="quiet"), id="chosen"),
-        ],
-        id="chosen-section",
-        **aria(labelledby="chosen-heading"),
+    numbers = [
+        _field(text, name, _trial_number(name))
+        for text, name in (("First trial", "first-trial"), ("Second trial", "second-trial"))
+    ]
+    return _section(
+        "A trial, and another beside it",
+        "chosen",
+        html.Div([*numbers, _button("Take the second away", "clear-second")], className="row"),
+        _choice("A click shows", "click-target", target, "first"),
+        html.Div(html.P("No trial is chosen yet.", className="quiet"), id="chosen"),
+        tabIndex="-1",
     )
+
+
+def _section(title: str, name: str, *content: Any, **heading: Any) -> html.Section:
+    named = {"id": f"{name}-section", **aria(labelledby=f"{name}-heading")}
+    return html.Section([html.H2(title, id=f"{name}-heading", **heading), *content], **named)
+
+
+def _button(text: str, name: str, **settings: Any) -> html.Button:
+    return html.Button(text, id=name, type="button", **settings)
+
+
+def _field(label: str, name: str, given: dcc.Input, *buttons: html.Button) -> html.Span:
+    return html.Span([html.Label(label, htmlFor=name), given, *buttons], className="field")
 
 
 def _trial_number(name: str) -> dcc.Input:

@@ -83,11 +83,8 @@ def cluster_leaders(snapshot: StudySnapshot, *, best: int = 30, count: int = 4) 
     distinct = {tuple(trial.vector[name] for name in snapshot.ranges): trial for trial in reversed(snapshot.ranked)}
     chosen = tuple(sorted(distinct.values(), key=lambda trial: (-(trial.objective or 0.0), trial.index)))[:best]
     if len(chosen) < 3:
-        raise MissingDataError(
-            "Clusters need at least three trials with a result.",
-            value=len(chosen),
-            hint="Let the search run on: betanas resume STUDY.",
-        )
+        hint = "Let the search run on: betanas resume STUDY."
+        raise MissingDataError("Clusters need at least three trials with a result.", value=len(chosen), hint=hint)
     rows = snapshot.matrix(chosen)
     scaled = standardise(rows)
     if not scaled.shape[1]:
@@ -102,26 +99,15 @@ def cluster_leaders(snapshot: StudySnapshot, *, best: int = 30, count: int = 4) 
 
     def mean_of(cluster: int) -> ClusterRow:
         inside = clusters == cluster
-        return ClusterRow(
-            name=f"Cluster {cluster}",
-            trials=int(inside.sum()),
-            mean_objective=float(objectives[inside].mean()),
-            vector=dict(zip(names, rows[inside].mean(axis=0).tolist(), strict=True)),
-        )
+        vector = dict(zip(names, rows[inside].mean(axis=0).tolist(), strict=True))
+        return ClusterRow(f"Cluster {cluster}", int(inside.sum()), float(objectives[inside].mean()), vector)
 
-    return Clustering(
-        members=Table(
-            tuple(
-                Member(trial.index, int(cluster), float(trial.objective or 0.0), dict(trial.vector))
-                for trial, cluster in zip(chosen, clusters, strict=True)
-            )
-        ),
-        merges=merges,
-        clusters=clusters,
-        order=order,
-        count=len(along),
-        means=Table(tuple(mean_of(cluster) for cluster in range(len(along)))),
+    members = tuple(
+        Member(trial.index, int(cluster), float(trial.objective or 0.0), dict(trial.vector))
+        for trial, cluster in zip(chosen, clusters, strict=True)
     )
+    means = Table(tuple(mean_of(cluster) for cluster in range(len(along))))
+    return Clustering(Table(members), merges, clusters, order, len(along), means)
 
 
 def cluster_table(

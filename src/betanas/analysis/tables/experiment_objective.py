@@ -69,20 +69,13 @@ def arm_table(document: Mapping[str, Any]) -> Table[ArmRow]:
         rows = []
         for each in document["results"]:
             searched = searches[each["pair"], each["arm"]]
-            rows.append(
-                ArmRow(
-                    pair=int(each["pair"]),
-                    arm=str(each["arm"]),
-                    trials=int(searched["trials"]),
-                    search_seconds=float(searched["training_seconds"]),
-                    percent=100 * float(each["accuracy"]),
-                    macs=float(each["macs"]),
-                    seconds_per_epoch=float(each["seconds_per_epoch"]),
-                    seconds_to_target=float(each["seconds_to_target"]),
-                    target_percent=100 * float(each["target"]),
-                    trainings=int(each["trainings"]),
-                )
-            )
+            real: dict[str, Any] = {
+                name: float(each[name]) for name in ("macs", "seconds_per_epoch", "seconds_to_target")
+            }
+            real |= {"percent": 100 * float(each["accuracy"]), "target_percent": 100 * float(each["target"])}
+            real["search_seconds"] = float(searched["training_seconds"])
+            counts = {"pair": int(each["pair"]), "trials": int(searched["trials"]), "trainings": int(each["trainings"])}
+            rows.append(ArmRow(arm=str(each["arm"]), **counts, **real))
         return Table(tuple(rows))
 
 

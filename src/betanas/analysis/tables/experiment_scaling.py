@@ -115,17 +115,8 @@ def scale_table(document: Mapping[str, Any]) -> Table[ScaleRow]:
         rows = []
         for (kind, vector, resolution), trainings in groups.items():
             percents = [100 * float(each["accuracy"]) for each in trainings if each["accuracy"] is not None]
-            rows.append(
-                ScaleRow(
-                    kind=kind,
-                    vector=vector,
-                    resolution=resolution,
-                    params=int(trainings[0]["params"]),
-                    macs=int(trainings[0]["macs"]),
-                    trainings=len(percents),
-                    percent=float(np.mean(percents)) if percents else None,
-                    lowest=min(percents, default=None),
-                    highest=max(percents, default=None),
-                )
-            )
+            params, macs = (int(trainings[0][cost]) for cost in ("params", "macs"))
+            mean = float(np.mean(percents)) if percents else None
+            ends_of = (min(percents, default=None), max(percents, default=None))
+            rows.append(ScaleRow(kind, vector, resolution, params, macs, len(percents), mean, *ends_of))
         return Table(tuple(rows))

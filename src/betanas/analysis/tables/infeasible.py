@@ -68,14 +68,6 @@ def infeasible_patterns(snapshot: StudySnapshot) -> Table[SeparationRow]:
             continue
         bound, above, separation = best_split(matrix[:, column], infeasible)
         beyond = (matrix[:, column] > bound) == above
-        rows.append(
-            SeparationRow(
-                parameter=name,
-                above=above,
-                bound=bound,
-                infeasible_beyond=float(infeasible[beyond].mean()) if beyond.any() else 0.0,
-                infeasible_before=float(infeasible[~beyond].mean()) if (~beyond).any() else 0.0,
-                separation=separation,
-            )
-        )
+        within, outside = (float(infeasible[side].mean()) if side.any() else 0.0 for side in (beyond, ~beyond))
+        rows.append(SeparationRow(name, above, bound, within, outside, separation))
     return Table(tuple(sorted(rows, key=lambda row: -row.separation)))

@@ -59,13 +59,6 @@ def noise(snapshot: StudySnapshot) -> Noise:
         values = np.array([value for _, value in members])
         squares += float(((values - values.mean()) ** 2).sum())
         degrees += len(values) - 1
-        rows.append(
-            RepeatRow(
-                blueprint_key=key,
-                trials=tuple(index for index, _ in members),
-                mean=float(values.mean()),
-                deviation=float(values.std(ddof=1)),
-                spread=float(np.ptp(values)),
-            )
-        )
+        trials = tuple(index for index, _ in members)
+        rows.append(RepeatRow(key, trials, float(values.mean()), float(values.std(ddof=1)), float(np.ptp(values))))
     return Noise(Table(tuple(rows)), math.sqrt(squares / degrees) if degrees else None, degrees)

@@ -41,14 +41,9 @@ def normalised_parameters(snapshot: StudySnapshot) -> Table[ParameterRow]:
     ranks = {trial.index: place for place, trial in enumerate(snapshot.ranked, start=1)}
     usable = {trial.index for trial in snapshot.usable}
     shares = normalise(snapshot.matrix(), snapshot.ranges)
-    return Table(
-        tuple(
-            ParameterRow(
-                index=trial.index,
-                objective=trial.objective if trial.index in usable else None,
-                rank=ranks.get(trial.index),
-                vector=dict(zip(snapshot.ranges, row, strict=True)),
-            )
-            for trial, row in zip(snapshot.trials, shares.tolist(), strict=True)
-        )
-    )
+    rows = []
+    for trial, row in zip(snapshot.trials, shares.tolist(), strict=True):
+        vector = dict(zip(snapshot.ranges, row, strict=True))
+        objective = trial.objective if trial.index in usable else None
+        rows.append(ParameterRow(trial.index, objective, ranks.get(trial.index), vector))
+    return Table(tuple(rows))

@@ -143,14 +143,8 @@ def shape_of(
         WidthRow(layer, position, blueprint.layers[layer].out_channels, layer in contractions.layers)
         for layer, position in changing.items()
     )
-    return Shape(
-        space=space.name,
-        resolution=resolution,
-        blueprint=blueprint,
-        contractions=contractions,
-        width_layers=width_layers,
-        widths=Widths(label, _FINE, curve, Table(rows)),
-    )
+    widths = Widths(label, _FINE, curve, Table(rows))
+    return Shape(space.name, resolution, blueprint, contractions, width_layers, widths)
 
 
 def quantile_curves(exponents: Sequence[float] = (-1.0, -0.5, 0.0, 0.5, 1.0)) -> tuple[QuantileCurve, ...]:
