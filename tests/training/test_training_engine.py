@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gc
 import math
 import time
+import weakref
 
 import pytest
 import torch
@@ -272,6 +274,24 @@ def test_the_second_trial_of_a_warm_engine_starts_at_once(engine, blueprint):
     before = time.process_time()  # of this process alone: a busy machine does not lengthen it
     engine.run(blueprint, budget=Budget.parse("1steps"), seed=1)
     assert time.process_time() - before < 2.0
+
+
+@pytest.mark.parametrize("build", [Exploding, lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 10))])
+def test_a_trials_network_is_gone_when_it_ends(engine, build):
+    """Not when Python next looks for garbage: on a GPU the next trial would find half the memory."""
+    alive = []
+
+    def watched() -> nn.Module:
+        network = build()
+        alive.append(weakref.ref(network))
+        return network
+
+    gc.disable()
+    try:
+        engine.train(watched, budget=STEPS, seed=0)
+        assert alive[0]() is None
+    finally:
+        gc.enable()
 
 
 class Frozen(nn.Module):

@@ -349,7 +349,7 @@ class _Trial:
             epochs=clock.epochs,
             images_per_second=images / clock.seconds if clock.seconds > 0 else None,
             preparation_seconds=self._preparation,
-            stepping=self.run.step.words,
+            stepping=self.run.stepping,
         )
 
     def _described(self, error: Exception) -> Failure:

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -29,7 +30,7 @@ from betanas.training.pointwise import use_products
 from betanas.training.processes import OneProcess, Processes
 from betanas.training.recipe import Recipe
 from betanas.training.result import CurvePoint
-from betanas.training.step import Inputs, prepared_step
+from betanas.training.step import EagerStep, Inputs, Step, prepared_step
 
 # Resolutions that a progressive run passes through, the full one included. Each is a shape to tune kernels
 # for.
@@ -172,6 +173,7 @@ class TrainingRun:
         self._evaluated = 0
         self._forgives_gaps = forgives_gaps
         self._interim = _interim(material.validation, recipe.interim_images)
+        self._step: Step = EagerStep(_nothing, "not prepared")
         self._prepare(graphs, refusal)
         self.clock = BudgetClock(
             budget,
@@ -179,7 +181,7 @@ class TrainingRun:
             until=recipe.until,
             expected_step=self._step_seconds,
             reading_interval=1 if self._device.type == "cpu" else READING_INTERVAL,
-            synchronise=lambda: synchronise(self._device),
+            synchronise=partial(synchronise, self._device),
             agree=processes.maximum,
             notices_gaps=isinstance(material.train, ImageSet),
         )
@@ -252,8 +254,13 @@ class TrainingRun:
         return Evaluation(point, score, whole=images is self.material.validation)
 
     def close(self) -> None:
-        """End the processes that decode, where images are streamed."""
+        """End the processes that decode, where images are streamed, and let go of what was recorded.
+
+        A step's work is the run's own: the circle would keep the network and a graph's memory until Python looks for
+        garbage, in the middle of the next trial.
+        """
         self._stream.close()
+        self._step = EagerStep(_nothing, "the run is over")
 
     def score(self, images: Images) -> Score:
         """How well the evaluated network does on images."""
@@ -308,7 +315,7 @@ class TrainingRun:
     def _run_step(self) -> None:
         fraction = self.clock.next_fraction
         self._rate.set(fraction)
-        self.step(self._stream.fetch(), _size_at(self._sizes, fraction, self.recipe))
+        self._step(self._stream.fetch(), _size_at(self._sizes, fraction, self.recipe))
         self._loss_steps += 1
         # Not part of a recorded step: its weight changes from step to step, and it is a few kernels in one of five.
         if self._average is not None:
@@ -346,7 +353,7 @@ class TrainingRun:
         inputs = self._stream.example(self.material.first)
         cuda = [self._device] if self._device.type == "cuda" else []
         with torch.random.fork_rng(devices=cuda):
-            self.step = prepared_step(
+            self._step = prepared_step(
                 self._learn,
                 graphs=graphs,
                 refusal=refusal,
@@ -356,8 +363,9 @@ class TrainingRun:
             )
             synchronise(self._device)
             started = time.perf_counter()
-            self.step(inputs, sizes[0])
+            self._step(inputs, sizes[0])
             synchronise(self._device)
+            self.stepping = self._step.words
             self._step_seconds = self.processes.maximum(time.perf_counter() - started)
         self.network.load_state_dict(before)
         self._stream.generator.set_state(random)
@@ -379,6 +387,10 @@ class TrainingRun:
         # A loss that was not finite once leaves the sum so.
         if not math.isfinite(self._loss.item()):
             raise NonFiniteLossError("the training loss became infinite or not a number")
+
+
+def _nothing(inputs: Inputs, size: int) -> None:
+    """What is left of a step when its run is over."""
 
 
 def _interim(validation: Images, count: int) -> Images:
