@@ -121,7 +121,7 @@ def test_studies_without_a_network_are_refused(study: Path, digits_source: DataS
 def test_train_says_what_is_wrong_with_a_trial(study: Path, tmp_path: Path, capsys):
     arguments = ["train", "--folder", str(tmp_path / "run"), "--budget", "1steps", "--resolution", "16"]
     assert run_betanas([*arguments, str(study), "--trial", "99"]) == 2
-    assert run_betanas([*arguments, "betanet3", "--trial", "3"]) == 2
+    assert run_betanas([*arguments, "betanet3", "--data", "digits", "--trial", "3"]) == 2
     assert "leave --trial out" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
