@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -131,6 +133,24 @@ def test_a_benchmark_network_of_grey_images(tmp_path, folder_of, small, edit):
     assert written["params"] == sum(each.numel() for each in network.parameters())
     # At 224 the paper counts 300 million, and the head of three channels is a small part of it.
     assert written["macs"] == pytest.approx(300e6 * (32 / 224) ** 2, rel=0.1)
+
+
+@pytest.mark.parametrize("name", ["resnet20", "resnet18_32px", "mobilenet_v2_32px", "efficientnet_b0_32px"])
+def test_networks_for_small_images_are_written_as_source(tmp_path, folder_of, small, edit, name):
+    folder = folder_of(small())
+    network = bn.benchmark_network(name, num_classes=4)
+    write_tensors(folder / "network.safetensors", network.state_dict())
+    architecture = {"network": name, "num_classes": 4, "in_channels": 3}
+    scale, offset = [0.0147, 0.0153, 0.0142], [-1.9, -1.8, -1.6]
+    edit(folder, architecture=architecture, resolution=32, classes=list("abcd"), scale=scale, offset=offset)
+    made = bn.export(folder, tmp_path / "model", formats=["source"])
+    assert made.verification["source"].largest_difference < TOLERANCE
+    text = (tmp_path / "model" / "source" / "network.py").read_text()
+    assert f"def {name}(num_classes: int)" in text
+    for arguments in (["format", "--check", "--diff"], ["check", "--extend-select", "I,UP,B", "--ignore", "B905"]):
+        command = [sys.executable, "-m", "ruff", *arguments, "--isolated", str(tmp_path / "model" / "source")]
+        answer = subprocess.run(command, capture_output=True, text=True)
+        assert answer.returncode == 0, answer.stdout
 
 
 def test_a_graph_that_computes_something_else_is_refused(trained, tmp_path, monkeypatch):

@@ -9,8 +9,10 @@ from betanas.blueprint.batch import BlueprintBatch, LayerArrays, LayerGroup
 from betanas.blueprint.layer import Layer
 from betanas.blueprint.network import TABLE_HEADINGS, Blueprint, TableRow
 from betanas.blueprint.numbers import BoolArray, FloatArray, IntArray, contracted
+from betanas.blueprint.plain import PLAIN_NETWORKS, plain_network
 
 __all__ = [
+    "PLAIN_NETWORKS",
     "TABLE_HEADINGS",
     "Blueprint",
     "BlueprintBatch",
@@ -22,4 +24,5 @@ __all__ = [
     "LayerGroup",
     "TableRow",
     "contracted",
+    "plain_network",
 ]

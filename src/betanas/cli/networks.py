@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from betanas.blueprint import Blueprint
+from betanas.blueprint import PLAIN_NETWORKS, Blueprint, plain_network
 from betanas.errors import BlueprintError, StudyError, did_you_mean
 
 if TYPE_CHECKING:
@@ -189,22 +190,12 @@ def _of_study(name: str, *, resolution: int, sizes: dict[str, int], trial: int |
 
 
 def benchmark_entrant(name: str, *, resolution: int, num_classes: int, in_channels: int) -> Entrant:
-    """A benchmark network for images of a size, its multiply-accumulates counted by torch."""
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
-
-    from betanas.models.benchmarks import benchmark_network
+    """A benchmark network for images of a size; a plain one is a blueprint like any other."""
+    from betanas.models import benchmark_costs, benchmark_network
     from betanas.training.comparison import Entrant
 
-    def build() -> torch.nn.Module:
-        return benchmark_network(name, num_classes=num_classes, in_channels=in_channels)
-
-    with torch.device("meta"):
-        network = build().eval()
-        counter = FlopCounterMode(display=False)
-        with counter:
-            network(torch.empty(1, in_channels, resolution, resolution))
-    params = sum(parameter.numel() for parameter in network.parameters())
-    architecture = {"network": name, "num_classes": num_classes, "in_channels": in_channels}
-    # Torch counts a multiply-accumulate as two operations.
-    return Entrant(name, architecture, build, params, counter.get_total_flops() // 2)
+    sizes = {"num_classes": num_classes, "in_channels": in_channels}
+    if name in PLAIN_NETWORKS:
+        return _of_blueprint(name, plain_network(name, resolution=resolution, **sizes))
+    params, macs = benchmark_costs(name, resolution=resolution, **sizes)
+    return Entrant(name, {"network": name, **sizes}, partial(benchmark_network, name, **sizes), params, macs)

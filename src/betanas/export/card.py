@@ -113,9 +113,9 @@ def _measured(sidecar: Sidecar) -> list[tuple[str, float]]:
 def _summary(sidecar: Sidecar, facts: Facts, data: str) -> str:
     side, colour = sidecar.resolution, "grey" if sidecar.in_channels == 1 else "colour"
     what = (
-        "a convolutional network whose architecture BetaNAS constructs (BetaNet, around EfficientNetV2's blocks)"
+        "a convolutional network built from a blueprint of BetaNAS"
         if sidecar.blueprint
-        else f"torchvision's {sidecar.architecture}"
+        else f"the network {sidecar.architecture}"
     )
     trained = f", trained on {_code(data)}" if data else ""
     return (

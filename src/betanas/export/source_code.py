@@ -90,7 +90,7 @@ def _docstring(sidecar: Sidecar) -> str:
     side, channels, blueprint = sidecar.resolution, sidecar.in_channels, sidecar.blueprint
     colour = "grey" if channels == 1 else "colour"
     size = f", {format_count(blueprint.num_params)} parameters" if blueprint else ""
-    origin = f"the blueprint {blueprint.key}" if blueprint else f"torchvision's {sidecar.architecture}"
+    origin = f"the blueprint {blueprint.key}" if blueprint else f"the network {sidecar.architecture}"
     return f'''"""An image classifier: {side}x{side} {colour} pixels, {sidecar.num_classes} classes{size}.
 
     python network.py photo.jpg    # prints the likeliest classes

@@ -1,10 +1,11 @@
-"""The network's class as Python source: layer by layer for a blueprint, torchvision's own for a benchmark network.
+"""The network's class as Python source: layer by layer for a blueprint, torchvision's or ours for a benchmark.
 
 Like all generated source it is formatted as `ruff format` formats it, without needing ruff.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -14,6 +15,7 @@ from betanas.blocks import Activation, BlockKind, ConvNorm, SqueezeExcitation, S
 from betanas.blueprint import Blueprint, Layer
 from betanas.export.naming import stages
 from betanas.export.sidecar import Sidecar
+from betanas.models.benchmarks import SMALL_IMAGE_NETWORKS
 
 # ruff's own: a stranger's folder has no configuration.
 _WIDTH = 88
@@ -223,7 +225,9 @@ def _network(sidecar: Sidecar, blueprint: Blueprint) -> str:
 
 
 def _benchmark(sidecar: Sidecar) -> NetworkSource:
-    lines = [f"        self.network = models.{sidecar.architecture}(num_classes=num_classes)"]
+    adapted = SMALL_IMAGE_NETWORKS.get(str(sidecar.architecture))
+    origin = "" if adapted else "models."
+    lines = [f"        self.network = {origin}{sidecar.architecture}(num_classes=num_classes)"]
     if sidecar.in_channels != 3:
         lines += [
             "        # Made for three channels; these images have another number.",
@@ -240,7 +244,10 @@ def _benchmark(sidecar: Sidecar) -> NetworkSource:
             "        return self.network((images - self.mean) / self.std)\n"
         )
     )
-    return NetworkSource(standard=(), torchvision=("from torchvision import models",), aliases=(), classes=(network,))
+    functions = [inspect.getsource(adapted)] if adapted else []
+    return NetworkSource(
+        standard=(), torchvision=("from torchvision import models",), aliases=(), classes=(*functions, network)
+    )
 
 
 def _opening(sidecar: Sidecar) -> str:

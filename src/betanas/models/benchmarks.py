@@ -1,13 +1,21 @@
-"""The networks that the report compares with (Tables 7 and 8): torchvision's own, with random weights."""
+"""Networks to compare with: the report's (Tables 7 and 8), plain ones, and known ones adapted to small images."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 from torchvision import models
 
+from betanas.blueprint import PLAIN_NETWORKS, plain_network
 from betanas.errors import BlueprintError, did_you_mean
+from betanas.models import small_images
+from betanas.models.network import build
+
+# A blueprint states its images' side, but the modules of a convolutional network do not depend on it.
+_ANY_RESOLUTION = 32
 
 _CONSTRUCTORS: dict[str, Callable[..., nn.Module]] = {
     "resnet50": models.resnet50,
@@ -15,11 +23,20 @@ _CONSTRUCTORS: dict[str, Callable[..., nn.Module]] = {
     "efficientnet_b0": models.efficientnet_b0,
     "efficientnet_v2_s": models.efficientnet_v2_s,
 }
+SMALL_IMAGE_NETWORKS: dict[str, Callable[[int], nn.Module]] = {
+    made.__name__: made
+    for made in (
+        small_images.resnet20,
+        small_images.resnet18_32px,
+        small_images.mobilenet_v2_32px,
+        small_images.efficientnet_b0_32px,
+    )
+}
 
 
 def available_networks() -> tuple[str, ...]:
     """The names `benchmark_network` knows."""
-    return tuple(_CONSTRUCTORS)
+    return (*_CONSTRUCTORS, *PLAIN_NETWORKS, *SMALL_IMAGE_NETWORKS)
 
 
 def benchmark_network(name: str, *, num_classes: int, in_channels: int = 3) -> nn.Module:
@@ -33,19 +50,41 @@ def benchmark_network(name: str, *, num_classes: int, in_channels: int = 3) -> n
     Raises:
         BlueprintError: there is no such network, or no class or channel.
     """
-    if name not in _CONSTRUCTORS:
+    if name not in available_networks():
         raise BlueprintError(
-            f"The benchmark networks are {', '.join(_CONSTRUCTORS)}.",
+            f"The benchmark networks are {', '.join(available_networks())}.",
             value=name,
-            hint=did_you_mean(name, _CONSTRUCTORS, "Type one of them, or the file of a blueprint."),
+            hint=did_you_mean(name, available_networks(), "Type one of them, or the file of a blueprint."),
         )
     for what, number in (("num_classes", num_classes), ("in_channels", in_channels)):
         if number < 1:
             raise BlueprintError(f"A benchmark network's {what} must be at least 1.", value=number)
-    network = _CONSTRUCTORS[name](weights=None, num_classes=num_classes)
+    if name in PLAIN_NETWORKS:
+        sizes = {"num_classes": num_classes, "in_channels": in_channels}
+        return build(plain_network(name, resolution=_ANY_RESOLUTION, **sizes))
+    if name in SMALL_IMAGE_NETWORKS:
+        network = SMALL_IMAGE_NETWORKS[name](num_classes)
+    else:
+        network = _CONSTRUCTORS[name](weights=None, num_classes=num_classes)
     if in_channels != 3:
         _widen_stem(network, in_channels)
     return network
+
+
+def benchmark_costs(name: str, *, resolution: int, num_classes: int, in_channels: int = 3) -> tuple[int, int]:
+    """A benchmark network's trainable parameters, and multiply-accumulates of one image's forward pass.
+
+    Counted by torch on the network without its weights; as of a blueprint, convolutions and the linear layer count.
+
+    Raises:
+        BlueprintError: as of `benchmark_network`.
+    """
+    with torch.device("meta"):
+        network = benchmark_network(name, num_classes=num_classes, in_channels=in_channels).eval()
+        with FlopCounterMode(display=False) as counter:
+            network(torch.empty(1, in_channels, resolution, resolution))
+    params = sum(parameter.numel() for parameter in network.parameters())
+    return params, counter.get_total_flops() // 2  # torch counts a multiply-accumulate as two operations
 
 
 def _widen_stem(network: nn.Module, in_channels: int) -> None:

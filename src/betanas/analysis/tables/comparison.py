@@ -34,7 +34,7 @@ from betanas.blueprint import FloatArray
 
 _RESOLUTION_SUFFIX = re.compile(r"[\s_@-]+R?=?\d{2,4}$")
 _BENCHMARKS = re.compile(
-    r"(timm|torchvision)[:/.]|(resnet|mobilenet|efficientnet|regnet|convnext|vit|vgg|densenet)", re.I
+    r"(timm|torchvision)[:/.]|(resnet|mobilenet|efficientnet|regnet|convnext|vit|vgg|densenet|plain\d)", re.I
 )
 
 
