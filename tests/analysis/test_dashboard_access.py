@@ -168,4 +168,5 @@ def test_names_of_studies_are_told_apart(stored_study: Path, tmp_path: Path) -> 
     assert [desk.place(value) for value in (1, 7, None, "x")] == [1, 0, 0, 0]
     assert (desk.once("key", lambda: 1), desk.once("key", lambda: 2)) == (1, 1)
     assert desk.versions() == [ANY, ANY]
-    desk.close()
+    for feed in feeds:
+        feed.close()

@@ -69,11 +69,6 @@ class Desk:
         """A study's place as a browser sends it; the first where it makes no sense."""
         return value if isinstance(value, int) and 0 <= value < len(self.feeds) else 0
 
-    def close(self) -> None:
-        """Let go of every store."""
-        for feed in self.feeds:
-            feed.close()
-
 
 def freeze(value: Any) -> Hashable:
     """JSON as a key."""

@@ -8,12 +8,11 @@ from typing import Any, Protocol
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from betanas.analysis.errors import MissingDataError
 from betanas.analysis.figures.palette import BLUE, GREY, VERMILLION, SeriesStyle, series_style, translucent
 from betanas.analysis.figures.style import finish, plain
-from betanas.analysis.figures.traces import series
+from betanas.analysis.figures.traces import panels, series
 from betanas.analysis.tables.comparison import ComparedNetwork, Comparison, mean_curve
 from betanas.analysis.tables.curves import CurveRow
 from betanas.analysis.tables.table import Table
@@ -152,14 +151,8 @@ def resolution_curves(comparison: Comparison) -> go.Figure:
 def _panels(comparison: Comparison, columns: list[tuple[str, list[ComparedNetwork]]]) -> go.Figure:
     if not columns:
         raise MissingDataError("Training histories need a comparison whose networks kept their curves.")
-    figure = make_subplots(
-        rows=2,
-        cols=len(columns),
-        shared_yaxes="all",
-        vertical_spacing=0.14,
-        horizontal_spacing=min(0.04, 0.5 / len(columns)),
-        subplot_titles=[plain(name) for name, _ in columns],
-    )
+    across = min(0.04, 0.5 / len(columns))
+    figure = panels([name for name, _ in columns], rows=2, across=across, down=0.14, shared_yaxes="all")
     # A column holds one benchmark network at most, and its heading names it: one style serves them all.
     looks = {"benchmark network of the column": SeriesStyle(GREY)}
     shown: set[str] = set()

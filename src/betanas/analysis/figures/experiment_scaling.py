@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from betanas.analysis.figures.costs import log_axis, unit_of
 from betanas.analysis.figures.palette import series_style
 from betanas.analysis.figures.style import finish, plain
-from betanas.analysis.figures.traces import GUIDE, series, spread
+from betanas.analysis.figures.traces import GUIDE, panels, series, spread
 from betanas.analysis.tables.experiment_scaling import AgreementRow, ScaleRow, UpliftRow
 from betanas.analysis.tables.table import Table
 
@@ -22,13 +21,8 @@ def scales(rows: Table[ScaleRow], agreements: Table[AgreementRow], uplifts: Tabl
     names = list(dict.fromkeys(rows.column("vector")))
     between = {row.kind: row for row in agreements if (row.small, row.large) == (sides[0], sides[-1])}
     unit, factor = unit_of("macs", max(rows.column("macs")))
-    figure = make_subplots(
-        rows=2,
-        cols=len(kinds),
-        horizontal_spacing=0.12,
-        vertical_spacing=0.14,
-        subplot_titles=[f"{plain(kind)}: {_correlation(between.get(kind))}" for kind in kinds],
-    )
+    headings = [f"{kind}: {_correlation(between.get(kind))}" for kind in kinds]
+    figure = panels(headings, rows=2, across=0.12, down=0.14)
     macs = [row.macs * factor for row in rows]
     for column, kind in enumerate(kinds, start=1):
         above, below = {"row": 1, "col": column}, {"row": 2, "col": column}

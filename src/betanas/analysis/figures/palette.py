@@ -25,9 +25,8 @@ SERIES_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, GREY)
 SERIES_SYMBOLS = ("circle", "diamond", "square", "triangle-up", "pentagon", "triangle-down", "hexagon")
 SERIES_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "5px,2px")
 
-# Layer kinds with their fills; the patterns tell them apart in grey.
+# Layer kinds with their fills.
 KIND_COLOURS = {kind.name: kind.colour for kind in KINDS}
-KIND_PATTERNS = {kind.name: kind.pattern for kind in KINDS}
 
 _ORIGIN_PLACES = {"sobol": 0, "gpei": 1, "random": 4}
 

@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 
 from betanas.analysis.figures.palette import GREEN, GREY, VERMILLION, SeriesStyle, series_style
 from betanas.analysis.figures.style import finish
-from betanas.analysis.figures.traces import NAMED, series
+from betanas.analysis.figures.traces import NAMED, panels, series
 from betanas.analysis.tables.placement import Placement, QuantileCurve, Shape, Widths
 from betanas.blueprint import FloatArray
 
@@ -22,13 +22,7 @@ def beta_quantiles(curves: Sequence[QuantileCurve]) -> go.Figure:
     """Quantile functions of Beta(10**a, 10**b): a panel for the middle and the ends of b, a line for each a."""
     exponents = sorted({curve.b for curve in curves})
     shown = list(dict.fromkeys([exponents[0], exponents[len(exponents) // 2], exponents[-1]]))
-    figure = make_subplots(
-        cols=len(shown),
-        rows=1,
-        shared_yaxes=True,
-        horizontal_spacing=0.04,
-        subplot_titles=[f"b = {b:g}" for b in shown],
-    )
+    figure = panels([f"b = {b:g}" for b in shown], across=0.04, shared_yaxes=True)
     firsts = sorted({curve.a for curve in curves})
     for curve in curves:
         if curve.b in shown:

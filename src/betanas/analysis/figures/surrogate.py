@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from betanas.analysis.figures.palette import BLUE, GREY, ORANGE, PURPLE, VERMILLION, SeriesStyle, translucent
 from betanas.analysis.figures.style import compact, finish, plain
-from betanas.analysis.figures.traces import GUIDE, band, bars, series, spread
+from betanas.analysis.figures.traces import GUIDE, band, bars, panels, series, spread
 from betanas.analysis.snapshot import Measure
 from betanas.analysis.tables.surrogate import ImportanceRow
 from betanas.analysis.tables.table import Table
@@ -77,14 +76,8 @@ def slices(surrogate: SurrogateDocument, measure: Measure) -> go.Figure:
     order = {entry.name: -entry.importance for entry in surrogate.parameters}
     cuts = sorted(surrogate.slices, key=lambda cut: order.get(cut.parameter, 0.0))
     rows = math.ceil(len(cuts) / _COLUMNS)
-    figure = make_subplots(
-        rows=rows,
-        cols=_COLUMNS,
-        shared_yaxes="all",
-        horizontal_spacing=0.05,
-        vertical_spacing=min(0.38 / rows, 0.25),
-        subplot_titles=[plain(cut.parameter) for cut in cuts],
-    )
+    names, down = [cut.parameter for cut in cuts], min(0.38 / rows, 0.25)
+    figure = panels(names, rows=rows, cols=_COLUMNS, across=0.05, down=down, shared_yaxes="all")
     named: set[str] = set()
 
     def entry(name: str) -> dict[str, Any]:
@@ -136,13 +129,7 @@ def slices(surrogate: SurrogateDocument, measure: Measure) -> go.Figure:
 def contours(surrogate: SurrogateDocument, measure: Measure) -> go.Figure:
     """The prediction over pairs of the most important parameters: mean above, deviation below."""
     planes, best = surrogate.contours, surrogate.best.vector
-    figure = make_subplots(
-        rows=2,
-        cols=max(len(planes), 1),
-        horizontal_spacing=0.09,
-        vertical_spacing=0.16,
-        subplot_titles=[f"{plain(plane.x)}, {plain(plane.y)}" for plane in planes],
-    )
+    figure = panels([f"{plane.x}, {plane.y}" for plane in planes], rows=2, across=0.09, down=0.16)
     for row, (field, scale) in enumerate((("mean", "Cividis"), ("deviation", "Greys")), start=1):
         grids = [np.array(getattr(plane, field)) * measure.scale for plane in planes]
         limits = {"zmin": min(grid.min() for grid in grids), "zmax": max(grid.max() for grid in grids)} if grids else {}

@@ -7,12 +7,22 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
 from betanas.analysis.figures.palette import GREY, SeriesStyle, translucent
 from betanas.analysis.figures.style import compact, plain
 
 NAMED = "<extra>%{fullData.name}</extra>"
 GUIDE: Mapping[str, Any] = {"color": GREY, "dash": "dash", "width": 1.5}
+
+
+def panels(
+    titles: Sequence[str], *, across: float, down: float = 0.0, rows: int = 1, cols: int = 0, **settings: Any
+) -> go.Figure:
+    """A grid of panels with headings; by default a row, `across` and `down` apart as parts of the figure."""
+    places = {"rows": rows, "cols": cols or max(len(titles), 1)}
+    apart = {"horizontal_spacing": across, "vertical_spacing": down}
+    return make_subplots(**places, **apart, subplot_titles=[plain(title) for title in titles], **settings)
 
 
 def series(
