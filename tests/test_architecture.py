@@ -26,6 +26,8 @@ ORDER = [
     "registry",
     "blocks",
     "trust",
+    "files",
+    "lifetimes",
     "blueprint",
     "cost",
     "spaces",

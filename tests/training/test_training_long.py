@@ -16,10 +16,11 @@ import torch
 from safetensors.torch import load_file
 
 from betanas.errors import RecipeError
+from betanas.files import write_atomically
 from betanas.training.budget import Budget
 from betanas.training.checkpoint import load_checkpoint, save_checkpoint
 from betanas.training.evaluation import evaluate, score_of
-from betanas.training.files import write_atomically, write_json
+from betanas.training.files import write_json
 from betanas.training.kept import NETWORK, SIDECAR
 from betanas.training.recipe import load_recipe
 

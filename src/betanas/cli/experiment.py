@@ -251,7 +251,7 @@ def _write(folder: Path, document: Mapping[str, Any], out: Console) -> list[str]
     """The figure and the page beside the result; the names of the files."""
     from betanas.analysis.experiments import experiment_figure, experiment_page
     from betanas.analysis.formats import figure_image
-    from betanas.training.files import write_atomically
+    from betanas.files import write_atomically
 
     figure = experiment_figure(document)
     files = {"figure.html": figure.to_html(include_plotlyjs=True, full_html=True).encode()}

@@ -5,6 +5,7 @@ Exit codes: 0 done; 2 the user's input is wrong, with one message on standard er
 
 from __future__ import annotations
 
+import errno
 import sys
 from typing import Annotated, Any
 
@@ -29,6 +30,8 @@ from betanas.cli.train import train
 from betanas.errors import BetanasError
 
 INTERRUPTED = 130
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 app = typer.Typer(
     name="betanas",
@@ -95,6 +98,11 @@ def run(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output (head, less) has seen enough
         sys.stderr.close()
         return 0
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        print(f"betanas: {error.strerror}: {error.filename or 'what was to be written'}.", file=sys.stderr)  # noqa: T201
+        return 1
     except Exception as error:
         if not _is_usage_error(error):
             raise

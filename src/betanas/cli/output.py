@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import IO, Any, cast
 
 from rich.console import Console
 from rich.errors import MarkupError
@@ -82,3 +84,39 @@ def shown(value: object) -> str:
 def console(*, stderr: bool = False) -> Console:
     """Where a command prints: standard output, or standard error beside a JSON document."""
     return _Printer(stderr=stderr, highlight=False)
+
+
+def lasting_console(*, stderr: bool = False) -> Console:
+    """Where a search prints: it goes on where nobody can read that any more (a full disk, a reader that went away)."""
+    stream = cast("IO[str]", _Unfailing(sys.stderr if stderr else sys.stdout))
+    return _Printer(file=stream, highlight=False)
+
+
+class _Unfailing:
+    """A stream whose writing never fails: what cannot be written is lost, and all that comes after it."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write if that is possible."""
+        with self._lost():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush if that is possible."""
+        with self._lost():
+            self._stream.flush()
+
+    @contextmanager
+    def _lost(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError):
+            # What is still in the buffer would fail again when the process ends, and change its exit code.
+            with suppress(OSError, ValueError), open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+                os.dup2(nowhere.fileno(), self._stream.fileno())

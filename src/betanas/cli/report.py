@@ -78,10 +78,10 @@ def report(
 
 def _write(target: Path, content: bytes) -> None:
     from betanas.analysis.errors import AnalysisError
+    from betanas.files import write_atomically
 
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
+        write_atomically(target, content)
     except OSError as error:
         raise AnalysisError(
             "The report's file must be writable.",

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from betanas.cli.options import MACHINE, RESUME, SAME_DATA, SEARCH, Given, with_settings
-from betanas.cli.output import console, print_json
+from betanas.cli.output import lasting_console, print_json
 from betanas.cli.study import StudyArgument, TrustOption
 from betanas.errors import StudyError
 
@@ -92,7 +92,7 @@ def _watch(as_json: bool, work: Any) -> None:
     from betanas.cli.reporting import make_reporter, show_result
     from betanas.data import BrokenImagesWarning
 
-    out = console(stderr=as_json)
+    out = lasting_console(stderr=as_json)
     reporter = make_reporter(out)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # libraries' remarks to their developers

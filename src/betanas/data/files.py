@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import stat
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,10 @@ from betanas.blueprint import IntArray
 # The fingerprint holds the beginnings of this number of files, evenly spaced: enough to notice that all of them were
 # rewritten in a format where sizes stay the same (BMP, PPM), in a few milliseconds.
 _SAMPLED_FILES, _SAMPLED_BYTES = 64, 1 << 16
+
+
+# A file that is larger is no image; reading it would take the memory.
+_LARGEST_BYTES = 1 << 30
 
 
 class FoundImage(NamedTuple):
@@ -84,16 +90,19 @@ class ImageFiles:
         """An encoded image, or its first `limit` bytes.
 
         Raises:
-            OSError: the file cannot be read.
+            OSError: the file cannot be read, is a pipe or a device, or is larger than any image.
         """
         offset = int(self.offsets[index])
-        size = -1 if offset < 0 else int(self.sizes[index])
+        size = _LARGEST_BYTES + 1 if offset < 0 else int(self.sizes[index])
         if limit is not None:
-            size = limit if size < 0 else min(size, limit)
-        with Path(self.root, os.fsdecode(bytes(self.paths[index]))).open("rb", buffering=0) as file:
+            size = min(size, limit)
+        with _open_regular(Path(self.root, os.fsdecode(bytes(self.paths[index])))) as file:
             if offset > 0:
                 file.seek(offset)
-            return file.read(size)
+            content = file.read(size)
+        if len(content) > _LARGEST_BYTES:
+            raise OSError(errno.EFBIG, "It is too large for an image", self.name(index))
+        return content
 
     @cached_property
     def fingerprint(self) -> str:
@@ -117,6 +126,17 @@ class ImageFiles:
     def content_key(self) -> str:
         """The fingerprint with the files' times: what was decoded from them is good as long as it is the same."""
         return f"{self.fingerprint} {hashlib.sha256(self.modified.tobytes()).hexdigest()}"
+
+
+def _open_regular(path: Path) -> IO[bytes]:
+    """Open a file for reading, unbuffered; opening a pipe would wait for ever, and reading a device never ends."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    file = os.fdopen(descriptor, "rb", buffering=0)
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "It is not a regular file", str(path))
+    return file
 
 
 def normal_form(name: str) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +28,7 @@ from betanas.data.source import BrokenImagesWarning, DataSource, Part
 from betanas.data.splits import divide, load_splits, load_test
 from betanas.data.stratified import VALIDATION_SHARE
 from betanas.errors import DataError
+from betanas.lifetimes import die_with_parent
 
 # Images that a process decodes at a time where no training batches are asked for.
 _IMAGES_A_TASK = 64
@@ -116,6 +119,7 @@ class StreamedImages:
             prefetch_factor=_BATCHES_AHEAD if processes else None,
             pin_memory=torch.device(device).type == "cuda",
             collate_fn=_as_it_is,
+            worker_init_fn=partial(_die_with, os.getpid()) if processes else None,
             # Drawn from by the loader, which would otherwise disturb the training's own random numbers.
             generator=torch.Generator(),
         )
@@ -220,6 +224,10 @@ def _alive(loader: DataLoader[_Batch], where: str) -> Iterator[_Batch]:
             value=str(error),
             hint="They may have run out of memory, or of shared memory (/dev/shm, which containers keep small).",
         ) from error
+
+
+def _die_with(parent: int, _worker: int) -> None:
+    die_with_parent(parent)
 
 
 class _Batch(NamedTuple):

@@ -37,7 +37,8 @@ from betanas.export.samples import (
 from betanas.export.sidecar import Sidecar, read_classes, read_sidecar
 from betanas.export.target import check_target, whole_folder
 from betanas.export.verification import Runner, Verification, logits_of, verify
-from betanas.training.files import read_json, write_atomically, write_json
+from betanas.files import write_atomically
+from betanas.training.files import read_json, write_json
 from betanas.training.kept import NETWORK, SIDECAR
 
 _WRITERS: dict[str, Callable[[Sidecar, ImageClassifier, Path], Runner]] = {

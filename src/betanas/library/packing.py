@@ -10,9 +10,10 @@ from pathlib import Path
 from betanas.data import open_source
 from betanas.errors import BlueprintError
 from betanas.export.sidecar import read_sidecar
+from betanas.files import write_atomically
 from betanas.library.catalogue import FORMAT_VERSION, MAX_WEIGHTS_BYTES, WEIGHTS_FOLDER, LibraryNetwork, find_named
 from betanas.spaces import get_space
-from betanas.training.files import write_atomically, write_json
+from betanas.training.files import write_json
 from betanas.training.kept import NETWORK, SIDECAR
 from betanas.trust import check_trust
 

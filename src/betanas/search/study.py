@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,9 +18,12 @@ from betanas.search.confirmed import KIND, confirmations
 from betanas.search.front import pareto_front
 from betanas.search.objectives import Pareto
 from betanas.search.records import Attachment, SessionRecord, StudyPlan, StudyState, TrialRecord
+from betanas.search.store.containment import open_unlinked
 from betanas.search.store.location import StudyLocation
 from betanas.search.store.lock import is_locked
 from betanas.search.store.store import Request, Store
+
+_LONGEST_LOG = 64 * 2**20
 
 BestBy = Literal["confirmed", "observed", "model"]
 
@@ -131,9 +135,11 @@ class Study:
     def log(self, index: int) -> str:
         """What a trial printed; empty where nothing was kept."""
         logs = self._store.location.logs
-        path = logs / f"trial-{index:05d}.log" if logs else None
+        if logs is None or logs.is_symlink():
+            return ""
         try:
-            return path.read_text(encoding="utf-8", errors="replace") if path else ""
+            with open_unlinked(logs / f"trial-{index:05d}.log", os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)) as file:
+                return file.read(_LONGEST_LOG).decode(errors="replace")
         except OSError:
             return ""
 

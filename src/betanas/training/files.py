@@ -1,10 +1,8 @@
-"""Files that are either whole or not there, whatever happens while they are written."""
+"""JSON documents and tensors as files."""
 
 from __future__ import annotations
 
 import json
-import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,22 +12,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from betanas.errors import RecipeError
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file under another name, bring it to the disk, and only then give it its own name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Not by `tempfile`, whose files are for their owner's eyes alone: colleagues share these folders.
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+from betanas.files import write_atomically
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,19 +143,32 @@ class WorkerProcess:
             for process in descendants:
                 with contextlib.suppress(psutil.Error):
                     process.kill()
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
+        self._kill_group()
+
+    def _kill_group(self) -> None:
+        """Kill what is left of the process's group, while its number is still its own: before it is reaped."""
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+
+    def _reap(self) -> None:
+        """Wait a while for the process's end; afterwards its number may be another process's."""
+        deadline = time.monotonic() + _EXIT_SECONDS
+        while self._process.returncode is None and time.monotonic() < deadline:
+            if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+                self._kill_group()
+                self._process.wait()
+            else:
+                time.sleep(0.01)
 
     def bury(self) -> None:
         """Wait until the killed process has gone, and close its log."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_EXIT_SECONDS)
+        self._reap()
         self.log_to(None, "")
 
     def epitaph(self) -> str:
         """How the process ended and the last it said, for a record's reason."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_EXIT_SECONDS)
+        self._reap()
         self._stderr_reader.join(1.0)
         code = self._process.returncode
         if code is None:

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import ctypes
 import gc
 import os
 import queue
-import signal
 import sys
 import threading
 import traceback
@@ -20,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from betanas.errors import UserError
+from betanas.lifetimes import die_with_parent
 from betanas.search.executors.base import WorkerSetup
 from betanas.search.executors.messages import Message, decode, encode, read_job, read_setup
 from betanas.search.executors.process import Place
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
 
 # How long a curve point waits for the search's verdict; training goes on without one.
 _VERDICT_SECONDS = 10.0
-
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def main() -> None:
@@ -53,15 +50,6 @@ def main() -> None:
     inbox: queue.Queue[Message] = queue.Queue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, inbox), daemon=True).start()
     _serve(messages, inbox, Place(given.rank, given.ranks, given.port, given.listening))
-
-
-def die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when its parent dies (Linux); elsewhere the end of standard input does it."""
-    if not sys.platform.startswith("linux"):
-        return
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the call above
-        os._exit(1)
 
 
 def volunteer_for_the_oom_killer() -> None:

@@ -56,7 +56,7 @@ class Recording:
 
 def write_recordings(path: Path, recordings: Iterable[Recording]) -> None:
     """Write JSON lines, atomically."""
-    from betanas.training.files import write_atomically
+    from betanas.files import write_atomically
 
     write_atomically(path, "".join(json.dumps(asdict(each)) + "\n" for each in recordings).encode())
 

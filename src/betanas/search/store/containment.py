@@ -54,4 +54,5 @@ def open_unlinked(path: Path, flags: int) -> IO[bytes]:
         OSError: it cannot be opened, or is a link.
     """
     descriptor = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
-    return os.fdopen(descriptor, "ab" if flags & os.O_APPEND else "wb", buffering=0)
+    mode = "ab" if flags & os.O_APPEND else "wb" if flags & (os.O_WRONLY | os.O_RDWR) else "rb"
+    return os.fdopen(descriptor, mode, buffering=0)

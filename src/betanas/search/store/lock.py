@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -62,12 +63,12 @@ def is_locked(directory: Path) -> bool:
     path = directory / LOCK_FILE
     if not path.exists():
         return False
-    lock = FileLock(path)
+    # A shared lock, which those who look at the same moment do not keep from each other.
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
         return True
     except OSError:
         return False  # a read-only copy: nobody searches there
-    lock.release()
     return False
