@@ -24,8 +24,8 @@ from typing import Literal
 
 import psutil
 
-from betanas.search.loop import observation
 from betanas.search.planning import strategy_of
+from betanas.search.propose.base import Observation
 from betanas.search.records import TrialRecord
 from betanas.search.study import Study
 
@@ -362,7 +362,7 @@ def audit(place: Path) -> Books:
             (suggestion,) = strategy.ask()
             if dict(suggestion.vector) != dict(record.vector):
                 differing.append(record.index)
-            strategy.tell(observation(record))
+            strategy.tell(Observation.of(record))
         compared = len(records)
     return Books(
         trials=dict(Counter(record.state for record in records)),

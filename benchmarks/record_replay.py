@@ -23,14 +23,14 @@ from pathlib import Path
 
 from _replay import BATCH_SIZE, LIMITS, PRESETS, RECORDINGS, RESOLUTION, SPACE
 from _searches import GRACE, cores, exists, keep_to_cores, search_to
-from betanas.search.executors.base import TrialEnded, TrialJob
+from betanas.search.executors.base import Assignment, TrialEnded
 from betanas.search.executors.registry import make_executor
-from betanas.search.loop import trial_seed
-from betanas.search.planning import executor_settings, worker_setup
+from betanas.search.planning import executor_settings, job_of, worker_setup
 from betanas.search.records import TrialRecord, result_fields
 from betanas.search.settings import SearchSettings
 from betanas.search.simulation.recording import Recording, read_recordings, write_recordings
 from betanas.search.store.location import StudyLocation
+from betanas.search.studies.search import trial_seed
 from betanas.search.study import Study
 
 # The trials added to a study before the other one has its turn.
@@ -174,7 +174,8 @@ def repeat(campaign: Campaign, preset: str) -> None:
             while missing and executor.idle:
                 trial, number = missing.pop(0), FIRST_REPEAT + len(missing)
                 running[number] = trial
-                executor.submit(TrialJob(number, 1, blueprints[trial.index], plan.training.budget, trial.seed))
+                job = job_of(plan, blueprints[trial.index].to_dict(), seed=trial.seed)
+                executor.submit(Assignment(number, 1, job))
             for event in executor.poll(1.0):
                 if isinstance(event, TrialEnded):
                     result = event.result

@@ -28,6 +28,11 @@ class MeanInterval:
     high: float
 
     @property
+    def margin(self) -> float | None:
+        """Half the width of the interval; None for one value, which has none."""
+        return self.high - self.mean if self.n > 1 else None
+
+    @property
     def known(self) -> bool:
         """Whether the interval says something: of at least three values that are not all the same.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from assignments import digits_job
 
 import betanas as bn
 from betanas import models
@@ -59,18 +60,8 @@ def digits_fingerprint() -> str:
 
 
 @pytest.fixture(scope="session")
-def digits_setup(digits_fingerprint: str) -> WorkerSetup:
-    return WorkerSetup(
-        data="digits",
-        data_root=None,
-        data_fingerprint=digits_fingerprint,
-        resolution=16,
-        validation_share=0.2,
-        split_seed=0,
-        recipe=bn.load_recipe("fast").to_dict(),
-        batch_size=64,
-        plugins=(str(MISBEHAVIOUR),),
-    )
+def digits_setup() -> WorkerSetup:
+    return WorkerSetup(digits_job(), plugins=(str(MISBEHAVIOUR),))
 
 
 @pytest.fixture(scope="session")

@@ -2,20 +2,12 @@
 
 import time
 
-import betanas as bn
+from assignments import digits_job
+
 from betanas.search.executors.base import ExecutorSettings, WorkerSetup
 from betanas.search.executors.local import LocalExecutor
 
-setup = WorkerSetup(
-    data="digits",
-    data_root=None,
-    data_fingerprint=bn.open_source("digits").fingerprint,
-    resolution=16,
-    validation_share=0.2,
-    split_seed=0,
-    recipe=bn.load_recipe("fast").to_dict(),
-    batch_size=64,
-)
+setup = WorkerSetup(digits_job())
 with LocalExecutor(setup, ExecutorSettings(devices=("cpu",), per_trial_devices=2)) as executor:
     while not executor.idle:
         executor.poll(0.5)

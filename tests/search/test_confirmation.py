@@ -9,8 +9,7 @@ import betanas as bn
 from betanas.cli.main import run
 from betanas.errors import StudyError
 from betanas.intervals import mean_interval
-from betanas.search.confirmation import confirm
-from betanas.search.confirmed import Confirmation
+from betanas.search.studies.confirmation import confirm
 from betanas.search.study import Study
 
 
@@ -37,7 +36,9 @@ def test_leaders_are_retrained_and_best_reports_them(searched: Path, capsys: pyt
         assert best.interval is not None
         assert best.accuracy == max(one.interval.mean for one in found.values() if one.interval)
         assert study.best("observed").by == "observed"
-        assert Confirmation.from_dict(study.attachments("confirmation")[0].document).runs
+        assert not study.attachments("confirmation"), "its trainings are trials, kept apart from the search's"
+        assert len(study.trials()) == 4
+        assert study.confirmations() == tuple(found.values())
     assert run(["best", str(searched)]) == 0
     assert "too few for an interval" in capsys.readouterr().out
 
@@ -51,9 +52,9 @@ def test_an_extended_confirmation_repeats_nothing(searched: Path) -> None:
 
 def test_nothing_to_confirm(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="at least one network"):
-        next(confirm(tmp_path, top=0))
+        confirm(tmp_path, top=0)
     with pytest.raises(StudyError, match="must exist"):
-        next(confirm(tmp_path / "none"))
+        confirm(tmp_path / "none")
 
 
 def test_intervals_by_hand() -> None:

@@ -13,25 +13,24 @@ from pathlib import Path
 
 import psutil
 import pytest
-from misbehaviour import LATENT
+from assignments import assignment
 
 from betanas import host_memory
 from betanas.blueprint import Blueprint
 from betanas.errors import DeviceError
 from betanas.search.executors.base import (
+    Assignment,
     Executor,
     ExecutorEvent,
     ExecutorSettings,
     Patience,
     TrialEnded,
-    TrialJob,
     WorkerSetup,
 )
 from betanas.search.executors.local import LocalExecutor
 from betanas.search.executors.registry import available_executors, make_executor
 from betanas.search.executors.slots import plan_slots
 from betanas.testing import check_executor
-from betanas.training.budget import Budget
 from betanas.training.result import TrialResult
 
 
@@ -39,12 +38,7 @@ def settings(tmp_path: Path, **values: object) -> ExecutorSettings:
     return replace(ExecutorSettings(devices=("cpu",), log_folder=tmp_path / "logs"), **values)  # type: ignore[arg-type]
 
 
-def job(blueprint: Blueprint, index: int = 0, *, kind: str | None = None, budget: str = "2steps") -> TrialJob:
-    network = replace(blueprint, latent=LATENT[kind]) if kind else blueprint
-    return TrialJob(index=index, attempt=1, blueprint=network, budget=Budget.parse(budget), seed=index)
-
-
-def submit_when_idle(executor: Executor, wanted: TrialJob) -> None:
+def submit_when_idle(executor: Executor, wanted: Assignment) -> None:
     deadline = time.monotonic() + 600
     while not executor.idle:
         executor.poll(0.5)
@@ -69,7 +63,7 @@ def start_and_poll(executor: Executor) -> None:
     raise AssertionError("it went on for ten minutes")
 
 
-def train(executor: Executor, wanted: TrialJob) -> TrialResult:
+def train(executor: Executor, wanted: Assignment) -> TrialResult:
     submit_when_idle(executor, wanted)
     ended = [event for event in until_ended(executor, wanted.index) if isinstance(event, TrialEnded)]
     assert len(ended) == 1
@@ -95,15 +89,15 @@ class TestExecutorsWithProcesses:
         self, local: LocalExecutor, digits_blueprint: Blueprint
     ) -> None:
         for index, (kind, words) in enumerate({"segfault": "SIGSEGV", "exit": "exit code 3"}.items()):
-            result = train(local, job(digits_blueprint, index, kind=kind))
+            result = train(local, assignment(digits_blueprint, index, kind=kind))
             assert (result.outcome, result.cause) == ("failed", "worker_lost")
             assert words in result.reason
-        assert train(local, job(digits_blueprint, 9)).outcome == "completed"
+        assert train(local, assignment(digits_blueprint, 9)).outcome == "completed"
 
     def test_workers_that_came_up_once_may_die_often_before_they_do_again(
         self, local: LocalExecutor, digits_blueprint: Blueprint
     ) -> None:
-        assert train(local, job(digits_blueprint, 0)).outcome == "completed"
+        assert train(local, assignment(digits_blueprint, 0)).outcome == "completed"
         for _ in range(5):
             group = local._seats[0].group
             assert group is not None
@@ -111,12 +105,12 @@ class TestExecutorsWithProcesses:
             psutil.Process(worker.pid).kill()
             while local._seats[0].group is group:
                 local.poll(0.1)
-        assert train(local, job(digits_blueprint, 1)).outcome == "completed"
+        assert train(local, assignment(digits_blueprint, 1)).outcome == "completed"
 
     def test_a_trial_that_hangs_is_ended_with_everything_it_started(
         self, local: LocalExecutor, digits_blueprint: Blueprint
     ) -> None:
-        submit_when_idle(local, job(digits_blueprint, 0, kind="hang", budget="1s"))
+        submit_when_idle(local, assignment(digits_blueprint, 0, kind="hang", budget="1s"))
         group = local._seats[0].group
         assert group is not None
         (worker,) = group.processes
@@ -130,7 +124,7 @@ class TestExecutorsWithProcesses:
     def test_a_trial_that_eats_the_memory_is_ended(
         self, local: LocalExecutor, digits_blueprint: Blueprint, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        submit_when_idle(local, job(digits_blueprint, 0, kind="allocate", budget="60s"))
+        submit_when_idle(local, assignment(digits_blueprint, 0, kind="allocate", budget="60s"))
         # The machine is shared: pretend that it is nearly full, so that the trial is stopped a gigabyte from here.
         ceiling = host_memory.available() - 2**30
         monkeypatch.setattr(host_memory, "reserve", lambda: ceiling)
@@ -139,7 +133,7 @@ class TestExecutorsWithProcesses:
         assert "ran out of memory" in ended[0].result.reason
 
     def test_a_flood_of_output_is_cut(self, local: LocalExecutor, digits_blueprint: Blueprint) -> None:
-        result = train(local, job(digits_blueprint, 4, kind="flood", budget="1steps"))
+        result = train(local, assignment(digits_blueprint, 4, kind="flood", budget="1steps"))
         assert result.outcome == "completed"
         assert local.settings.log_folder is not None
         log = local.settings.log_folder / "trial-00004.log"
@@ -161,6 +155,18 @@ class TestExecutorsWithProcesses:
                 assert time.monotonic() < deadline, "an orphan holds its device"
                 time.sleep(0.05)
 
+    def test_a_search_that_was_stopped_reads_what_arrived_before_it_judges_who_is_late(self) -> None:
+        """Ctrl-Z for longer than budget and grace: the good result lies in the pipe."""
+        script = Path(__file__).with_name("executor_that_is_stopped.py")
+        search = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+        assert search.stdout is not None
+        assert search.stdout.readline() == "started\n"
+        search.send_signal(signal.SIGSTOP)
+        time.sleep(12.0)
+        search.send_signal(signal.SIGCONT)
+        assert search.stdout.readline() == "completed \n"
+        assert search.wait() == 0
+
     def test_a_worker_that_cannot_start_says_why(self, digits_setup: WorkerSetup, tmp_path: Path) -> None:
         plugin = tmp_path / "plugin.py"
         plugin.write_text("import os; os._exit(7)")
@@ -180,7 +186,7 @@ class TestExecutorsWithProcesses:
         cores = os.sched_getaffinity(0)
         with LocalExecutor(digits_setup, settings(tmp_path, workers=2)) as two:
             assert [slot.threads for slot in two._slots] == [len(slot.cores) for slot in two._slots]
-            submit_when_idle(two, job(digits_blueprint, 0, kind="hang", budget="60s"))
+            submit_when_idle(two, assignment(digits_blueprint, 0, kind="hang", budget="60s"))
             while not two.idle:
                 two.poll(0.5)
             (busy,) = (seat for seat in two._seats if seat.stage == "busy")

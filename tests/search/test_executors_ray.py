@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from misbehaviour import LATENT, MISBEHAVIOUR_FILE
+from assignments import assignment
+from misbehaviour import MISBEHAVIOUR_FILE
 
 import betanas as bn
 from betanas.blueprint import Blueprint
@@ -24,7 +25,6 @@ from betanas.search.executors.base import (
     ExecutorSettings,
     Patience,
     TrialEnded,
-    TrialJob,
     TrialPoint,
     WorkerSetup,
 )
@@ -34,7 +34,6 @@ from betanas.search.executors.ray.executor import RayExecutor
 from betanas.search.progress import SearchListener
 from betanas.search.records import TrialRecord
 from betanas.search.settings import SearchSettings
-from betanas.training.budget import Budget
 from betanas.training.result import CurvePoint, TrialResult
 
 if TYPE_CHECKING:
@@ -44,11 +43,6 @@ if TYPE_CHECKING:
 RAY_NODE = {"num_cpus": 2, "object_store_memory": 80_000_000}
 
 CPU = ExecutorSettings(devices=("cpu",))
-
-
-def job(blueprint: Blueprint, index: int, budget: str, *, kind: str | None = None, attempt: int = 1) -> TrialJob:
-    network = replace(blueprint, latent=LATENT[kind]) if kind else blueprint
-    return TrialJob(index, attempt, network, Budget.parse(budget), seed=index)
 
 
 def wait_for(executor: Executor, wanted: object, seconds: float = 600.0) -> list[ExecutorEvent]:
@@ -112,8 +106,8 @@ class TestTrials:
             wait_for(executor, lambda _: executor.idle == 2)
 
             # A curve is seen while its trial trains: the verdict on its first point ends the trial.
-            executor.submit(job(digits_blueprint, 1, "30s"))
-            executor.submit(job(digits_blueprint, 2, "30s"))
+            executor.submit(assignment(digits_blueprint, 1, budget="30s"))
+            executor.submit(assignment(digits_blueprint, 2, budget="30s"))
             with executor.proposing() as threads:
                 assert threads == 1
             points: dict[int, CurvePoint] = {}
@@ -124,11 +118,11 @@ class TestTrials:
 
             wait_for(executor, first_points)
             added = next(node.node_id for node in extra_nodes.list_all_nodes() if not node.is_head())
-            by_node = {seat.node: seat.running.job.index for seat in executor._seats if seat.running is not None}
+            by_node = {seat.node: seat.running.assignment.index for seat in executor._seats if seat.running is not None}
             lost = by_node.pop(added)
             (kept,) = by_node.values()
-            executor.answer(kept, go_on=False)
-            executor.answer(lost, go_on=True)
+            executor.answer(kept, points[kept].step, go_on=False)
+            executor.answer(lost, points[lost].step, go_on=True)
             (stopped,) = ended(wait_for(executor, ended))[kept]
             assert stopped.outcome == "stopped"
             assert stopped.curve[0] == points[kept]
@@ -148,7 +142,7 @@ class TestTrials:
             # Another node joins, and the trial is trained there at the second attempt.
             extra_nodes.add_node(**RAY_NODE)
             wait_for(executor, lambda _: executor.idle >= 1)
-            executor.submit(job(digits_blueprint, lost, "2steps", attempt=2))
+            executor.submit(assignment(digits_blueprint, lost, budget="2steps", attempt=2))
             events = wait_for(executor, ended)
             assert [result.outcome for result in ended(events)[lost]] == ["completed"]
             assert all(getattr(event, "attempt", 2) == 2 for event in events if getattr(event, "index", None) == lost)
@@ -158,12 +152,12 @@ class TestTrials:
     ) -> None:
         with RayExecutor(digits_setup, replace(CPU, workers=1, patience=Patience(grace=3.0))) as executor:
             wait_for(executor, lambda _: executor.idle)
-            executor.submit(job(digits_blueprint, 0, "2steps", kind="segfault"))
+            executor.submit(assignment(digits_blueprint, 0, budget="2steps", kind="segfault"))
             (died,) = ended(wait_for(executor, ended))[0]
             assert (died.outcome, died.cause) == ("failed", "worker_lost")
             assert "SIGSEGV" in died.reason
             wait_for(executor, lambda _: executor.idle)
-            executor.submit(job(digits_blueprint, 1, "1s", kind="hang"))
+            executor.submit(assignment(digits_blueprint, 1, budget="1s", kind="hang"))
             (hung,) = ended(wait_for(executor, ended))[1]
             assert hung.cause == "timeout"
             assert "outlived its budget of 1s" in hung.reason
@@ -183,7 +177,7 @@ class TestTrials:
         monkeypatch.setattr(executor_module, "_SILENCE_SECONDS", 10.0)
         with RayExecutor(setup, replace(CPU, workers=1)) as executor:
             wait_for(executor, lambda _: executor.idle)
-            executor.submit(job(digits_blueprint, 0, "30s"))
+            executor.submit(assignment(digits_blueprint, 0, budget="30s"))
             wait_for(executor, lambda events: any(isinstance(event, TrialPoint) for event in events))
             actor = psutil.Process(int(told.read_text())).parent()
             assert actor is not None

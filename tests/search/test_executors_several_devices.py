@@ -10,20 +10,22 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 import torch
-from test_executors_contract import job, submit_when_idle
+from assignments import assignment as any_assignment
+from test_executors_contract import submit_when_idle
 
 from betanas.blueprint import Blueprint
 from betanas.errors import DeviceError
 from betanas.search.executors.base import (
+    Assignment,
     ExecutorEvent,
     ExecutorSettings,
     TrialEnded,
-    TrialJob,
     TrialPoint,
     TrialStarted,
     WorkerSetup,
@@ -34,6 +36,8 @@ from betanas.search.executors.slots import plan_slots
 from betanas.training.result import TrialResult
 
 LONG = "100000steps"
+
+assignment = partial(any_assignment, processes=2)
 
 
 @pytest.fixture(scope="module")
@@ -51,21 +55,21 @@ def pids(executor: LocalExecutor) -> list[int]:
     return [process.pid for process in group.processes]
 
 
-def follow(executor: LocalExecutor, wanted: TrialJob, *, go_on: bool = True) -> Iterator[ExecutorEvent]:
+def follow(executor: LocalExecutor, wanted: Assignment, *, go_on: bool = True) -> Iterator[ExecutorEvent]:
     """The trial's events as they come, every point answered."""
     submit_when_idle(executor, wanted)
     deadline = time.monotonic() + 600
     while time.monotonic() < deadline:
         for event in executor.poll(0.5):
             if isinstance(event, TrialPoint):
-                executor.answer(event.index, go_on=go_on)
+                executor.answer(event.index, event.point.step, go_on=go_on)
             yield event
             if isinstance(event, TrialEnded):
                 return
     raise AssertionError("the trial did not end")
 
 
-def train(executor: LocalExecutor, wanted: TrialJob, *, go_on: bool = True) -> TrialResult:
+def train(executor: LocalExecutor, wanted: Assignment, *, go_on: bool = True) -> TrialResult:
     (ended,) = (event for event in follow(executor, wanted, go_on=go_on) if isinstance(event, TrialEnded))
     return ended.result
 
@@ -75,7 +79,7 @@ def numbers(result: TrialResult) -> tuple[object, ...]:
 
 
 def test_two_processes_give_one_trial(pair: LocalExecutor, digits_blueprint: Blueprint) -> None:
-    events = list(follow(pair, job(digits_blueprint, 3, budget="4steps")))
+    events = list(follow(pair, assignment(digits_blueprint, 3, budget="4steps")))
     kinds = [type(event) for event in events]
     points = [event.point for event in events if isinstance(event, TrialPoint)]
     assert kinds == [TrialStarted, *(TrialPoint for _ in points), TrialEnded]
@@ -92,54 +96,56 @@ def test_two_processes_give_one_trial(pair: LocalExecutor, digits_blueprint: Blu
 def pair_images(executor: LocalExecutor) -> int:
     from betanas.data import load_splits, open_source
 
-    setup = executor.setup
-    source = open_source(setup.data)
+    images = executor.setup.first.images
     splits = load_splits(
-        source, resolution=setup.resolution, seed=setup.split_seed, validation_share=setup.validation_share
+        open_source(images.source),
+        resolution=images.resolution,
+        seed=images.split_seed,
+        validation_share=images.validation_share,
     )
     return len(splits.train)
 
 
 def test_a_verdict_stops_both_and_they_train_on(pair: LocalExecutor, digits_blueprint: Blueprint) -> None:
-    train(pair, job(digits_blueprint, 0))
+    train(pair, assignment(digits_blueprint, 0))
     before = pids(pair)
-    assert train(pair, job(digits_blueprint, 1, budget="20steps"), go_on=False).outcome == "stopped"
-    assert train(pair, job(digits_blueprint, 2)).outcome == "completed"
+    assert train(pair, assignment(digits_blueprint, 1, budget="20steps"), go_on=False).outcome == "stopped"
+    assert train(pair, assignment(digits_blueprint, 2)).outcome == "completed"
     assert pids(pair) == before
 
 
 def test_a_killed_process_ends_its_trial_and_both_are_replaced(
     pair: LocalExecutor, digits_blueprint: Blueprint
 ) -> None:
-    expected = numbers(train(pair, job(digits_blueprint, 5, budget="4steps")))
+    expected = numbers(train(pair, assignment(digits_blueprint, 5, budget="4steps")))
     before = pids(pair)
-    events = follow(pair, job(digits_blueprint, 6, budget=LONG))
+    events = follow(pair, assignment(digits_blueprint, 6, budget=LONG))
     assert isinstance(next(events), TrialStarted)
     os.kill(before[1], signal.SIGKILL)
     (ended,) = (event for event in events if isinstance(event, TrialEnded))
     assert (ended.result.outcome, ended.result.cause) == ("failed", "worker_lost")
     assert "Process 1 of the 2 that trained together died: it was killed by SIGKILL" in ended.result.reason
     assert not any(psutil.pid_exists(pid) for pid in before)
-    assert numbers(train(pair, job(digits_blueprint, 5, budget="4steps"))) == expected
+    assert numbers(train(pair, assignment(digits_blueprint, 5, budget="4steps"))) == expected
     assert not set(pids(pair)) & set(before)
 
 
 def test_a_process_killed_between_trials_costs_none(pair: LocalExecutor, digits_blueprint: Blueprint) -> None:
-    train(pair, job(digits_blueprint, 0))
+    train(pair, assignment(digits_blueprint, 0))
     before = pids(pair)
     os.kill(before[0], signal.SIGKILL)
     while pids(pair) == before:
         assert not any(isinstance(event, TrialEnded) for event in pair.poll(0.5))
     assert not any(psutil.pid_exists(pid) for pid in before)
-    assert train(pair, job(digits_blueprint, 1)).outcome == "completed"
+    assert train(pair, assignment(digits_blueprint, 1)).outcome == "completed"
 
 
 def test_a_failure_in_one_process_is_the_trial_s(pair: LocalExecutor, digits_blueprint: Blueprint) -> None:
     """The other waits for its gradients, and would for ever."""
-    result = train(pair, job(digits_blueprint, 7, kind="raise_in_second"))
+    result = train(pair, assignment(digits_blueprint, 7, kind="raise_in_second"))
     assert (result.outcome, result.cause) == ("failed", "exception")
     assert "broken on purpose" in result.reason
-    assert train(pair, job(digits_blueprint, 8)).outcome == "completed"
+    assert train(pair, assignment(digits_blueprint, 8)).outcome == "completed"
 
 
 def test_a_search_from_the_command_line_trains_every_trial_on_several(tmp_path: Path) -> None:

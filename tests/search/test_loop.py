@@ -13,29 +13,31 @@ from sqlalchemy import text
 import betanas as bn
 from betanas.errors import LimitError, StudyError
 from betanas.search.executors.base import (
+    Assignment,
     Executor,
     ExecutorEvent,
     ExecutorSettings,
     TrialEnded,
-    TrialJob,
     TrialPoint,
     TrialStarted,
     WorkerSetup,
 )
 from betanas.search.failures import MAX_ATTEMPTS, failing_steadily, worth_another_attempt
-from betanas.search.feasibility import corrected_limits
-from betanas.search.loop import SearchFailedError, SearchLoop, SearchParts, trial_seed
+from betanas.search.feasibility import Problem, corrected_limits
+from betanas.search.loop import LoopParts, SearchFailedError, StudyLoop
 from betanas.search.planning import make_strategy, problem_of
 from betanas.search.progress import SearchListener
-from betanas.search.records import StudyPlan, TrialRecord
+from betanas.search.propose.base import Strategy, Suggestion
+from betanas.search.records import StudyPlan, TrialRecord, network_key
 from betanas.search.settings import Limits
 from betanas.search.stopping import StoppingRule
 from betanas.search.store.location import StudyLocation
 from betanas.search.store.store import Store
+from betanas.search.studies.search import SearchParts, StrategyProposer, trial_seed
 from betanas.search.study import Study
 from betanas.training.result import CurvePoint, TrialResult
 
-Script = Callable[[TrialJob], TrialResult]
+Script = Callable[[Assignment], TrialResult]
 
 
 class ScriptedExecutor(Executor):
@@ -47,8 +49,8 @@ class ScriptedExecutor(Executor):
         super().__init__(setup, ExecutorSettings())
         self._script = script
         self._capacity = capacity
-        self._jobs: list[TrialJob] = []
-        self.submitted: list[TrialJob] = []
+        self._jobs: list[Assignment] = []
+        self.submitted: list[Assignment] = []
 
     def start(self) -> None:
         pass
@@ -61,7 +63,7 @@ class ScriptedExecutor(Executor):
     def idle(self) -> int:
         return self._capacity - len(self._jobs)
 
-    def submit(self, job: TrialJob) -> None:
+    def submit(self, job: Assignment) -> None:
         self._jobs.append(job)
         self.submitted.append(job)
 
@@ -75,20 +77,20 @@ class ScriptedExecutor(Executor):
             ]
         return events
 
-    def answer(self, index: int, *, go_on: bool) -> None:
+    def answer(self, index: int, step: int, *, go_on: bool) -> None:
         pass
 
     def close(self) -> None:
         self._jobs = []
 
 
-def completed(job: TrialJob) -> TrialResult:
+def completed(job: Assignment) -> TrialResult:
     """A result that depends on the network alone."""
-    accuracy = (int(job.blueprint.key, 16) % 1000) / 1000
+    accuracy = (int(network_key(job.job.network), 16) % 1000) / 1000
     return TrialResult("completed", top1=accuracy, training_seconds=1.0, wall_seconds=1.0)
 
 
-def failed(_job: TrialJob) -> TrialResult:
+def failed(_job: Assignment) -> TrialResult:
     return TrialResult("failed", cause="worker_lost", reason="The worker process died: it was killed by SIGKILL.")
 
 
@@ -100,22 +102,34 @@ def loop_over(
     capacity: int = 1,
     listener: SearchListener | None = None,
     stopping: StoppingRule | None = None,
-) -> tuple[SearchLoop, ScriptedExecutor]:
-    plan = store.plan()
+) -> tuple[StudyLoop, ScriptedExecutor]:
     executor = ScriptedExecutor(setup, script, capacity)
+    return loop_with(store, executor, listener=listener, stopping=stopping), executor
+
+
+def loop_with(
+    store: Store,
+    executor: Executor,
+    *,
+    listener: SearchListener | None = None,
+    stopping: StoppingRule | None = None,
+    strategy: Callable[[Problem], Strategy] | None = None,
+) -> StudyLoop:
+    plan, listener = store.plan(), listener or SearchListener()
     session = store.begin_session(host="", pid=0, command="", versions={}, hardware={})
     parts = SearchParts(
         store=store,
         plan=plan,
         problem=problem_of(plan),
-        make_strategy=lambda problem: make_strategy(plan, problem),
+        make_strategy=strategy or (lambda problem: make_strategy(plan, problem)),
         score=lambda record, _blueprint: record.top1,
-        executor=executor,
-        listener=listener or SearchListener(),
-        session=session,
+        computing=executor.proposing,
+        listener=listener,
         stopping=stopping,
     )
-    return SearchLoop(parts), executor
+    return StudyLoop(
+        LoopParts(store, StrategyProposer(parts), executor, listener, session, curves=stopping is not None)
+    )
 
 
 def suggestions(records: Sequence[TrialRecord]) -> list[tuple[float, ...]]:
@@ -128,7 +142,7 @@ def test_runs_the_planned_trials(store: Store, digits_setup: WorkerSetup) -> Non
     records = store.trials()
     assert [record.state for record in records] == ["completed"] * 4
     assert [record.index for record in records] == [0, 1, 2, 3]
-    assert [job.seed for job in executor.submitted] == [trial_seed(0, index) for index in range(4)]
+    assert [each.job.seed for each in executor.submitted] == [trial_seed(0, index) for index in range(4)]
     assert all(record.params <= 2_000_000 and record.memory <= 2**30 for record in records)
 
 
@@ -181,7 +195,7 @@ def test_a_killed_search_goes_on_as_if_it_had_not_been(
     class PowerCut(BaseException):
         pass
 
-    def until_cut(job: TrialJob) -> TrialResult:
+    def until_cut(job: Assignment) -> TrialResult:
         if job.index == cut:
             raise PowerCut
         return completed(job)
@@ -224,6 +238,10 @@ def test_different_failures_are_bounded() -> None:
     assert worth_another_attempt(other, [("worker_lost", first.reason)])
     assert not worth_another_attempt(third, [("worker_lost", ""), ("timeout", "")][: MAX_ATTEMPTS - 1])
     assert not worth_another_attempt(TrialResult("failed", cause="non_finite"), [])
+    pause = ("interrupted", "stopped for 30 seconds")
+    assert worth_another_attempt(TrialResult("failed", *pause), [pause, pause, pause]), "says nothing of the trial"
+    assert worth_another_attempt(other, [pause, pause, pause])
+    assert not worth_another_attempt(TrialResult("failed", *pause), [pause] * 10)
     assert not worth_another_attempt(TrialResult("infeasible", cause="out_of_memory"), [])
 
 
@@ -252,7 +270,7 @@ def test_out_of_memory_lowers_the_limit(store: Store, digits_setup: WorkerSetup)
     store.set_trials_planned(6)
     first: list[TrialRecord] = []
 
-    def burst_once(job: TrialJob) -> TrialResult:
+    def burst_once(job: Assignment) -> TrialResult:
         if job.index == 0:
             return TrialResult("infeasible", cause="out_of_memory", reason="did not fit")
         return completed(job)
@@ -274,7 +292,7 @@ def test_limits_without_bursts_stand(store: Store) -> None:
 
 
 def test_requests_are_heeded(store: Store, digits_setup: WorkerSetup) -> None:
-    def ask_to_pause(job: TrialJob) -> TrialResult:
+    def ask_to_pause(job: Assignment) -> TrialResult:
         if job.index == 1:
             store.set_request("pause")
         return completed(job)
@@ -307,17 +325,15 @@ class PatientExecutor(ScriptedExecutor):
         result = TrialResult(outcome, top1=last.accuracy, curve=curve, training_seconds=last.seconds)
         return [TrialEnded(job.index, job.attempt, result)]
 
-    def answer(self, index: int, *, go_on: bool) -> None:
+    def answer(self, index: int, step: int, *, go_on: bool) -> None:
         self._go_on = go_on
 
 
 def test_losers_are_stopped_and_leaders_are_not(store: Store, digits_setup: WorkerSetup) -> None:
     store.set_trials_planned(30)
     level = lambda index: 0.1 if index >= 15 and index != 20 else 0.5 + index / 100  # noqa: E731
-    loop, _ = loop_over(store, digits_setup, completed, stopping=StoppingRule(12.0, seed=0, controls=0.0))
-    executor = PatientExecutor(digits_setup, level)
-    loop._parts = replace(loop._parts, executor=executor)
-    loop.run()
+    executor = PatientExecutor(replace(digits_setup, stoppable=True), level)
+    loop_with(store, executor, stopping=StoppingRule(12.0, seed=0, controls=0.0)).run()
     records = store.trials()
     assert {record.index for record in records if record.state == "stopped"} == {*range(15, 30)} - {20}
     stopped = records[15]
@@ -330,20 +346,23 @@ def test_several_workers_get_different_networks(store: Store, digits_setup: Work
     store.set_trials_planned(9)
     loop, executor = loop_over(store, digits_setup, completed, capacity=3)
     loop.run()
-    keys = [job.blueprint.key for job in executor.submitted]
+    keys = [network_key(job.job.network) for job in executor.submitted]
     assert len(keys) == len(set(keys)) == 9
 
 
 def test_a_network_that_was_trained_is_not_trained_again(store: Store, digits_setup: WorkerSetup) -> None:
-    from betanas.search.propose.base import Suggestion
-
-    loop, executor = loop_over(store, digits_setup, completed)
     vector = bn.published("betanet3") | {"G0": 1.0}
     nearly = vector | {"S0": vector["S0"] + 1e-9}
-    loop._begin(Suggestion(vector, "sobol"))
-    for event in executor.poll(0):
-        loop._handle(event)
-    loop._begin(Suggestion(nearly, "sobol"))
+
+    class Scripted(Strategy):
+        name = "scripted"
+
+        def ask(self, count: int = 1) -> list[Suggestion]:
+            return [Suggestion((vector, nearly)[len(self.observations)], "sobol")]
+
+    store.set_trials_planned(2)
+    executor = ScriptedExecutor(digits_setup, completed)
+    loop_with(store, executor, strategy=lambda problem: Scripted(problem, seed=0)).run()
     first, second = store.trials()
     assert (second.state, second.repeat_of, second.top1) == ("completed", 0, first.top1)
     assert len(executor.submitted) == 1

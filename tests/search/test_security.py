@@ -30,12 +30,12 @@ from betanas.errors import BetanasError, BlueprintError, RecipeError, StoreError
 from betanas.export.samples import recorded_source
 from betanas.export.sidecar import read_sidecar
 from betanas.library.catalogue import WEIGHTS_FOLDER, library_networks
-from betanas.search.confirmation import confirm
 from betanas.search.progress import SearchListener
 from betanas.search.records import TrialRecord
 from betanas.search.settings import ResumeSettings
 from betanas.search.store.location import StudyLocation
 from betanas.search.store.store import Store
+from betanas.search.studies.confirmation import confirm
 from betanas.search.study import Study
 from betanas.training.checkpoint import load_checkpoint, save_checkpoint
 from betanas.training.files import file_in, write_json
@@ -126,7 +126,7 @@ def test_a_study_that_names_code_is_not_gone_on_with(
         with pytest.raises(StudyError, match="--trust-files"), Study.open(study) as opened:
             opened.best("model")
         with pytest.raises(StudyError, match="--trust-files"):
-            next(confirm(study))
+            confirm(study)
     assert not ran.exists()
 
 
@@ -158,7 +158,7 @@ def test_no_field_of_a_plan_runs_connects_or_writes(
     study = make_study(executor="ray")
     with closing(sqlite3.connect(study / "study.sqlite")) as database:
         plan = json.loads(database.execute("SELECT plan FROM studies").fetchone()[0])
-    monkeypatch.setattr("betanas.search.run.make_executor", not_reached)
+    monkeypatch.setattr("betanas.search.studies.conduct.make_executor", not_reached)
     reached = set()
     with socket.create_server(("127.0.0.1", 0)) as ear:
         ear.setblocking(False)
@@ -201,11 +201,11 @@ def test_a_machines_business_is_asked_for_again(
 ) -> None:
     """What a study says of a cluster is not taken on its word; typed again, or with trust, it is."""
     study = make_study(executor="ray", **{option: value})
-    monkeypatch.setattr("betanas.search.run.make_executor", not_reached)
+    monkeypatch.setattr("betanas.search.studies.conduct.make_executor", not_reached)
     with pytest.raises(StudyError, match=f"--{option}"):
         bn.resume(study)
     with pytest.raises(StudyError, match="--trust-files"):
-        next(confirm(study))
+        confirm(study)
     for changes in (ResumeSettings(**typed), ResumeSettings(trust_files=True)):
         with pytest.raises(NotReached):
             bn.resume(study, changes)

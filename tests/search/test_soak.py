@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import random
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -86,3 +88,41 @@ def test_a_search_among_misbehaving_trials(tmp_path: Path) -> None:
     assert soak.as_expected(found) == dict.fromkeys(kinds, True)
     assert found["misbehaving"]["flood"]["log bytes"] < 1_100_000
     assert 0.0 <= soak.beyond_grace(found, budget="1s", grace=5.0) <= soak.MOST_BEYOND_GRACE
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_a_comparison_killed_at_random_moments_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+    """Its process and its workers in turn, fifteen times; every completed training stays what it was."""
+    draws, typed = random.Random(0), ["compare", "betanet3", "mobilenet_v2", "--data", "digits", "--resolution", "16"]
+    typed += ["--budget", "40steps", "--seeds", "4", "--devices", "cpu"]
+    folder = tmp_path / "killed"
+
+    def completed() -> dict[int, TrialRecord]:
+        if not (folder / "study.sqlite").exists():
+            return {}
+        with bn.Study.open(folder) as study:
+            return {each.index: each for each in study.trials(curves=True) if each.state == "completed"}
+
+    known: dict[int, TrialRecord] = {}
+    for kill in range(15):
+        command = [sys.executable, "-m", "betanas", *typed, "--folder", str(folder)]
+        running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            running.wait(draws.uniform(2.0, 20.0))
+        victims = [psutil.Process(running.pid)] if running.poll() is None else []
+        if victims and kill % 2:
+            victims = victims[0].children() or victims
+        for victim in victims[:1]:
+            with contextlib.suppress(psutil.Error):
+                victim.kill()
+        if running.poll() is None:
+            running.wait(600)
+        found = completed()
+        assert {index: found[index] for index in known} == known
+        known = found
+    subprocess.run([sys.executable, "-m", "betanas", *typed, "--folder", str(folder)], check=True)
+    subprocess.run([sys.executable, "-m", "betanas", *typed, "--folder", str(tmp_path / "whole")], check=True)
+    with bn.Study.open(tmp_path / "whole") as study:
+        whole = {(each.name, each.seed): (each.top1, each.test_top1, each.steps) for each in study.trials()}
+    assert {(each.name, each.seed): (each.top1, each.test_top1, each.steps) for each in completed().values()} == whole

@@ -15,7 +15,7 @@ from betanas.blueprint import Blueprint
 from betanas.errors import StoreError, StudyError
 from betanas.search.objectives import Accuracy, Compound, ObjectiveSettings, OwnFunction, Pareto, Scaling
 from betanas.search.records import StudyPlan, TrialRecord
-from betanas.search.store import connection, migrations
+from betanas.search.store import connection, jobs_as_data, migrations
 from betanas.search.store.location import StudyLocation
 from betanas.search.store.lock import StudyLock, is_locked
 from betanas.search.store.schema import SCHEMA_VERSION
@@ -69,7 +69,8 @@ def test_an_older_attempts_word_does_not_count(
 ) -> None:
     store.add_trial(make_record(0), digits_blueprint)
     store.add_point(0, 1, RESULT.curve[0])
-    assert store.restart_trial(0, session=1) == 2
+    assert store.begin_attempt(0, session=1, seen=1)
+    assert not store.begin_attempt(0, session=2, seen=1), "another search was faster"
     assert store.trial(0).curve == (), "the curve is the last attempt's"
     assert not store.end_trial(0, 1, RESULT, objective=0.5)
     assert store.trial(0).state == "running"
@@ -261,6 +262,9 @@ def test_the_objective_of_a_schema_1_study_is_read(
         kept["options"]["strategy"] = {"initial": 5, **options}
         opened.execute(text("UPDATE studies SET plan = :plan"), {"plan": json.dumps(kept)})
         opened.execute(text("UPDATE schema_info SET version = 1"))
+        opened.execute(text("DROP TABLE recipes"))
+        for column in jobs_as_data.COLUMNS:
+            opened.execute(text(f"ALTER TABLE trials DROP COLUMN {column}"))
     expected_plan = plan.changed(objective=expected, strategy_options={"initial": 5})
     read = Store.open(store.location, read_only=True)
     assert read.plan() == expected_plan

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from betanas.analysis.errors import MissingDataError
 from betanas.blueprint import Blueprint, FloatArray
+from betanas.search.compared import comparison_document
+from betanas.search.confirmed import Confirmation
 from betanas.search.records import Attachment, SessionRecord, StudyPlan, TrialRecord
+from betanas.search.settings import DataSettings, Limits, ProposalSettings, TrainingSettings
 from betanas.spaces import Range
 
 if TYPE_CHECKING:
@@ -51,6 +55,8 @@ class StudySnapshot:
         attachments: documents kept beside the trials.
         state: what the study was doing.
         blueprints: networks by trial index; at least the best trial's, where there is one.
+        compared: whether the study is a comparison; its plan then says what the first of its trainings trained with.
+        confirmations: what was trained again; those of before schema 3 are among the attachments.
     """
 
     name: str
@@ -60,6 +66,8 @@ class StudySnapshot:
     attachments: tuple[Attachment, ...] = ()
     state: str = "finished"
     blueprints: Mapping[int, Blueprint] = field(default_factory=dict)
+    confirmations: tuple[Confirmation, ...] = ()
+    compared: bool = False
 
     @classmethod
     def of(cls, study: Study, *, curves: bool = True) -> StudySnapshot:
@@ -69,6 +77,8 @@ class StudySnapshot:
             study: an open study.
             curves: read learning curves too; only the leaders' where there are more than `MOST_CURVES` trials.
         """
+        if study.is_comparison:
+            return cls._of_comparison(study)
         records = study.trials()
         bare = cls(study.name, study.plan, records, study.sessions(), study.attachments(), study.state)
         if curves and len(records) <= MOST_CURVES:
@@ -77,7 +87,23 @@ class StudySnapshot:
             read = {trial.index: study.trial(trial.index) for trial in bare.ranked[:LEADING_CURVES]}
             records = tuple(read.get(trial.index, trial) for trial in records)
         blueprints = {} if bare.best is None else {bare.best.index: study.blueprint(bare.best.index)}
-        return replace(bare, trials=records, blueprints=blueprints)
+        return replace(bare, trials=records, blueprints=blueprints, confirmations=study.retrained())
+
+    @classmethod
+    def _of_comparison(cls, study: Study) -> StudySnapshot:
+        """A comparison: its rows and curves are an attachment, as those that a search keeps are."""
+        records = study.trials(curves=True)
+        plan = _plan_of(study, records)
+        document = comparison_document(records, study.recipes(), title=study.name, data=plan.data.source)
+        return cls(
+            study.name,
+            plan,
+            records,
+            study.sessions(),
+            (Attachment("comparison", study.name, study.created, document),),
+            study.state,
+            compared=True,
+        )
 
     @cached_property
     def ranges(self) -> dict[str, Range]:
@@ -119,3 +145,22 @@ class StudySnapshot:
         """The newest document of a kind (and name)."""
         found = [one for one in self.attachments if one.kind == kind and name in (None, one.name)]
         return max(found, key=lambda one: one.created) if found else None
+
+
+def _plan_of(study: Study, records: Sequence[TrialRecord]) -> StudyPlan:
+    """What the first training of a comparison trains with."""
+    known = [record.index for record in records if record.recipe]
+    if not known:
+        raise MissingDataError("A comparison's report needs a training that says what it trained with.")
+    job = study.job(known[0])
+    return StudyPlan(
+        data=DataSettings(job.images.source, job.images.resolution, job.images.validation_share),
+        training=TrainingSettings(budget=job.budget, recipe=job.recipe.name, batch_size=job.recipe.batch_size),
+        limits=Limits(),
+        machine=study.comparison.machine,
+        search=ProposalSettings(plugins=study.comparison.plugins),
+        data_fingerprint=job.images.fingerprint,
+        classes=(),
+        in_channels=0,
+        recipe_settings=job.recipe.to_dict(),
+    )

@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from betanas.cli.networks import find_networks, images_for
+from betanas.cli.options import MACHINE, Given, with_settings
 from betanas.cli.output import console, print_json
 from betanas.cli.study import TrustOption
-from betanas.cli.train import (
-    DeviceOption,
-    FlipOption,
-    PatienceOption,
-    RecipeOption,
-    StudyDataOption,
-    StudyResolutionOption,
-)
+from betanas.cli.train import FlipOption, PatienceOption, RecipeOption, StudyDataOption, StudyResolutionOption
 from betanas.quantities import format_bytes, format_count, format_seconds
 
 if TYPE_CHECKING:
-    from betanas.training.comparison import Estimate, Row
+    from collections.abc import Sequence
+
+    from betanas.intervals import MeanInterval
+    from betanas.search.compared import ComparedRow
 
 
+@with_settings(*MACHINE)
 def compare(
     networks: Annotated[
         list[str], typer.Argument(help="Studies' directories, spaces, benchmark networks, blueprints' files.")
     ],
-    folder: Annotated[Path, typer.Option(help="Where the comparison is kept; the same command goes on with it.")],
+    folder: Annotated[
+        str,
+        typer.Option(help="Where the comparison is kept, a directory or a PostgreSQL URL; the same command goes on."),
+    ],
+    given: Given,
     data: StudyDataOption = None,
     resolution: StudyResolutionOption = None,
     budget: Annotated[str, typer.Option(help="60s for equal seconds; 200epochs for convergence.")] = "60s",
@@ -37,7 +38,7 @@ def compare(
     flip: FlipOption = None,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each network.")] = 3,
     patience: PatienceOption = 0,
-    device: DeviceOption = "auto",
+    device: Annotated[str | None, typer.Option(help="A device; --devices takes several.", hidden=True)] = None,
     trial: Annotated[
         list[int] | None, typer.Option(help="A trial of the one study named, instead of its best; repeat for several.")
     ] = None,
@@ -45,59 +46,89 @@ def compare(
     keep: Annotated[str | None, typer.Option(help="A study that keeps the result, for its report.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Compare networks under the same recipe: test accuracy with a 95% interval, cost, speed, memory."""
-    from betanas.data import open_source, open_splits, open_test
+    """Compare networks under the same recipe: test accuracy with a 95% interval, cost, speed, memory.
+
+    A comparison is a study: status, resume and report work on it, and it goes on exactly where it was cut off.
+    """
+    from betanas.cli.reporting.listed import ListedReporter
+    from betanas.data import open_source, prepare
+    from betanas.search.compared import comparison_document
+    from betanas.search.propose.listed import Entrant, listed
+    from betanas.search.settings import MachineSettings
+    from betanas.search.store.location import StudyLocation
+    from betanas.search.studies.comparison import compare as run_comparison
     from betanas.search.study import Study
     from betanas.training.budget import Budget
-    from betanas.training.comparison import Comparison
-    from betanas.training.engine import TrialEngine
+    from betanas.training.job import Job, JobImages
     from betanas.training.recipe import recipe_for
 
-    Budget.parse(budget)
+    if device is not None:
+        given = {"devices": device, **given}
+    machine = MachineSettings(**given)
+    length, place = Budget.parse(budget), StudyLocation.parse(folder)
     if keep is not None:
         Study.open(keep).close()  # one that is not there is refused before anything is trained
     data, resolution = images_for(networks, data=data, resolution=resolution, trusted=trust_files)
     source = open_source(data)
-    settings = recipe_for(recipe, mirror_safe=source.mirror_safe, flip=flip)
+    # The recipe as it is: its variants follow device and budget, which is what must be alike for all.
+    settings = recipe_for(recipe, mirror_safe=source.mirror_safe, flip=flip).with_settings(variants=())
     entrants = find_networks(networks, source=source, resolution=resolution, trials=trial or (), trusted=trust_files)
-    engine = TrialEngine(
-        open_splits(source, resolution=resolution, seed=0), resolution=resolution, recipe=settings, device=device
+    prepare(source, resolution=resolution)
+    images = JobImages(source.name, source.fingerprint, resolution)
+
+    def job_of(entrant: Entrant, seed: int) -> Job:
+        return Job(
+            entrant.architecture,
+            images,
+            settings,
+            length,
+            seed=seed,
+            patience=patience,
+            test=source.has_test,
+            keep=True,
+            processes=machine.per_trial_devices,
+        )
+
+    out = console(stderr=as_json)
+    run_comparison(
+        folder,
+        list(listed(entrants, range(seeds), job_of)),
+        title=place.name,
+        machine=machine,
+        listener=ListedReporter(lambda line: out.print(line, markup=False, soft_wrap=True)),
     )
-    comparison, out = Comparison(folder), console(stderr=as_json)
-    for entry in comparison.run(
-        entrants,
-        engine=engine,
-        data={"source": source.name, "fingerprint": source.fingerprint},
-        budget=budget,
-        seeds=range(seeds),
-        patience=patience,
-        test=open_test(source, resolution=resolution) if source.has_test else None,
-    ):
-        found = f"validation {entry.result.top1:.2%}" if entry.result else entry.reason
-        out.print(f"{entry.name}, seed {entry.seed}: {found}")
+    with Study.open(folder) as study:
+        rows = study.compared()
+        document = comparison_document(study.trials(curves=True), study.recipes(), title=place.name, data=source.name)
     if keep is not None:
-        with Study.open(keep, read_only=False) as study:
-            study.attach("comparison", folder.name, comparison.to_dict())
+        with Study.open(keep, read_only=False) as kept:
+            kept.attach("comparison", place.name, document)
     if as_json:
-        print_json({"folder": str(folder), **comparison.to_dict()})
+        print_json({"folder": place.text, **document})
     else:
-        out.print(comparison_table(comparison.table()))
+        out.print(comparison_table(rows))
 
 
-def comparison_table(rows: tuple[Row, ...]) -> Table:
+def comparison_table(rows: Sequence[ComparedRow]) -> Table:
     """Table 7 or 8 of the report: means over seeds, with 95% intervals."""
+    several = len({(row.budget, row.recipe) for row in rows}) > 1
+    judged_on = {row.judged_on for row in rows}
+    alike = len(judged_on) == 1
     table = Table(header_style="bold", pad_edge=False)
     table.add_column("Network")
-    for heading in ("Side", "Parameters", "MACs", "Test top-1", "Top-5", "Training", "Images/s", "Memory", "Seeds"):
+    top1 = f"{judged_on.pop().capitalize()} top-1" if alike else "Top-1"
+    headings = ["Side", *(("Budget", "Recipe") if several else ()), "Parameters", "MACs", top1, "Top-5"]
+    for heading in (*headings, "Training", "Images/s", "Memory", "Seeds"):
         table.add_column(heading, justify="right")
     for row in rows:
         done = row.training_seconds.n if row.training_seconds else 0
         table.add_row(
             row.name,
             str(row.resolution),
+            *((row.budget or "-", row.recipe or "-") if several else ()),
             format_count(row.params),
             format_count(row.macs),
-            _percent(row.top1),
+            _percent(row.top1) + " (validation)" * (not alike and row.judged_on == "validation"),
             _percent(row.top5),
             format_seconds(row.training_seconds.mean) if row.training_seconds else "-",
             f"{row.images_per_second.mean:,.0f}" if row.images_per_second else "-",
@@ -107,7 +138,7 @@ def comparison_table(rows: tuple[Row, ...]) -> Table:
     return table
 
 
-def _percent(found: Estimate | None) -> str:
+def _percent(found: MeanInterval | None) -> str:
     if found is None:
         return "-"
     margin = f" ± {100 * found.margin:.2f}" if found.margin is not None else ""

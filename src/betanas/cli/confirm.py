@@ -26,19 +26,19 @@ def confirm(
 
     The best of many single trainings is partly lucky. Stored trainings are not repeated, so more --seeds extend them.
     """
-    from betanas.search.confirmation import confirm as run_confirmation
-    from betanas.search.confirmed import Confirmation
+    from betanas.cli.reporting.listed import ListedReporter
+    from betanas.search.confirmed import candidate_name
     from betanas.search.settings import ResumeSettings
+    from betanas.search.studies.confirmation import confirm as run_confirmation
 
-    changes = ResumeSettings(**given, trust_files=trust_files)
-    out, found = console(stderr=as_json), dict[str, Confirmation]()
-    for one in run_confirmation(study, top=top, seeds=seeds, changes=changes):
-        found[one.blueprint.key] = one
-        if one.runs:
-            last = one.runs[-1]
-            reached = f"{last.top1:.2%}" if last.top1 is not None else last.reason
-            out.print(f"{_origin(one.trial)}, training {len(one.runs)}: {reached}")
-    ranked = sorted(found.values(), key=lambda one: one.interval.mean if one.interval else -1.0, reverse=True)
+    out = console(stderr=as_json)
+    ranked = run_confirmation(
+        study,
+        top=top,
+        seeds=seeds,
+        changes=ResumeSettings(**given, trust_files=trust_files),
+        listener=ListedReporter(lambda line: out.print(line, markup=False, soft_wrap=True)),
+    )
     if as_json:
         print_json({"study": study, "confirmations": [one.to_dict() for one in ranked]})
         return
@@ -48,14 +48,10 @@ def confirm(
     for one in ranked:
         interval = one.interval
         table.add_row(
-            _origin(one.trial),
+            candidate_name(one.trial),
             format_count(one.blueprint.num_params),
             str(interval.n if interval else 0),
             f"{interval.mean:.2%}" if interval else "-",
             f"{interval.low:.2%} to {interval.high:.2%}" if interval and interval.known else "-",
         )
     out.print(table)
-
-
-def _origin(trial: int | None) -> str:
-    return "the model's maximum" if trial is None else f"trial {trial}"

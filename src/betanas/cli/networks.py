@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from betanas.errors import BlueprintError, StudyError, did_you_mean
 
 if TYPE_CHECKING:
     from betanas.data import DataSource
-    from betanas.training.comparison import Entrant
+    from betanas.search.propose.listed import Entrant
 
 
 def images_for(
@@ -113,15 +112,16 @@ def find_network(
     """
     from betanas.library import library_networks
     from betanas.models.benchmarks import available_networks
+    from betanas.search.propose.listed import Entrant
     from betanas.spaces import available_spaces, get_space, published
 
     path, sizes = Path(name), {"num_classes": len(source.classes), "in_channels": source.in_channels}
     if name in available_networks():
         return benchmark_entrant(name, resolution=resolution, **sizes)
     if (named := library_networks().get(name)) is not None:
-        return _of_blueprint(name, named.at(resolution=resolution, **sizes))
+        return Entrant.of(name, named.at(resolution=resolution, **sizes))
     if name in available_spaces():
-        return _of_blueprint(name, get_space(name).blueprint(published(name), resolution=resolution, **sizes))
+        return Entrant.of(name, get_space(name).blueprint(published(name), resolution=resolution, **sizes))
     if is_study(name):
         return _of_study(name, resolution=resolution, sizes=sizes, trial=trial, trusted=trusted)
     if path.is_file():
@@ -133,7 +133,7 @@ def find_network(
                 value=(blueprint.resolution, blueprint.num_classes, blueprint.in_channels),
                 hint=f"Type --resolution {blueprint.resolution}, or choose the images it was made for.",
             )
-        return _of_blueprint(path.stem, blueprint)
+        return Entrant.of(path.stem, blueprint)
     spaces, networks = available_spaces(), (*available_networks(), *library_networks())
     listed = f"The spaces are {', '.join(spaces)}; the networks {', '.join(networks)}."
     raise BlueprintError(
@@ -164,13 +164,8 @@ def _fits(blueprint: Blueprint, resolution: int, sizes: dict[str, int]) -> bool:
     return blueprint.resolution == resolution and found == sizes
 
 
-def _of_blueprint(name: str, blueprint: Blueprint) -> Entrant:
-    from betanas.training.comparison import Entrant
-
-    return Entrant(name, blueprint.to_dict(), blueprint.build, blueprint.num_params, blueprint.macs)
-
-
 def _of_study(name: str, *, resolution: int, sizes: dict[str, int], trial: int | None, trusted: bool) -> Entrant:
+    from betanas.search.propose.listed import Entrant
     from betanas.search.study import Study
     from betanas.spaces import get_space
     from betanas.trust import check_trust
@@ -186,16 +181,17 @@ def _of_study(name: str, *, resolution: int, sizes: dict[str, int], trial: int |
     if not _fits(blueprint, resolution, sizes):
         check_trust({"space": plan.search.space}, trusted=trusted)
         blueprint = get_space(plan.search.space).blueprint(vector, resolution=resolution, **sizes)
-    return _of_blueprint(title, blueprint)
+    return Entrant.of(title, blueprint, vector=vector)
 
 
 def benchmark_entrant(name: str, *, resolution: int, num_classes: int, in_channels: int) -> Entrant:
     """A benchmark network for images of a size; a plain one is a blueprint like any other."""
-    from betanas.models import benchmark_costs, benchmark_network
-    from betanas.training.comparison import Entrant
+    from betanas.models import benchmark_costs
+    from betanas.search.propose.listed import Entrant
 
     sizes = {"num_classes": num_classes, "in_channels": in_channels}
     if name in PLAIN_NETWORKS:
-        return _of_blueprint(name, plain_network(name, resolution=resolution, **sizes))
+        plain = plain_network(name, resolution=resolution, **sizes)
+        return Entrant(name, plain.to_dict(), plain.num_params, plain.macs, "benchmark")
     params, macs = benchmark_costs(name, resolution=resolution, **sizes)
-    return Entrant(name, {"network": name, **sizes}, partial(benchmark_network, name, **sizes), params, macs)
+    return Entrant(name, {"network": name, **sizes}, params, macs, "benchmark")

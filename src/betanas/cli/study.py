@@ -42,10 +42,13 @@ def status(study: StudyArgument, as_json: JsonOption = False) -> None:
         return
     trials, best, out = found["trials"], found["best"], console()
     out.print(f"[bold]{shown(found['study'])}[/bold]: {found['state']}")
-    out.print(
-        f"  {shown(found['space'])} on {shown(found['data'])} at {found['resolution']}x{found['resolution']}, "
-        f"{found['budget']} a trial, strategy {shown(found['strategy'])}"
-    )
+    if found["kind"] == "search":
+        out.print(
+            f"  {shown(found['space'])} on {shown(found['data'])} at {found['resolution']}x{found['resolution']}, "
+            f"{found['budget']} a trial, strategy {shown(found['strategy'])}"
+        )
+    else:
+        out.print(f"  comparison of {shown(', '.join(found['networks']) or 'nothing yet')}")
     if found["damaged"]:
         named = "; ".join(found["damaged"][:_NAMED])
         more = f"; and {len(found['damaged']) - _NAMED} more" if len(found["damaged"]) > _NAMED else ""
@@ -54,12 +57,11 @@ def status(study: StudyArgument, as_json: JsonOption = False) -> None:
     planned = f", of {trials['planned']} planned" if trials["planned"] else ""
     out.print(f"  trials: {', '.join(counts) or 'none yet'}{planned}")
     if best:
-        out.print(
-            f"  best: trial {best['trial']}, accuracy {best['accuracy']:.2%}, {format_count(best['params'])} parameters"
-        )
-    if found["advice"]:
+        which = f"trial {best['trial']}" if found["kind"] == "search" else shown(best["name"])
+        out.print(f"  best: {which}, accuracy {best['accuracy']:.2%}, {format_count(best['params'])} parameters")
+    if found.get("advice"):
         out.print(f"  [yellow]{found['advice']}[/yellow]")
-    if found["front"]:
+    if found.get("front"):
         out.print(f"  front: trials {', '.join(str(one['trial']) for one in found['front'])}, the cheapest first")
     out.print(
         f"  time: {format_seconds(found['wall_seconds'])} in {found['sessions']} session(s), "

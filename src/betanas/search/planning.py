@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from betanas import host_memory
 from betanas.data import DataSource, open_source
@@ -19,7 +19,7 @@ from betanas.search.objectives import OBJECTIVES, Accuracy, ObjectiveSettings, O
 from betanas.search.progress import SearchListener
 from betanas.search.propose.base import Observation, Strategy
 from betanas.search.propose.registry import STRATEGIES, get_strategy
-from betanas.search.records import StudyPlan, TrialRecord
+from betanas.search.records import ComparisonPlan, StudyPlan, TrialRecord
 from betanas.search.scoring import make_score
 from betanas.search.settings import (
     CLUSTER,
@@ -34,6 +34,7 @@ from betanas.search.store.location import StudyLocation
 from betanas.search.store.store import refuse_taken
 from betanas.spaces import get_space
 from betanas.training.budget import Budget
+from betanas.training.job import Job, JobImages
 from betanas.training.recipe import Recipe, load_recipe, recipe_for
 from betanas.trust import check_trust
 from betanas.userfile import python_file, run_plugins
@@ -220,24 +221,37 @@ def stopping_rule(plan: StudyPlan) -> StoppingRule | None:
     return StoppingRule(plan.training.budget.amount, seed=plan.search.seed) if plan.training.stop_early else None
 
 
+def job_of(plan: StudyPlan, network: Mapping[str, Any], *, seed: int) -> Job:
+    """What the plan's trials train: a network with the plan's images, recipe and budget."""
+    return Job(
+        network=network,
+        images=JobImages(
+            source=plan.data.source,
+            fingerprint=plan.data_fingerprint,
+            resolution=plan.resolution,
+            split_seed=plan.search.seed,
+            validation_share=plan.data.validation_share,
+        ),
+        recipe=Recipe.from_dict(plan.recipe_settings).with_settings(batch_size=plan.batch_size),
+        budget=plan.training.budget,
+        seed=seed,
+        processes=plan.machine.per_trial_devices,
+        compression=plan.training.compression,
+    )
+
+
 def worker_setup(plan: StudyPlan) -> WorkerSetup:
     """What the plan's workers need to know."""
     return WorkerSetup(
-        data=plan.data.source,
+        first=job_of(plan, {}, seed=0),
         data_root=plan.machine.data_root,
-        data_fingerprint=plan.data_fingerprint,
-        resolution=plan.resolution,
-        validation_share=plan.data.validation_share,
-        split_seed=plan.search.seed,
-        recipe=plan.recipe_settings,
-        batch_size=plan.batch_size,
         stoppable=plan.training.stop_early,
         plugins=plan.search.plugins,
         compression=plan.training.compression,
     )
 
 
-def executor_settings(plan: StudyPlan, location: StudyLocation) -> ExecutorSettings:
+def executor_settings(plan: StudyPlan | ComparisonPlan, location: StudyLocation) -> ExecutorSettings:
     """Where the plan's trials run: the machine's settings as they are, and where their logs go."""
     machine = {each.name: getattr(plan.machine, each.name) for each in fields(plan.machine)}
     return ExecutorSettings(**machine, log_folder=location.logs, patience=Patience(grace=plan.machine.grace))

@@ -17,6 +17,9 @@ class SearchListener:
     def on_begin(self, plan: StudyPlan, records: Sequence[TrialRecord], *, location: str, capacity: int) -> None:
         """The search begins or goes on, from the trials there are."""
 
+    def on_waiting(self, count: int) -> None:
+        """A comparison or a confirmation begins or goes on: this many trainings are to be done."""
+
     def on_workers_ready(self, device: str) -> None:
         """A worker is ready."""
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Literal, get_args
 
+from betanas.blueprint import Blueprint
 from betanas.search.settings import (
     GROUPS,
     SETTINGS,
@@ -17,10 +20,16 @@ from betanas.search.settings import (
     TrainingSettings,
     in_groups,
 )
-from betanas.training.result import Cause, CurvePoint, TrialResult
+from betanas.training.budget import Budget
+from betanas.training.job import Job
+from betanas.training.recipe import Recipe
+from betanas.training.result import Cause, CurvePoint, Ending, TrialResult
 
-TrialState = Literal["running", "completed", "infeasible", "failed", "stopped"]
+TrialState = Literal["waiting", "running", "completed", "infeasible", "failed", "stopped"]
 STATES: tuple[TrialState, ...] = get_args(TrialState)
+
+# What a trial's training is for.
+Purpose = Literal["search", "confirmation", "comparison"]
 
 StudyState = Literal["new", "running", "paused", "interrupted", "finished", "failed"]
 
@@ -105,28 +114,78 @@ def _grouped(flat: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class TrialRecord:
-    """One trial, from suggestion to result. A failed trial is a record with a reason, never a gap.
+class ComparisonPlan:
+    """The plan of a study that trains what it is given: its trials say what, each by its job.
 
     Attributes:
-        index: 0, 1, 2, ... in the order of suggestion.
-        vector: the parameter vector.
-        blueprint_key: digest of the integer network.
-        origin: what suggested it: `sobol`, `gpei`, `random`, ...
-        state: `running`, `completed`, `infeasible`, `failed` or `stopped` (early).
+        title: what it is, in words.
+        machine: where the first session trained.
+        plugins: Python files that are run first.
+    """
+
+    title: str
+    machine: MachineSettings
+    plugins: tuple[str, ...] = ()
+
+    def to_document(self) -> dict[str, Any]:
+        """The plan as plain JSON."""
+        plugins = list(self.plugins)
+        return {"kind": COMPARISON, "title": self.title, "machine": self.machine.to_document(), "plugins": plugins}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> ComparisonPlan:
+        """A plan from JSON.
+
+        Raises:
+            UserError, TypeError, KeyError, AttributeError: it is damaged.
+        """
+        plugins = tuple(str(each) for each in document["plugins"])
+        return cls(str(document["title"]), MachineSettings(**document["machine"]), plugins)
+
+
+# What the plan's document says of its kind; a search's says nothing.
+COMPARISON = "comparison"
+
+# The index of a confirmation's first trial: far beyond a search's own, which decide its seeds.
+FIRST_CONFIRMATION = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRecord:
+    """One trial, from proposal to result. A failed one is a record with a reason, never a gap.
+
+    Attributes:
+        index: 0, 1, 2, ... in the order of proposal; of a confirmation from `FIRST_CONFIRMATION` on.
+        vector: the parameter vector; empty where the network comes from no space.
+        blueprint_key: digest of the network.
+        origin: what proposed it: `sobol`, `gpei`, `random`, `listed`, ...
+        state: `waiting` (it is to be trained), `running`, `completed`, `infeasible`, `failed` or `stopped` (early).
         cause, reason: why it did not complete, as a word and as a sentence.
         seed: of its initialisation and data order.
         attempts: how often it was started; more than one after a crash or a transient failure.
         repeat_of: the trial whose network it repeats, where it was not trained again.
         session: the search session in which it was last started (a restart begins a new one).
+        purpose: what it was trained for.
+        name: what tables call the network; empty in a search.
+        role: `searched` or `benchmark` in a comparison; empty elsewhere.
+        job_key: equal for equal trainings; empty in studies of before schema 3.
+        resolution: side of the network's input, in pixels.
+        budget: for how long at most; None only in a record that is made by hand.
+        recipe: digest of the training recipe's settings.
         top1, top5: validation accuracy in [0, 1].
+        test_top1, test_top5: test accuracy of the best evaluation's weights, where it was asked for.
         objective: what the search maximises; None where there is no result.
+        ending: why a completed training ended: `budget` or `patience`.
+        steps, epochs: in all; `best_step` at the best evaluation.
         training_seconds, wall_seconds: by the budget clock; from start to end.
+        preparation_seconds: from the start to the first step that the budget clock counted.
         peak_memory: measured bytes.
         params, macs: of its network.
         memory: predicted bytes of a training step.
         images_per_second: training images a training second.
         device: what it trained on.
+        stepping: how the optimiser's steps were run, as in `TrialResult`.
+        shared_by: trials that trained on the device at the same time.
         started, ended: UTC.
         curve: learning curve; empty unless asked for.
     """
@@ -142,36 +201,71 @@ class TrialRecord:
     attempts: int = 1
     repeat_of: int | None = None
     session: int = 0
+    purpose: Purpose = "search"
+    name: str = ""
+    role: str = ""
+    job_key: str = ""
+    resolution: int = 0
+    budget: Budget | None = None
+    recipe: str = ""
     top1: float | None = None
     top5: float | None = None
+    test_top1: float | None = None
+    test_top5: float | None = None
     objective: float | None = None
+    ending: Ending = ""
+    steps: int | None = None
+    epochs: float | None = None
+    best_step: int | None = None
     training_seconds: float | None = None
     wall_seconds: float | None = None
+    preparation_seconds: float | None = None
     peak_memory: int | None = None
     params: int = 0
     macs: int = 0
     memory: int = 0
     images_per_second: float | None = None
     device: str = ""
+    stepping: str = ""
+    shared_by: int = 1
     started: datetime | None = None
     ended: datetime | None = None
     curve: tuple[CurvePoint, ...] = ()
 
 
+def with_job(record: TrialRecord, job: Job) -> TrialRecord:
+    """A trial's record with what its job says."""
+    return replace(
+        record,
+        seed=job.seed,
+        job_key=job_key(job),
+        resolution=job.images.resolution,
+        budget=job.budget,
+        recipe=recipe_digest(job.recipe),
+    )
+
+
+def job_key(job: Job) -> str:
+    """Equal for jobs that train the same, wherever the images lie and whether or not checkpoints are kept."""
+    return replace(job, keep=False, images=replace(job.images, source="")).key
+
+
+def recipe_digest(recipe: Recipe) -> str:
+    """Tells recipes apart by their settings: 16 hexadecimal digits."""
+    return hashlib.sha256(json.dumps(recipe.to_dict(), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def network_key(network: Mapping[str, Any]) -> str:
+    """Tells networks apart: a blueprint's own key, or a digest of another architecture."""
+    if "layers" in network:
+        return Blueprint.from_dict(dict(network)).key
+    return hashlib.sha256(json.dumps(network, sort_keys=True).encode()).hexdigest()[:16]
+
+
 def result_fields(result: TrialResult) -> dict[str, Any]:
     """What a result says, by the names of a trial's record; the curve, the objective and the end are not among them."""
-    return {
-        "state": result.outcome,
-        "cause": result.cause,
-        "reason": result.reason,
-        "top1": result.top1,
-        "top5": result.top5,
-        "training_seconds": result.training_seconds,
-        "wall_seconds": result.wall_seconds,
-        "peak_memory": result.peak_memory,
-        "images_per_second": result.images_per_second,
-        "device": result.device,
-    }
+    said = {spec.name: getattr(result, spec.name) for spec in fields(result) if spec.name not in ("outcome", "curve")}
+    return {"state": result.outcome, **said}
 
 
 @dataclass(frozen=True, slots=True)

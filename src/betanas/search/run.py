@@ -1,39 +1,24 @@
-"""Starting a search, and going on with one."""
+"""Starting a search, and going on with a study."""
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from betanas.environment import hardware, versions
-from betanas.errors import BetanasError, StoreError
 from betanas.search.allowance import Allowance
-from betanas.search.executors.registry import make_executor
-from betanas.search.loop import SearchLoop, SearchParts
-from betanas.search.planning import (
-    executor_settings,
-    make_strategy,
-    plan_search,
-    problem_of,
-    resumed,
-    stopping_rule,
-    worker_setup,
-)
+from betanas.search.planning import executor_settings, plan_search, resumed, worker_setup
 from betanas.search.progress import SearchListener
 from betanas.search.records import StudyPlan
-from betanas.search.scoring import make_score
 from betanas.search.settings import EXTENT, ResumeSettings, SearchSettings
-from betanas.search.store.location import StudyLocation, hide_passwords
+from betanas.search.store.location import StudyLocation
 from betanas.search.store.lock import lock_of
 from betanas.search.store.place import new_place
 from betanas.search.store.store import Store
+from betanas.search.studies.comparison import resume_comparison
+from betanas.search.studies.conduct import conduct
+from betanas.search.studies.search import SearchParts, StrategyProposer
 from betanas.search.study import Study
 from betanas.userfile import run_plugins
 
@@ -65,7 +50,7 @@ def resume(
     *,
     listener: SearchListener | None = None,
 ) -> Study:
-    """Go on with a search that was interrupted, killed or finished with fewer trials than are wanted now.
+    """Go on with a study that was interrupted, killed or finished with fewer trials than are wanted now.
 
     Trials that were cut off are started again; completed ones are never repeated.
 
@@ -75,98 +60,40 @@ def resume(
         listener: who is told what happens.
 
     Raises:
-        StudyError: there is no study, or another process searches it.
+        StudyError: there is no study, or another process works on it.
     """
-    began, changes = monotonic(), changes or ResumeSettings()
+    began, changes, listener = monotonic(), changes or ResumeSettings(), listener or SearchListener()
     location = StudyLocation.parse(study)
     # What is refused must leave the study as it was, and a search that runs on it alone.
     with closing(Store.open(location, read_only=True)) as looked_at:
+        if looked_at.is_comparison:
+            return resume_comparison(location, changes, listener)
         plan = looked_at.plan()
     plan = resumed(plan, changes, options=_TYPED_AGAIN)
     run_plugins(plan.search.plugins)
     with lock_of(location):
-        store = Store.open(location)
-        return _run(store, plan, listener or SearchListener(), began, changes)
+        return _run(Store.open(location), plan, listener, began, changes)
 
 
 def _run(
     store: Store, plan: StudyPlan, listener: SearchListener, began: float, changes: ResumeSettings | None = None
 ) -> Study:
-    location = store.location
-    executor = make_executor(plan.machine.executor, worker_setup(plan), executor_settings(plan, location))
-    if changes is not None and (extent := {name: changes.changes[name] for name in EXTENT if name in changes.changes}):
-        store.extend(extent)
-    with store.turn():
-        allowance = Allowance.of(plan, store.sessions(), store.now(), began=began)
-        session = store.begin_session(
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            command=hide_passwords(" ".join(["betanas", *sys.argv[1:]])),
-            versions=versions(),
-            hardware=hardware(),
-            ago=monotonic() - began,
-        )
-    ending, reason = "failed", ""
-    try:
-        with _interruptible(), executor:
-            problem = problem_of(plan)
-            parts = SearchParts(
-                store=store,
-                plan=plan,
-                problem=problem,
-                make_strategy=lambda problem: make_strategy(plan, problem),
-                score=make_score(plan.search.objective, problem),
-                executor=executor,
-                listener=listener,
-                session=session,
-                stopping=stopping_rule(plan),
-                allowance=allowance,
-            )
-            loop = SearchLoop(parts)
-            listener.on_begin(plan, loop.records, location=location.text, capacity=executor.capacity)
-            with store.beating(session):
-                ending = loop.run()
-                loop.export_surrogate()
-    except KeyboardInterrupt:
-        ending = "interrupted"
-        raise
-    except BetanasError as error:
-        reason = str(error)
-        raise
-    finally:
-        _end_session(store, session, ending)
-        listener.on_end(ending, reason)
+    changed = changes.changes if changes is not None else {}
+    allowance = Allowance.of(plan, store.sessions(), store.now(), began=began)
+    conduct(
+        store,
+        lambda executor: StrategyProposer(SearchParts.of(store, plan, executor.proposing, listener, allowance)),
+        listener,
+        setup=worker_setup(plan),
+        settings=executor_settings(plan, store.location),
+        extent={name: changed[name] for name in EXTENT if name in changed},
+        ago=monotonic() - began,
+        on_begin=lambda loop, executor: listener.on_begin(
+            plan, loop.records, location=store.location.text, capacity=executor.capacity
+        ),
+    )
     return Study(store)
-
-
-def _end_session(store: Store, session: int, ending: str) -> None:
-    try:
-        store.end_session(session, ending)
-    except StoreError:
-        return  # a full disk has ended the search already; that error is the one to show
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let a search that is told to end do so in order: workers freed, study closed.
-
-    SIGINT is among the signals since a shell starts background jobs with it ignored, and Python then leaves it so.
-    """
-
-    def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before: Mapping[int, Any] = {}
-    with suppress(ValueError):  # outside the main thread (a notebook's executor) signals are not ours to handle
-        before = {number: signal.signal(number, interrupt) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 # What is asked for again where a stranger's study may name it.
 _TYPED_AGAIN = ("data_root", "address", "workers", "per_trial_devices")
-
-_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))

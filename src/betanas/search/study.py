@@ -14,14 +14,18 @@ from betanas.blueprint import Blueprint
 from betanas.errors import StudyError
 from betanas.intervals import MeanInterval
 from betanas.search.chance import guessing, median_epochs
-from betanas.search.confirmed import KIND, confirmations
+from betanas.search.compared import ComparedRow, compared_rows
+from betanas.search.confirmed import Confirmation, confirmed_by_trials, read_confirmations
 from betanas.search.front import pareto_front
 from betanas.search.objectives import Pareto
-from betanas.search.records import Attachment, SessionRecord, StudyPlan, StudyState, TrialRecord
+from betanas.search.records import Attachment, ComparisonPlan, SessionRecord, StudyPlan, StudyState, TrialRecord
+from betanas.search.settings import ENDLESS
 from betanas.search.store.containment import open_unlinked
 from betanas.search.store.location import StudyLocation
 from betanas.search.store.lock import is_locked
 from betanas.search.store.store import Request, Store
+from betanas.training.job import Job
+from betanas.training.recipe import Recipe
 
 _LONGEST_LOG = 64 * 2**20
 
@@ -62,7 +66,6 @@ class Study:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._plan = store.plan()
 
     @classmethod
     def open(cls, location: str | Path, *, read_only: bool = True) -> Self:
@@ -94,9 +97,17 @@ class Study:
 
     @property
     def plan(self) -> StudyPlan:
-        """What decides the search, with the number of trials as it stands now."""
-        self._plan = self._store.plan()
-        return self._plan
+        """What decides the search, with the number of trials as it stands now.
+
+        Raises:
+            StudyError: the study is a comparison, or its plan is damaged.
+        """
+        return self._store.plan()
+
+    @property
+    def is_comparison(self) -> bool:
+        """Whether the study trains networks that it was given, instead of searching for some."""
+        return self._store.is_comparison
 
     @property
     def created(self) -> datetime:
@@ -106,7 +117,7 @@ class Study:
     @property
     def state(self) -> StudyState:
         """Whether it is being searched now, and otherwise how the last search ended."""
-        return self._state(self.sessions(), self.trials(), self.plan)
+        return self._state(self.sessions(), self.trials())
 
     def trials(self, *, curves: bool = False) -> tuple[TrialRecord, ...]:
         """Every trial in order; with `curves`, each with its learning curve."""
@@ -151,6 +162,39 @@ class Study:
         """Documents kept beside the trials: exported surrogates, comparisons, confirmations."""
         return self._store.attachments(kind)
 
+    def confirmations(self) -> tuple[Confirmation, ...]:
+        """The networks that were trained again with fresh seeds, best mean first."""
+        return read_confirmations(self._store)
+
+    def retrained(self) -> tuple[Confirmation, ...]:
+        """Those confirmations whose trainings are trials; earlier versions kept attachments."""
+        return confirmed_by_trials(self._store)
+
+    def recipes(self) -> Mapping[str, Recipe]:
+        """The recipes that trials trained with, by the digests in their records."""
+        return self._store.recipes()
+
+    def compared(self) -> tuple[ComparedRow, ...]:
+        """The rows of a comparison, best first."""
+        return compared_rows(self.trials(), self.recipes())
+
+    def job(self, index: int) -> Job:
+        """What is trained in a trial.
+
+        Raises:
+            StudyError: there is no such trial, or it is of before trials held their jobs.
+        """
+        return self._store.job(index)
+
+    @property
+    def comparison(self) -> ComparisonPlan:
+        """The plan of a comparison.
+
+        Raises:
+            StudyError: the study is a search.
+        """
+        return self._store.comparison()
+
     def best(self, by: BestBy | None = None, *, trust_files: bool = False) -> Best:
         """The best network: the best confirmed one, the best trial, or the maximum of the strategy's model.
 
@@ -163,7 +207,7 @@ class Study:
         """
         if by == "model":
             return self._best_by_model(trust_files)
-        confirmed = [one for one in confirmations(self.attachments(KIND)) if one.interval] if by != "observed" else []
+        confirmed = [one for one in self.confirmations() if one.interval] if by != "observed" else []
         if confirmed:
             found = confirmed[0]
             mean = found.interval.mean if found.interval else None
@@ -192,29 +236,59 @@ class Study:
 
     def status(self) -> dict[str, Any]:
         """How the study stands, as plain JSON values (`interface.md`, `status --json`)."""
-        records, plan, sessions = self.trials(curves=True), self.plan, self.sessions()
-        state, epochs = self._state(sessions, records, plan), median_epochs(records)
-        counts = Counter(record.state for record in records)
+        records, sessions = self.trials(curves=True), self.sessions()
+        state = self._state(sessions, records)
+        counts, planned = Counter(record.state for record in records), self._store.trials_planned()
         running = counts["running"] if state in ("running", "paused") else 0
+        found = {
+            "study": self.location,
+            "kind": "comparison" if self.is_comparison else "search",
+            "state": state,
+            "trials": {
+                **{name: counts[name] for name in ("completed", "stopped", "infeasible", "failed")},
+                "running": running,
+                "cut_off": counts["running"] - running,
+                "planned": None if planned == ENDLESS else planned,
+            },
+            "epochs": median_epochs(records),
+            "sessions": len(sessions),
+            "damaged": list(self._store.damage),
+            "wall_seconds": round(sum(session.seconds for session in sessions), 3),
+            "training_seconds": round(sum(record.training_seconds or 0.0 for record in records), 3),
+        }
+        return {**found, **(self._compared_status(records) if self.is_comparison else self._searched_status(records))}
+
+    def _compared_status(self, records: Sequence[TrialRecord]) -> dict[str, Any]:
+        """What only a comparison's status says."""
+        rows = [row for row in self.compared() if row.top1 is not None]
+        first = rows[0] if rows else None
+        trial = next((r for r in records if first and (r.name, r.resolution) == (first.name, first.resolution)), None)
+        best = (
+            trial
+            and first
+            and first.top1
+            and {
+                "trial": trial.index,
+                "name": first.name,
+                "accuracy": first.top1.mean,
+                "params": first.params,
+                "macs": first.macs,
+                "vector": dict(trial.vector),
+            }
+        )
+        return {"networks": list(dict.fromkeys(record.name for record in records)), "best": best or None}
+
+    def _searched_status(self, records: Sequence[TrialRecord]) -> dict[str, Any]:
+        """What only a search's status says."""
+        plan = self.plan
         best = _leader(records)
         return {
-            "study": self.location,
-            "state": state,
             "space": plan.search.space,
             "data": plan.data.source,
             "resolution": plan.resolution,
             "budget": str(plan.training.budget),
             "strategy": plan.search.strategy,
             "objective": asdict(plan.search.objective),
-            "trials": {
-                "completed": counts["completed"],
-                "stopped": counts["stopped"],
-                "infeasible": counts["infeasible"],
-                "failed": counts["failed"],
-                "running": running,
-                "cut_off": counts["running"] - running,
-                "planned": plan.search.planned,
-            },
             "best": best
             and {
                 "trial": best.index,
@@ -228,12 +302,7 @@ class Study:
                 {"trial": record.index, "accuracy": record.top1, "params": record.params, "macs": record.macs}
                 for record in _front(records, plan)
             ],
-            "epochs": epochs,
-            "damaged": list(self._store.damage),
             "advice": guessing(plan, records),
-            "sessions": len(sessions),
-            "wall_seconds": round(sum(session.seconds for session in sessions), 3),
-            "training_seconds": round(sum(record.training_seconds or 0.0 for record in records), 3),
         }
 
     # Asking something of a search that runs -----------------------------------------------------------------
@@ -271,16 +340,16 @@ class Study:
 
     # --------------------------------------------------------------------------------------------------------
 
-    def _state(self, sessions: Sequence[SessionRecord], records: Sequence[TrialRecord], plan: StudyPlan) -> StudyState:
-        if not sessions:
-            return "new"
+    def _state(self, sessions: Sequence[SessionRecord], records: Sequence[TrialRecord]) -> StudyState:
+        if not sessions:  # an older comparison's trainings have none
+            return "finished" if records and _usable(records) >= self._store.trials_planned() else "new"
         last = sessions[-1]
         if self._is_searched_now():
             return "paused" if self._store.request() == "pause" else "running"
-        if last.ending in ("exhausted", "out_of_time"):
+        # A confirmation that was interrupted leaves a search that has finished as it was.
+        exhausted = any(session.ending == "exhausted" for session in sessions) or last.ending == "out_of_time"
+        if last.ending != "failed" and (exhausted or _usable(records) >= self._store.trials_planned()):
             return "finished"
-        if last.ending == "finished":
-            return "finished" if _usable(records) >= plan.search.trials else "interrupted"
         return last.ending if last.ending in ("paused", "failed") else "interrupted"  # type: ignore[return-value]
 
     def _is_searched_now(self) -> bool:
@@ -317,7 +386,10 @@ class Study:
 
 
 def _usable(records: Sequence[TrialRecord]) -> int:
-    return sum(record.state not in ("infeasible", "running") for record in records)
+    """Trials that count towards the planned ones: what is infeasible counts in a comparison alone."""
+    still = [record for record in records if record.state in ("waiting", "running")]
+    infeasible = [record for record in records if record.state == "infeasible" and record.purpose == "search"]
+    return len(records) - len(still) - len(infeasible)
 
 
 def _leader(records: Sequence[TrialRecord]) -> TrialRecord | None:

@@ -13,11 +13,11 @@ from betanas import models
 from betanas.data import open_source
 from betanas.errors import DataError
 from betanas.search.executors import (
+    Assignment,
     Executor,
     ExecutorEvent,
     ExecutorSettings,
     TrialEnded,
-    TrialJob,
     TrialPoint,
     TrialStarted,
     WorkerSetup,
@@ -26,6 +26,7 @@ from betanas.search.executors.registry import EXECUTORS
 from betanas.spaces import get_space, published
 from betanas.testing.promises import Promises
 from betanas.training.budget import Budget
+from betanas.training.job import Job, JobImages
 from betanas.training.recipe import load_recipe
 from betanas.training.result import TrialResult
 
@@ -72,7 +73,9 @@ def check_executor(
             checks.check_events()
             checks.check_seeds()
             checks.check_faults()
-        changed = replace(_setup(), data_fingerprint="something else")
+        setup = _setup()
+        images = replace(setup.first.images, fingerprint="something else")
+        changed = replace(setup, first=replace(setup.first, images=images))
         rule = "images that are not those of the study must be refused when a worker opens them"
         with (
             promises.refusing(DataError, rule, saying="same as when the study began"),
@@ -89,27 +92,27 @@ class _Checks:
     def __init__(self, executor: Executor, promises: Promises, patience: float) -> None:
         self.executor, self.promises, self.patience = executor, promises, patience
 
-    def events(self, job: TrialJob) -> list[ExecutorEvent]:
+    def events(self, assignment: Assignment) -> list[ExecutorEvent]:
         """What happens to a trial, from its submission to its end."""
         deadline = time.monotonic() + self.patience
         while not self.executor.idle:
             self.executor.poll(0.5)
             self.promises.require(time.monotonic() < deadline, "a worker must become idle", f"{self.patience:g} s")
-        self.executor.submit(job)
+        self.executor.submit(assignment)
         seen: list[ExecutorEvent] = []
         while not any(isinstance(event, TrialEnded) for event in seen):
-            seen += [event for event in self.executor.poll(0.5) if getattr(event, "index", None) == job.index]
+            seen += [event for event in self.executor.poll(0.5) if getattr(event, "index", None) == assignment.index]
             self.promises.require(time.monotonic() < deadline, "a submitted trial must end", f"{self.patience:g} s")
         return seen
 
-    def train(self, job: TrialJob) -> TrialResult:
-        ends = [event for event in self.events(job) if isinstance(event, TrialEnded)]
+    def train(self, assignment: Assignment) -> TrialResult:
+        ends = [event for event in self.events(assignment) if isinstance(event, TrialEnded)]
         self.promises.require(len(ends) == 1, "a trial must end once", f"{len(ends)} times")
         return ends[0].result
 
     def check_events(self) -> None:
         require = self.promises.require
-        events = self.events(_job(3, budget="4steps"))
+        events = self.events(_assignment(3, budget="4steps"))
         first, last = events[0], events[-1]
         require(isinstance(first, TrialStarted), "a trial must start before anything else happens to it", first)
         require(isinstance(last, TrialEnded), "a trial's end must be the last of it", last)
@@ -123,7 +126,7 @@ class _Checks:
         require(idle == capacity, "a worker must be idle again after a trial", f"{idle} of {capacity}")
 
     def check_seeds(self) -> None:
-        one, other = (self.train(_job(5)) for _ in range(2))
+        one, other = (self.train(_assignment(5)) for _ in range(2))
         rule = "the same job must give the same result on a processor"
         curves = [[point.loss for point in result.curve] for result in (one, other)]
         same = one.top1 == other.top1 and curves[0] == curves[1]
@@ -132,13 +135,13 @@ class _Checks:
 
     def check_faults(self) -> None:
         for fault in FAULTS:
-            result = self.train(_job(7, latent=fault.latent))
+            result = self.train(_assignment(7, latent=fault.latent))
             found = (result.outcome, result.cause)
             rule = f"a network that goes wrong ({fault.kind}) must be a result, {' and '.join(fault.ending)}"
             self.promises.require(found == fault.ending, rule, found)
             told = result.reason and (fault.kind != "raise" or MESSAGE in result.reason)
             self.promises.require(told, "a failed trial must say why", result)
-            after = self.train(_job(8))
+            after = self.train(_assignment(8))
             self.promises.require(after.outcome == "completed", "the next trial must be none the worse", after)
 
 
@@ -153,21 +156,13 @@ def _networks_unchanged() -> Iterator[None]:
 
 
 def _setup() -> WorkerSetup:
-    return WorkerSetup(
-        data="digits",
-        data_root=None,
-        data_fingerprint=open_source("digits").fingerprint,
-        resolution=_RESOLUTION,
-        validation_share=0.2,
-        split_seed=0,
-        recipe=load_recipe("fast").to_dict(),
-        batch_size=_BATCH,
-        plugins=(str(Path(__file__).with_name("misbehaving.py")),),
-    )
+    return WorkerSetup(_assignment(0).job, plugins=(str(Path(__file__).with_name("misbehaving.py")),))
 
 
-def _job(index: int, *, budget: str = "2steps", latent: int | None = None) -> TrialJob:
+def _assignment(index: int, *, budget: str = "2steps", latent: int | None = None) -> Assignment:
     vector = published("betanet3") | {"G0": 1.0, "G1": 1.0}
     blueprint = get_space("betanet3").blueprint(vector, resolution=_RESOLUTION, num_classes=10, in_channels=1)
     network = replace(blueprint, latent=latent) if latent else blueprint
-    return TrialJob(index=index, attempt=1, blueprint=network, budget=Budget.parse(budget), seed=index)
+    images = JobImages("digits", open_source("digits").fingerprint, _RESOLUTION, validation_share=0.2)
+    recipe = load_recipe("fast").with_settings(batch_size=_BATCH)
+    return Assignment(index, 1, Job(network.to_dict(), images, recipe, Budget.parse(budget), seed=index))

@@ -1,26 +1,26 @@
 """Networks trained side by side: Tables 7 and 8, and the curves behind Figures 26 and 27.
 
-A comparison is an attachment of kind `comparison` whose document is what `to_dict` of
-`betanas.training.comparison.Comparison` gives, with optional words around it:
+A comparison is a study of its own, or an attachment of kind `comparison` of a search, whose document is what
+`betanas.search.compared.comparison_document` gives:
 
     {"title": str, "data": str, "recipe": str, "budget": str,                 all optional
      "table": [{
         "name": str, "resolution": int, "params": int, "macs": int,
-        "top1": {"mean": float, "margin": float or null, "n": int} or null,   test accuracy; half a 95% interval
+        "budget": str, "recipe": str, "judged_on": "test" or "validation",    optional: earlier versions say nothing
+        "top1": {"mean": float, "margin": float or null, "n": int} or null,   accuracy; half a 95% interval
         "top5", "training_seconds", "images_per_second": the same,
         "peak_memory": bytes or null, "failed": int,
         "family": str, "role": "searched" or "benchmark"                      optional
      }, ...],
-     "histories": [{"name": str, "resolution": int, "seed": int,
+     "histories": [{"name": str, "resolution": int, "seed": int, "budget": str, "recipe": str,
                     "curve": [{"epoch": float, "seconds": float, "accuracy": float}, ...]}, ...]}
 
-Networks of one family are the same vector at several resolutions. Without `family` it is the name less a resolution at
-its end (`BetaNet3-R224`); without `role` a network is a benchmark where its family is a published architecture's.
+Networks of one family are the same vector at several resolutions; without `family` they have the same name.
 """
 
 from __future__ import annotations
 
-import re
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,20 +31,10 @@ from betanas.analysis.errors import AnalysisError, MissingDataError
 from betanas.analysis.snapshot import StudySnapshot
 from betanas.analysis.tables.table import Table
 from betanas.blueprint import FloatArray
+from betanas.intervals import MeanInterval
 
-_RESOLUTION_SUFFIX = re.compile(r"[\s_@-]+R?=?\d{2,4}$")
-_BENCHMARKS = re.compile(
-    r"(timm|torchvision)[:/.]|(resnet|mobilenet|efficientnet|regnet|convnext|vit|vgg|densenet|plain\d)", re.I
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A mean over n seeds with half the width of its 95% interval; None with a single seed."""
-
-    mean: float
-    margin: float | None
-    n: int
+# The benchmark networks of documents that do not say what is one.
+_EARLIER_BENCHMARKS = ("resnet50", "mobilenet_v2", "efficientnet_b0", "efficientnet_v2_s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +57,13 @@ class ComparedNetwork:
     resolution: int
     params: int
     macs: int
-    top1: Interval | None
-    top5: Interval | None
-    seconds: Interval | None
-    images_per_second: Interval | None
+    budget: str
+    recipe: str
+    judged_on: str
+    top1: MeanInterval | None
+    top5: MeanInterval | None
+    seconds: MeanInterval | None
+    images_per_second: MeanInterval | None
     peak_memory: int | None
     failed: int
     curves: tuple[HistoryCurve, ...]
@@ -87,9 +80,12 @@ class Comparison:
     networks: tuple[ComparedNetwork, ...]
 
     def label(self, network: ComparedNetwork) -> str:
-        """A network's name, with its resolution where others of that name have another."""
-        alone = {other.resolution for other in self.networks if other.name == network.name} == {network.resolution}
-        return network.name if alone else f"{network.name} R={network.resolution}"
+        """A network's name, with its resolution, budget and recipe where others of that name have another."""
+        others = [other for other in self.networks if other.name == network.name]
+        words = [f"R={network.resolution}" if len({other.resolution for other in others}) > 1 else ""]
+        words += [network.budget or "earlier" if len({other.budget for other in others}) > 1 else ""]
+        words += [network.recipe if len({other.recipe for other in others}) > 1 else ""]
+        return " ".join(word for word in (network.name, *words) if word)
 
     @property
     def resolutions(self) -> tuple[int, ...]:
@@ -103,6 +99,9 @@ class ComparisonRow:
 
     model: str
     resolution: int
+    budget: str
+    recipe: str
+    judged_on: str
     params_millions: float
     macs_millions: float
     top1_percent: float | None
@@ -133,7 +132,7 @@ def parse_comparison(document: Mapping[str, Any]) -> Comparison:
 
 
 def comparison_of(snapshot: StudySnapshot, name: str | None = None) -> Comparison:
-    """A study's newest comparison.
+    """A comparison's own, or a search's newest.
 
     Raises:
         MissingDataError: there is none.
@@ -158,6 +157,9 @@ def comparison_table(comparison: Comparison, resolution: int | None = None) -> T
             ComparisonRow(
                 model=network.name,
                 resolution=network.resolution,
+                budget=network.budget,
+                recipe=network.recipe,
+                judged_on=network.judged_on,
                 params_millions=network.params / 1e6,
                 macs_millions=network.macs / 1e6,
                 top1_percent=None if top1 is None else top1.mean * 100,
@@ -185,37 +187,49 @@ def mean_curve(network: ComparedNetwork) -> HistoryCurve | None:
     return HistoryCurve(-1, mean("epochs"), mean("seconds"), mean("accuracies"))
 
 
-def _interval(entry: Mapping[str, Any] | None) -> Interval | None:
+def _interval(entry: Mapping[str, Any] | None) -> MeanInterval | None:
     if entry is None:
         return None
-    margin = None if entry.get("margin") is None else float(entry["margin"])
-    return Interval(float(entry["mean"]), margin, int(entry["n"]))
+    mean, n = float(entry["mean"]), int(entry["n"])
+    margin = math.inf if entry.get("margin") is None else float(entry["margin"])
+    return MeanInterval(n, mean, math.nan, mean - margin, mean + margin)
 
 
-def _history(entry: Mapping[str, Any]) -> tuple[tuple[str, int], HistoryCurve]:
+# What a document's rows and histories have in common.
+_Key = tuple[str, int, str, str]
+
+
+def _key(entry: Mapping[str, Any]) -> _Key:
+    words = (str(entry.get(name) or "") for name in ("budget", "recipe"))
+    return (str(entry["name"]), int(entry["resolution"]), *words)  # type: ignore[return-value]
+
+
+def _history(entry: Mapping[str, Any]) -> tuple[_Key, HistoryCurve]:
     columns = (
         np.array([point[field] for point in entry["curve"]], dtype=np.float64)
         for field in ("epoch", "seconds", "accuracy")
     )
-    return (str(entry["name"]), int(entry["resolution"])), HistoryCurve(int(entry["seed"]), *columns)
+    return _key(entry), HistoryCurve(int(entry["seed"]), *columns)
 
 
-def _network(entry: Mapping[str, Any], histories: Sequence[tuple[tuple[str, int], HistoryCurve]]) -> ComparedNetwork:
-    name, resolution = str(entry["name"]), int(entry["resolution"])
-    family = str(entry.get("family") or _RESOLUTION_SUFFIX.sub("", name) or name)
-    role = str(entry.get("role") or ("benchmark" if _BENCHMARKS.match(family) else "searched"))
+def _network(entry: Mapping[str, Any], histories: Sequence[tuple[_Key, HistoryCurve]]) -> ComparedNetwork:
+    key = _key(entry)
+    name, resolution, budget, recipe = key
     return ComparedNetwork(
         name=name,
-        family=family,
-        role=role,
+        family=str(entry.get("family") or name),
+        role=str(entry.get("role") or ("benchmark" if name in _EARLIER_BENCHMARKS else "searched")),
         resolution=resolution,
         params=int(entry["params"]),
         macs=int(entry["macs"]),
+        budget=budget,
+        recipe=recipe,
+        judged_on=str(entry.get("judged_on") or "test"),
         top1=_interval(entry["top1"]),
         top5=_interval(entry.get("top5")),
         seconds=_interval(entry["training_seconds"]),
         images_per_second=_interval(entry.get("images_per_second")),
         peak_memory=None if entry.get("peak_memory") is None else int(entry["peak_memory"]),
         failed=int(entry.get("failed", 0)),
-        curves=tuple(curve for key, curve in histories if key == (name, resolution) and len(curve.epochs)),
+        curves=tuple(curve for one, curve in histories if one == key and len(curve.epochs)),
     )

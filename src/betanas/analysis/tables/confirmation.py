@@ -11,7 +11,7 @@ from betanas.analysis.tables.table import Table
 from betanas.blueprint import Blueprint
 from betanas.errors import BlueprintError
 from betanas.intervals import MeanInterval
-from betanas.search.confirmed import Confirmation, confirmations
+from betanas.search.confirmed import Confirmation, confirmed_in, ranked
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def confirmed_of(snapshot: StudySnapshot) -> tuple[Confirmation, ...]:
         AnalysisError: one of them is damaged.
     """
     try:
-        return confirmations(snapshot.attachments)
+        return ranked(confirmed_in(snapshot.attachments), snapshot.confirmations)
     except (AttributeError, KeyError, TypeError, ValueError, BlueprintError) as error:
         raise AnalysisError("A confirmation is damaged.", value=f"{type(error).__name__}: {error}") from error
 

@@ -14,6 +14,7 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
+from betanas.cli.reporting.listed import reached, training_of
 from betanas.cli.reporting.tally import RunningTrial, Tally
 from betanas.quantities import format_count, format_seconds
 from betanas.search.progress import SearchListener
@@ -68,11 +69,15 @@ class Reporter(SearchListener):
 
     def on_note(self, text: str) -> None:
         """See `SearchListener.on_note`."""
-        self.console.print(f"[yellow]note:[/yellow] {text}")
+        self._say("note:", text)
 
     def on_trial_retried(self, record: TrialRecord, result: TrialResult) -> None:
         """See `SearchListener.on_trial_retried`."""
-        self.console.print(f"[yellow]trial {record.index} is tried again:[/yellow] {result.reason}")
+        self._say(f"trial {record.index} is tried again:", result.reason)
+
+    def _say(self, heading: str, text: str) -> None:
+        # A worker's last words may hold anything, square brackets too: they are shown, never read as markup.
+        self.console.print(Text.assemble((heading, "yellow"), " ", text))
 
     def _advise(self) -> None:
         if self._tally and (advice := self._tally.advice()):
@@ -96,6 +101,7 @@ class PlainReporter(Reporter):
     def on_trial_ended(self, record: TrialRecord) -> None:
         """See `SearchListener.on_trial_ended`."""
         if self._tally is None:
+            self._say(f"{training_of(record)}:", reached(record))
             return
         is_best = self._tally.end(record)
         left = self._tally.seconds_left
@@ -146,6 +152,7 @@ class LiveReporter(Reporter):
     def on_trial_ended(self, record: TrialRecord) -> None:
         """See `SearchListener.on_trial_ended`."""
         if self._tally is None:
+            self._say(f"{training_of(record)}:", reached(record))
             return
         if self._tally.end(record) or record.state == "failed":
             style = "red" if record.state == "failed" else "green"

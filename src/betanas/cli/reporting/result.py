@@ -16,7 +16,12 @@ from betanas.search.study import Study
 
 
 def show_result(out: Console, study: Study, status: dict[str, Any]) -> None:
-    """Print how a search ended."""
+    """Print how a study ended."""
+    if study.is_comparison:
+        from betanas.cli.compare import comparison_table
+
+        out.print(comparison_table(study.compared()))
+        return
     counts, plan = status["trials"], study.plan
     out.print(
         f"{counts['completed']} of {counts['planned']} trials completed in {format_seconds(status['wall_seconds'])}, "

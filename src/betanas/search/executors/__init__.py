@@ -1,11 +1,11 @@
 """Executors: who trains the trials, and where. A plug-in's executor derives from `Executor`."""
 
 from betanas.search.executors.base import (
+    Assignment,
     Executor,
     ExecutorEvent,
     ExecutorSettings,
     TrialEnded,
-    TrialJob,
     TrialPoint,
     TrialStarted,
     WorkerReady,
@@ -14,11 +14,11 @@ from betanas.search.executors.base import (
 from betanas.search.executors.registry import available_executors, make_executor, register_executor
 
 __all__ = [
+    "Assignment",
     "Executor",
     "ExecutorEvent",
     "ExecutorSettings",
     "TrialEnded",
-    "TrialJob",
     "TrialPoint",
     "TrialStarted",
     "WorkerReady",

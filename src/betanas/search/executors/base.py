@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
-from betanas.blueprint import Blueprint
 from betanas.search.settings import MachineSettings
-from betanas.training.budget import Budget
 from betanas.training.compression import Compression
+from betanas.training.job import Job
 from betanas.training.result import CurvePoint, TrialResult
 
 
@@ -21,49 +20,35 @@ class WorkerSetup:
     """What a worker needs to know once, before its first trial. Plain values: it crosses a process boundary as JSON.
 
     Attributes:
-        data: the data source's name or path.
+        first: a job whose images are read before the worker says that it is ready; most often all have the same.
         data_root: where downloaded data sets lie; None for the default places.
-        data_fingerprint: what the source held when the study began; a worker that finds something else refuses.
-        resolution: side of the training images, in pixels.
-        validation_share: part of the training images kept for validation.
-        split_seed: decides which.
-        recipe: every setting of the training recipe.
-        batch_size: images per optimiser step and process.
-        stoppable: whether the search wants to judge each curve point before training goes on.
+        stoppable: whether the study wants to judge each curve point before training goes on.
         plugins: Python files of the user's to run first: they register data sources, blocks, whatever a trial needs.
         compression: of the gradients, where several processes train a trial together.
     """
 
-    data: str
-    data_root: str | None
-    data_fingerprint: str
-    resolution: int
-    validation_share: float
-    split_seed: int
-    recipe: Mapping[str, Any]
-    batch_size: int
+    first: Job
+    data_root: str | None = None
     stoppable: bool = False
     plugins: tuple[str, ...] = ()
     compression: Compression = "none"
 
 
 @dataclass(frozen=True, slots=True)
-class TrialJob:
-    """One trial to train.
+class Assignment:
+    """One attempt at a trial, for a worker.
 
     Attributes:
         index: the trial's index.
         attempt: 1 at the first try.
-        blueprint: the network.
-        budget: training budget.
-        seed: of initialisation and data order.
+        job: what is trained.
+        folder: where the training keeps its checkpoints; given exactly where the job is kept.
     """
 
     index: int
     attempt: int
-    blueprint: Blueprint
-    budget: Budget
-    seed: int
+    job: Job
+    folder: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +154,7 @@ class Executor(ABC):
         """Trials that could be submitted now and would begin at once."""
 
     @abstractmethod
-    def submit(self, job: TrialJob) -> None:
+    def submit(self, assignment: Assignment) -> None:
         """Hand over a trial; only while `idle` is positive."""
 
     @abstractmethod
@@ -181,12 +166,23 @@ class Executor(ABC):
         """
 
     @abstractmethod
-    def answer(self, index: int, *, go_on: bool) -> None:
-        """After a `TrialPoint` of a stoppable set-up: let the trial go on, or end it there (outcome `stopped`)."""
+    def answer(self, index: int, step: int, *, go_on: bool) -> None:
+        """After a `TrialPoint` of a stoppable set-up: let the trial go on, or end it there (outcome `stopped`).
+
+        Args:
+            index: of the trial.
+            step: of the curve point that is answered.
+            go_on: False ends the trial, at this point or, where the answer is late, at the next one.
+        """
 
     @abstractmethod
     def close(self) -> None:
         """End every worker now, whatever it does."""
+
+    @property
+    def shares_disk(self) -> bool:
+        """Whether its workers see this machine's disk, where trainings keep their checkpoints."""
+        return True
 
     @property
     def proposes_ahead(self) -> bool:

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 from betanas.errors import DeviceError
 from betanas.search.executors.base import (
+    Assignment,
     Executor,
     ExecutorEvent,
     ExecutorSettings,
     TrialEnded,
-    TrialJob,
     TrialPoint,
     TrialStarted,
     WorkerSetup,
@@ -37,7 +37,7 @@ class InlineExecutor(Executor):
             )
         super().__init__(setup, settings)
         self._runner: TrialRunner | None = None
-        self._jobs: deque[TrialJob] = deque()
+        self._jobs: deque[Assignment] = deque()
 
     def start(self) -> None:
         """See `Executor.start`."""
@@ -54,25 +54,25 @@ class InlineExecutor(Executor):
         """See `Executor.idle`."""
         return 0 if self._jobs else 1
 
-    def submit(self, job: TrialJob) -> None:
+    def submit(self, assignment: Assignment) -> None:
         """See `Executor.submit`."""
-        self._jobs.append(job)
+        self._jobs.append(assignment)
 
     def poll(self, timeout: float) -> list[ExecutorEvent]:
         """See `Executor.poll`: trains the submitted trial to its end, whatever the timeout."""
         if not self._jobs or self._runner is None:
             return []
-        job = self._jobs.popleft()
-        events: list[ExecutorEvent] = [TrialStarted(job.index, job.attempt, self._runner.device)]
+        assignment = self._jobs.popleft()
+        events: list[ExecutorEvent] = [TrialStarted(assignment.index, assignment.attempt, self._runner.device)]
 
         def on_point(point: CurvePoint) -> bool:
-            events.append(TrialPoint(job.index, job.attempt, point))
+            events.append(TrialPoint(assignment.index, assignment.attempt, point))
             return True
 
-        events.append(TrialEnded(job.index, job.attempt, self._runner.run(job, on_point)))
+        events.append(TrialEnded(assignment.index, assignment.attempt, self._runner.run(assignment, on_point)))
         return events
 
-    def answer(self, index: int, *, go_on: bool) -> None:
+    def answer(self, index: int, step: int, *, go_on: bool) -> None:
         """See `Executor.answer`: by the time it is asked the trial has ended, so nothing is stopped early here."""
 
     def close(self) -> None:

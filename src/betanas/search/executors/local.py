@@ -16,11 +16,11 @@ from typing import ClassVar, Literal
 from betanas import host_memory
 from betanas.errors import DeviceError
 from betanas.search.executors.base import (
+    Assignment,
     Executor,
     ExecutorEvent,
     ExecutorSettings,
     TrialEnded,
-    TrialJob,
     TrialPoint,
     TrialStarted,
     WorkerReady,
@@ -35,6 +35,9 @@ from betanas.training.result import TrialResult
 
 # The watchdog's rhythm: at 2 GB/s a runaway allocation takes less than the memory reserve between two looks.
 _WATCH_SECONDS = 0.2
+
+# Nobody looked for so long: the time between two looks is the search's own.
+_OWN_GAP_SECONDS = 5.0
 
 # A worker that dies this often before it is ready will not come up at all; where one has come up before, what killed it
 # (memory that others took, say) may pass.
@@ -51,14 +54,14 @@ class _Running:
     """A trial in progress.
 
     Attributes:
-        job: what was handed over.
+        assignment: what was handed over.
         since: when.
         heard: when the worker last said something of it.
         results: what each process that has ended it made of it, in the order they arrived.
         failed: when the first of them failed.
     """
 
-    job: TrialJob
+    assignment: Assignment
     since: float
     heard: float
     results: dict[WorkerProcess, TrialResult] = field(default_factory=dict)
@@ -79,6 +82,14 @@ class _Seat:
         self.stage: Literal["starting", "idle", "busy"] = "starting"
         self.running: _Running | None = None
         self.failed_starts = 0
+
+    def forgive(self, seconds: float) -> None:
+        """Do not count some seconds as the worker's."""
+        if self.group is not None:
+            self.group.started += seconds
+        if self.running is not None:
+            self.running.since += seconds
+            self.running.heard += seconds
 
 
 class LocalExecutor(Executor):
@@ -121,22 +132,23 @@ class LocalExecutor(Executor):
         """See `Executor.proposes_ahead`: accelerators leave the processor to the proposer."""
         return all(slot.device != "cpu" for slot in self._slots)
 
-    def submit(self, job: TrialJob) -> None:
+    def submit(self, assignment: Assignment) -> None:
         """See `Executor.submit`."""
         seat = next((seat for seat in self._seats if seat.stage == "idle" and seat.group is not None), None)
         if seat is None or seat.group is None:
             raise RuntimeError("no worker is idle")
         now = time.monotonic()
-        seat.stage, seat.running = "busy", _Running(job, now, now)
+        seat.stage, seat.running = "busy", _Running(assignment, now, now)
         logs = self.settings.log_folder
-        seat.group.log_to(logs / f"trial-{job.index:05d}.log" if logs else None, f"[attempt {job.attempt}]")
-        seat.group.send(job_message(job))
+        log = logs / f"trial-{assignment.index:05d}.log" if logs else None
+        seat.group.log_to(log, f"[attempt {assignment.attempt}]")
+        seat.group.send(job_message(assignment))
 
-    def answer(self, index: int, *, go_on: bool) -> None:
+    def answer(self, index: int, step: int, *, go_on: bool) -> None:
         """See `Executor.answer`."""
         for seat in self._seats:
-            if seat.running is not None and seat.running.job.index == index and seat.group is not None:
-                seat.group.processes[0].send({"kind": "answer", "index": index, "body": go_on})
+            if seat.running is not None and seat.running.assignment.index == index and seat.group is not None:
+                seat.group.processes[0].send({"kind": "answer", "index": index, "body": {"step": step, "go_on": go_on}})
 
     def poll(self, timeout: float) -> list[ExecutorEvent]:
         """See `Executor.poll`."""
@@ -211,13 +223,13 @@ class LocalExecutor(Executor):
         if message["kind"] == "refused":
             raise read_refusal(message["body"])
         running = seat.running
-        if running is not None and message.get("index") == running.job.index:
+        if running is not None and message.get("index") == running.assignment.index:
             running.heard = time.monotonic()
-            job = running.job
+            assignment = running.assignment
             if message["kind"] == "started":
-                return [TrialStarted(job.index, job.attempt, message["body"])]
+                return [TrialStarted(assignment.index, assignment.attempt, message["body"])]
             if message["kind"] == "point":
-                return [TrialPoint(job.index, job.attempt, read_point(message))]
+                return [TrialPoint(assignment.index, assignment.attempt, read_point(message))]
             if message["kind"] == "ended":
                 running.results[process] = read_result(message)
                 return self._end(seat, group, running)
@@ -235,7 +247,7 @@ class LocalExecutor(Executor):
         seat.stage, seat.running = "idle", None
         group.log_to(None, "")
         result = replace(running.results[group.processes[0]], shared_by=seat.slot.shared_by)
-        return [TrialEnded(running.job.index, running.job.attempt, result)]
+        return [TrialEnded(running.assignment.index, running.assignment.attempt, result)]
 
     def _bury(self, seat: _Seat, epitaph: str) -> list[ExecutorEvent]:
         """A worker has died by itself: say so, and put another in its place."""
@@ -247,8 +259,14 @@ class LocalExecutor(Executor):
 
     def _watch(self) -> list[ExecutorEvent]:
         now = time.monotonic()
-        if now - self._watched < _WATCH_SECONDS:
+        gap = now - self._watched
+        if gap < _WATCH_SECONDS:
             return []
+        if gap > _OWN_GAP_SECONDS and self._watched:
+            # This process was stopped (Ctrl-Z, a machine asleep). What its workers said meanwhile may still lie in the
+            # pipes, so nobody is late yet.
+            for seat in self._seats:
+                seat.forgive(gap)
         self._watched = now
         events: list[ExecutorEvent] = []
         for seat in self._seats:
@@ -272,7 +290,7 @@ class LocalExecutor(Executor):
             return f"The worker did not start within {patience.start:g} seconds."
         if seat.running is None:
             return ""
-        budget = seat.running.job.budget
+        budget = seat.running.assignment.job.budget
         if budget.unit == "seconds":
             if now - seat.running.since > budget.amount + patience.grace:
                 return (
@@ -293,7 +311,7 @@ class LocalExecutor(Executor):
         if not result.device:  # the search's own verdict, not one that a process came to
             wall = time.monotonic() - running.since
             result = replace(result, wall_seconds=wall, device=seat.slot.device, shared_by=seat.slot.shared_by)
-        return [TrialEnded(running.job.index, running.job.attempt, result)]
+        return [TrialEnded(running.assignment.index, running.assignment.attempt, result)]
 
 
 def _is_failure(result: TrialResult) -> bool:

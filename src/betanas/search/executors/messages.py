@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-from betanas.blueprint import Blueprint
-from betanas.search.executors.base import TrialJob, WorkerSetup
-from betanas.training.budget import Budget
+from betanas.search.executors.base import Assignment, WorkerSetup
+from betanas.training.job import Job
 from betanas.training.result import CurvePoint, TrialResult
 
 
@@ -40,31 +40,28 @@ def decode(line: bytes) -> Message:
 
 def setup_message(setup: WorkerSetup, device: str, threads: int | None) -> Message:
     """The first message a worker gets."""
-    return {"kind": "setup", "body": {"setup": asdict(setup), "device": device, "threads": threads}}
+    plain = {**asdict(setup), "first": setup.first.to_dict()}
+    return {"kind": "setup", "body": {"setup": plain, "device": device, "threads": threads}}
 
 
 def read_setup(body: dict[str, Any]) -> tuple[WorkerSetup, str, int | None]:
     """What `setup_message` wrote."""
-    values = {**body["setup"], "plugins": tuple(body["setup"]["plugins"])}
+    plain = body["setup"]
+    values = {**plain, "first": Job.from_dict(plain["first"]), "plugins": tuple(plain["plugins"])}
     return WorkerSetup(**values), body["device"], body["threads"]
 
 
-def job_message(job: TrialJob) -> Message:
+def job_message(assignment: Assignment) -> Message:
     """A trial to train."""
-    body = {"blueprint": job.blueprint.to_dict(), "budget": str(job.budget), "seed": job.seed}
-    return {"kind": "job", "index": job.index, "attempt": job.attempt, "body": body}
+    body = {"job": assignment.job.to_dict(), "folder": str(assignment.folder) if assignment.folder else None}
+    return {"kind": "job", "index": assignment.index, "attempt": assignment.attempt, "body": body}
 
 
-def read_job(message: Message) -> TrialJob:
+def read_job(message: Message) -> Assignment:
     """What `job_message` wrote."""
     body = message["body"]
-    return TrialJob(
-        message["index"],
-        message["attempt"],
-        Blueprint.from_dict(body["blueprint"]),
-        Budget.parse(body["budget"]),
-        body["seed"],
-    )
+    folder = Path(body["folder"]) if body["folder"] else None
+    return Assignment(message["index"], message["attempt"], Job.from_dict(body["job"]), folder)
 
 
 def read_point(message: Message) -> CurvePoint:

@@ -13,6 +13,7 @@ import os
 import queue
 import sys
 import threading
+import time
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -28,8 +29,8 @@ from betanas.training.result import CurvePoint
 if TYPE_CHECKING:
     from betanas.search.executors.runner import TrialRunner
 
-# How long a curve point waits for the search's verdict; training goes on without one.
-_VERDICT_SECONDS = 10.0
+# How long a curve point waits for the search's verdict: while it computes a suggestion, training goes on without one.
+_VERDICT_SECONDS = 5.0
 
 
 def main() -> None:
@@ -95,19 +96,19 @@ def _serve(pipe: BinaryIO, inbox: queue.Queue[Message], place: Place) -> None:
         message = inbox.get()
         if message["kind"] != "job":
             continue  # a verdict that came after its trial had gone on without it
-        job = read_job(message)
+        assignment = read_job(message)
 
-        def on_point(point: CurvePoint, index: int = job.index, attempt: int = job.attempt) -> bool:
+        def on_point(point: CurvePoint, index: int = assignment.index, attempt: int = assignment.attempt) -> bool:
             if place.rank > 0:
                 return True  # the first process shows the search every point, and all obey its verdict
             body = {name: getattr(point, name) for name in CurvePoint.__dataclass_fields__}
             send({"kind": "point", "index": index, "attempt": attempt, "body": body})
-            return _verdict(inbox, index) if setup.stoppable else True
+            return _verdict(inbox, index, point.step) if setup.stoppable else True
 
         if place.rank == 0:
-            send({"kind": "started", "index": job.index, "attempt": job.attempt, "body": runner.device})
-        result = runner.run(job, on_point)
-        send({"kind": "ended", "index": job.index, "attempt": job.attempt, "body": result.to_dict()})
+            send({"kind": "started", "index": assignment.index, "attempt": assignment.attempt, "body": runner.device})
+        result = runner.run(assignment, on_point)
+        send({"kind": "ended", "index": assignment.index, "attempt": assignment.attempt, "body": result.to_dict()})
 
 
 def _make_runner(setup: WorkerSetup, device: str, threads: int | None, place: Place) -> TrialRunner:
@@ -129,11 +130,18 @@ def _make_runner(setup: WorkerSetup, device: str, threads: int | None, place: Pl
     return TrialRunner(setup, device=str(processes.device), threads=threads, processes=processes)
 
 
-def _verdict(inbox: queue.Queue[Message], index: int) -> bool:
+def _verdict(inbox: queue.Queue[Message], index: int, step: int) -> bool:
+    """Whether to go on after a curve point: waits a while for its own answer, and obeys a late one to another."""
+    deadline = time.monotonic() + _VERDICT_SECONDS
     with contextlib.suppress(queue.Empty):
-        answer = inbox.get(timeout=_VERDICT_SECONDS)
-        if answer["kind"] == "answer" and answer["index"] == index:
-            return bool(answer["body"])
+        while True:
+            answer = inbox.get(timeout=max(0.0, deadline - time.monotonic()))
+            if answer["kind"] != "answer" or answer["index"] != index:
+                continue
+            if not answer["body"]["go_on"]:
+                return False
+            if answer["body"]["step"] == step:
+                return True
     return True
 
 

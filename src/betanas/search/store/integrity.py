@@ -163,7 +163,9 @@ def _is_document(found: bytes | None, name: str) -> bool:
     return document is None or isinstance(document, Mapping)
 
 
-def _is_moment(found: bytes) -> bool:
+def _is_moment(found: bytes | None) -> bool:
+    if found is None:
+        return False
     try:
         moment = datetime.fromisoformat(found.decode())
         moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC).timestamp()

@@ -7,13 +7,16 @@ from collections.abc import Callable, Mapping
 from sqlalchemy import Connection, Engine, func, inspect, select, update
 
 from betanas.errors import StudyError
-from betanas.search.store import objectives_as_data
+from betanas.search.store import jobs_as_data, objectives_as_data
 from betanas.search.store.connection import writing
 from betanas.search.store.schema import LOCK_SPACE, SCHEMA_VERSION, schema_info
 
 # From the version in the key to the next one. A migration changes tables with plain SQL of its own, never through
 # today's table definitions, since those change after it was written. Each is a module of its own.
-MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {1: objectives_as_data.migrate}
+MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {
+    1: objectives_as_data.migrate,
+    2: jobs_as_data.migrate,
+}
 
 
 def lock_schema(connection: Connection) -> None:

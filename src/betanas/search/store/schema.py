@@ -25,7 +25,7 @@ from sqlalchemy import (
 # The first half of the advisory locks' keys in PostgreSQL; the second is a study's number, or 0 for the schema.
 LOCK_SPACE = 0x6265_7461
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 metadata = MetaData()
 
@@ -84,10 +84,18 @@ trials = Table(
     Column("id", Integer, primary_key=True),
     Column("study_id", ForeignKey("studies.id"), nullable=False),
     Column("number", Integer, nullable=False),
+    Column("purpose", String(20), nullable=False),  # what its training is for: a search, a confirmation, a comparison
+    Column("name", String(300), nullable=False),  # of its network, where it has one beside its number
+    Column("role", String(20), nullable=False),
     Column("vector", JSON, nullable=False),
-    Column("blueprint", Text, nullable=False),
+    Column("blueprint", Text, nullable=False),  # or another architecture
     Column("blueprint_key", String(64), nullable=False, index=True),
     Column("origin", String(50), nullable=False),
+    Column("job_key", String(16), nullable=False),
+    Column("job", JSON),  # what its job is beside the columns; none for trials of before schema 3
+    Column("resolution", Integer, nullable=False),
+    Column("budget", String(40), nullable=False),
+    Column("recipe", String(16), nullable=False),  # digest of its settings, which are in the table of recipes
     Column("state", String(20), nullable=False),
     Column("cause", String(20), nullable=False),
     Column("reason", Text, nullable=False),
@@ -97,18 +105,35 @@ trials = Table(
     Column("session", Integer, nullable=False),
     Column("top1", Float),
     Column("top5", Float),
+    Column("test_top1", Float),
+    Column("test_top5", Float),
     Column("objective", Float),
+    Column("ending", String(20), nullable=False),
+    Column("steps", Integer),
+    Column("epochs", Float),
+    Column("best_step", Integer),
     Column("training_seconds", Float),
     Column("wall_seconds", Float),
+    Column("preparation_seconds", Float),
     Column("peak_memory", BigInteger),
     Column("params", BigInteger, nullable=False),
     Column("macs", BigInteger, nullable=False),
     Column("memory", BigInteger, nullable=False),
     Column("images_per_second", Float),
     Column("device", String(200), nullable=False),
+    Column("stepping", String(200), nullable=False),
+    Column("shared_by", Integer, nullable=False),
     Column("started", UtcDateTime),
     Column("ended", UtcDateTime),
     UniqueConstraint("study_id", "number"),
+)
+
+recipes = Table(
+    "recipes",
+    metadata,
+    Column("study_id", ForeignKey("studies.id"), primary_key=True),
+    Column("digest", String(16), primary_key=True),
+    Column("settings", JSON, nullable=False),
 )
 
 attempts = Table(

@@ -16,7 +16,15 @@ from sqlalchemy.exc import DBAPIError
 
 from betanas.blueprint import Blueprint, Layer
 from betanas.errors import BlueprintError, StoreError, StudyError, UserError
-from betanas.search.records import Attachment, SessionRecord, StudyPlan, TrialRecord, result_fields
+from betanas.search.records import (
+    COMPARISON,
+    Attachment,
+    ComparisonPlan,
+    SessionRecord,
+    StudyPlan,
+    TrialRecord,
+    result_fields,
+)
 from betanas.search.store.connection import connect, connect_to_copy, explained, writing
 from betanas.search.store.containment import refuse_links, with_companions
 from betanas.search.store.heartbeat import beating
@@ -31,12 +39,16 @@ from betanas.search.store.schema import (
     attempts,
     curve_points,
     metadata,
+    recipes,
     schema_info,
     sessions,
     studies,
     trials,
 )
 from betanas.search.wall_clock import WallClock
+from betanas.training.budget import Budget
+from betanas.training.job import Job
+from betanas.training.recipe import Recipe
 from betanas.training.result import CurvePoint, TrialResult
 
 Request = Literal["run", "pause", "stop"]
@@ -44,7 +56,7 @@ Request = Literal["run", "pause", "stop"]
 # A search in a shared study is taken for dead after so many seconds without a sign of life (it gives one every 15).
 SILENCE_SECONDS = 60.0
 
-_RECORD_COLUMNS = [column for column in trials.c if column.name not in ("id", "study_id", "blueprint", "number")]
+_RECORD_COLUMNS = [column for column in trials.c if column.name not in ("id", "study_id", "number", "blueprint", "job")]
 
 
 @patient
@@ -70,7 +82,7 @@ class Store:
         self._file = _identity(location)
 
     @classmethod
-    def create(cls, location: StudyLocation, plan: StudyPlan) -> Store:
+    def create(cls, location: StudyLocation, plan: StudyPlan | ComparisonPlan) -> Store:
         """Start a new study.
 
         Raises:
@@ -98,7 +110,7 @@ class Store:
         return cls.open(location)
 
     @classmethod
-    def _create_on_server(cls, location: StudyLocation, plan: StudyPlan) -> Store:
+    def _create_on_server(cls, location: StudyLocation, plan: StudyPlan | ComparisonPlan) -> Store:
         engine = connect(location)
         with explained(location):
             with writing(engine) as connection:
@@ -155,6 +167,18 @@ class Store:
         store.damage = damage
         return store
 
+    @classmethod
+    def exists(cls, location: StudyLocation) -> bool:
+        """Whether there is a study of any kind."""
+        if location.database is not None:
+            return location.database.is_file()
+        engine = connect(location)
+        with explained(location):
+            if schema_version(engine) == 0:
+                return False
+            with engine.connect() as connection:
+                return _study_id(connection, location.name) is not None
+
     @property
     def shared(self) -> bool:
         """Whether several searches may work on the study at once: in a database server, not in a file."""
@@ -210,20 +234,42 @@ class Store:
     # The study ----------------------------------------------------------------------------------------------
 
     def plan(self) -> StudyPlan:
-        """The plan, with the number of trials as it stands now.
+        """The plan of a search, with the number of trials as it stands now.
 
         Raises:
-            StudyError: the plan in the database is damaged.
+            StudyError: it is damaged, or the study is a comparison.
         """
-        with self._reading() as connection:
-            row = connection.execute(
-                select(studies.c.plan, studies.c.trials_planned).where(studies.c.id == self._study_id)
-            ).one()
+        row = self._plan_row()
+        if row.plan.get("kind") == COMPARISON:
+            raise StudyError(
+                "This needs a search, and the study is a comparison.",
+                value=self.location.text,
+                hint="A comparison has betanas status, resume, report and compare.",
+            )
         try:
             return StudyPlan.from_document(row.plan).changed(trials=row.trials_planned)
         except (UserError, TypeError, KeyError, AttributeError, ValueError, ArithmeticError, RecursionError) as error:
             hint = f"{type(error).__name__}: {error}"
             raise StudyError("The study's plan is damaged.", value=self.location.text, hint=hint) from error
+
+    @property
+    def is_comparison(self) -> bool:
+        """Whether the study trains networks that it was given, instead of searching for some."""
+        return bool(self._plan_row().plan.get("kind") == COMPARISON)
+
+    def comparison(self) -> ComparisonPlan:
+        """The plan of a comparison.
+
+        Raises:
+            StudyError: it is damaged, or the study is a search.
+        """
+        document = self._plan_row().plan
+        if document.get("kind") != COMPARISON:
+            raise StudyError("The study must be a comparison.", value=self.location.text)
+        try:
+            return ComparisonPlan.from_document(document)
+        except (UserError, TypeError, KeyError, AttributeError) as error:
+            raise StudyError("The study's plan is damaged.", value=self.location.text, hint=str(error)) from error
 
     def trials_planned(self) -> int:
         """How many trials the search is to run, as it stands now."""
@@ -343,48 +389,63 @@ class Store:
 
     # Trials -------------------------------------------------------------------------------------------------
 
-    def add_trial(self, record: TrialRecord, blueprint: Blueprint) -> None:
-        """Note a new trial, in whatever state it begins."""
-        values = asdict(record)
-        del values["curve"]
-        values["number"] = values.pop("index")
+    def add_trial(self, record: TrialRecord, network: Job | Blueprint | Mapping[str, Any]) -> None:
+        """Note a new trial, in whatever state it begins.
+
+        Args:
+            record: what is known of it.
+            network: its job; or its network alone, where it is not to be trained.
+        """
+        values = {name: value for name, value in asdict(record).items() if name not in ("curve", "index", "budget")}
+        values |= {"vector": dict(record.vector), "budget": str(record.budget or "")}
         with self._writing() as connection:
-            made = connection.execute(
-                insert(trials).values(
-                    study_id=self._study_id,
-                    blueprint=json.dumps(_compact(blueprint)),
-                    **{**values, "vector": dict(record.vector)},
-                )
-            )
+            if isinstance(network, Job):
+                values["job"] = _rest_of(network)
+                self._add_recipe(connection, record.recipe, network.recipe)
+                network = network.network
+            plain = network.to_dict() if isinstance(network, Blueprint) else network
+            values |= {"study_id": self._study_id, "number": record.index, "blueprint": json.dumps(_compact(plain))}
+            made = connection.execute(insert(trials).values(**values))
             if record.state == "running" and made.inserted_primary_key:
                 self._begin_attempt(connection, made.inserted_primary_key[0], record.attempts, record.session)
 
-    def restart_trial(self, index: int, session: int) -> int:
-        """Begin another attempt at a trial that was cut off; returns the attempt's number."""
-        with self._writing() as connection:
-            row = self._trial_row(connection, index)
-            attempt = int(row.attempts) + 1
-            connection.execute(
-                update(trials)
-                .where(trials.c.id == row.id)
-                .values(
-                    state="running",
-                    attempts=attempt,
-                    session=session,
-                    started=self.now(),
-                    ended=None,
-                    cause="",
-                    reason="",
-                )
-            )
-            self._begin_attempt(connection, row.id, attempt, session)
-        return attempt
+    def begin_attempt(self, index: int, session: int, *, seen: int) -> bool:
+        """Begin an attempt at a trial that waits for its first, or whose last one was cut off or is to be repeated.
 
-    def end_attempt(self, index: int, attempt: int, result: TrialResult) -> None:
-        """Note that an attempt failed in a way that is worth another try; the trial itself goes on."""
+        Args:
+            index: of the trial.
+            session: the caller's.
+            seen: the attempts that the caller knows of.
+
+        Returns:
+            Whether it was begun: not where the trial has ended, or another search has begun an attempt meanwhile.
+        """
         with self._writing() as connection:
             row = self._trial_row(connection, index)
+            changed = connection.execute(
+                update(trials)
+                .where(trials.c.id == row.id, trials.c.state.in_(("waiting", "running")), trials.c.attempts == seen)
+                .values(state="running", attempts=seen + 1, session=session, started=self.now())
+            )
+            if changed.rowcount == 1:
+                self._begin_attempt(connection, row.id, seen + 1, session)
+                return True
+            # Begun already by this very call, whose answer was lost with the connection?
+            now = self._trial_row(connection, index)
+            return bool(now.state == "running" and (now.attempts, now.session) == (seen + 1, session))
+
+    def end_attempt(self, index: int, attempt: int, result: TrialResult) -> bool:
+        """Note that an attempt failed in a way that is worth another try; the trial itself goes on.
+
+        Returns:
+            Whether it was the trial's latest attempt, and the trial has not ended meanwhile.
+        """
+        with self._writing() as connection:
+            row = self._trial_row(connection, index)
+            if row.state != "running" or row.attempts != attempt:
+                return False
             self._end_attempt(connection, row.id, attempt, result)
+        return True
 
     def add_point(self, index: int, attempt: int, point: CurvePoint) -> None:
         """Add a point to a running trial's curve."""
@@ -399,10 +460,10 @@ class Store:
                 connection.execute(insert(curve_points).values(trial_id=row.id, attempt=attempt, **asdict(point)))
 
     def end_trial(self, index: int, attempt: int, result: TrialResult, *, objective: float | None) -> bool:
-        """Note a trial's end, once: a second word about the same trial, or about an older attempt, changes nothing.
+        """Note a trial's end, once: a trial that has ended does not change, nor does an older attempt's result.
 
         Returns:
-            Whether this was the word that counted.
+            Whether it was noted.
         """
         with self._writing() as connection:
             row = self._trial_row(connection, index)
@@ -424,12 +485,18 @@ class Store:
                 )
         return True
 
-    def trials(self, *, curves: bool = False) -> tuple[TrialRecord, ...]:
-        """Every trial in the order of its index; with `curves`, each with its last attempt's learning curve."""
+    def trials(self, *, curves: bool = False, confirmations: bool = False) -> tuple[TrialRecord, ...]:
+        """The study's trials in the order of their index.
+
+        Args:
+            curves: each with its last attempt's learning curve.
+            confirmations: those of its confirmation, which are kept apart, instead of its own.
+        """
+        kept_apart = trials.c.purpose == "confirmation"
         with self._reading() as connection:
             rows = connection.execute(
                 select(trials.c.id, trials.c.number, *_RECORD_COLUMNS)
-                .where(trials.c.study_id == self._study_id)
+                .where(trials.c.study_id == self._study_id, kept_apart if confirmations else ~kept_apart)
                 .order_by(trials.c.number)
             ).all()
             points = self._curves(connection, rows) if curves else {}
@@ -449,17 +516,46 @@ class Store:
         """The network of a trial.
 
         Raises:
-            StudyError: there is no such trial.
+            StudyError: there is no such trial, or its network is not one of layers that a blueprint describes.
             BlueprintError: its stored blueprint is damaged.
         """
         with self._reading() as connection:
             text = self._trial_row(connection, index).blueprint
         try:
-            return _expand(json.loads(text))
+            network = _expand(json.loads(text))
+            if "network" not in network:
+                return Blueprint.from_dict(network)
         except (BlueprintError, ValueError, TypeError, KeyError, RecursionError) as error:
             raise BlueprintError(
                 f"The network of trial {index} is damaged.", value=self.location.text, hint=str(error)
             ) from error
+        raise StudyError(f"The network of trial {index} must have a blueprint.", value=network["network"])
+
+    def recipes(self) -> Mapping[str, Recipe]:
+        """The recipes that the study's trials train with, by their digests.
+
+        Raises:
+            RecipeError: one is damaged.
+        """
+        query = select(recipes.c.digest, recipes.c.settings).where(recipes.c.study_id == self._study_id)
+        with self._reading() as connection:
+            return {row.digest: Recipe.from_dict(row.settings) for row in connection.execute(query)}
+
+    def job(self, index: int) -> Job:
+        """What was, or is to be, trained in a trial.
+
+        Raises:
+            StudyError: there is no such trial, or it is of before trials held their jobs.
+        """
+        with self._reading() as connection:
+            row = self._trial_row(connection, index)
+            if row.job is None:
+                raise StudyError("The trial must hold what was trained.", value=index)
+            recipe = connection.execute(
+                select(recipes.c.settings).where(recipes.c.study_id == self._study_id, recipes.c.digest == row.recipe)
+            ).scalar_one()
+        network = _expand(json.loads(row.blueprint))
+        return Job.from_dict({**row.job, "architecture": network, "recipe": recipe})
 
     def attempts(self, index: int) -> tuple[Mapping[str, Any], ...]:
         """What happened to each attempt at a trial: number, session, started, ended, cause, reason."""
@@ -525,6 +621,18 @@ class Store:
                 update(sessions)
                 .where(sessions.c.study_id == self._study_id, sessions.c.number == number)
                 .values(**values)
+            )
+
+    def _plan_row(self) -> Row[Any, Any]:
+        query = select(studies.c.plan, studies.c.trials_planned).where(studies.c.id == self._study_id)
+        with self._reading() as connection:
+            return connection.execute(query).one()
+
+    def _add_recipe(self, connection: Connection, digest: str, recipe: Recipe) -> None:
+        known = select(recipes.c.digest).where(recipes.c.study_id == self._study_id, recipes.c.digest == digest)
+        if connection.execute(known).first() is None:
+            connection.execute(
+                insert(recipes).values(study_id=self._study_id, digest=digest, settings=recipe.to_dict())
             )
 
     def _begin_attempt(self, connection: Connection, trial_id: int, number: int, session: int) -> None:
@@ -602,12 +710,12 @@ def _create_tables(connection: Connection) -> None:
     connection.execute(insert(schema_info).values(version=SCHEMA_VERSION))
 
 
-def _insert_study(connection: Connection, name: str, plan: StudyPlan) -> int:
+def _insert_study(connection: Connection, name: str, plan: StudyPlan | ComparisonPlan) -> int:
     made = connection.execute(
         insert(studies).values(
             name=name,
             plan=plan.to_document(),
-            trials_planned=plan.search.trials,
+            trials_planned=plan.search.trials if isinstance(plan, StudyPlan) else 0,
             request="run",
             created=datetime.now(UTC),
         )
@@ -639,6 +747,7 @@ def _study_id(connection: Connection, name: str) -> int | None:
 
 def _record(row: Row[Any], curve: tuple[CurvePoint, ...]) -> TrialRecord:
     values = {column.name: getattr(row, column.name) for column in _RECORD_COLUMNS}
+    values["budget"] = Budget.parse(values["budget"]) if values["budget"] else None
     return TrialRecord(index=row.number, curve=curve, **values)
 
 
@@ -646,12 +755,18 @@ def _record(row: Row[Any], curve: tuple[CurvePoint, ...]) -> TrialRecord:
 _LAYER_FIELDS = tuple(spec.name for spec in fields(Layer))
 
 
-def _compact(blueprint: Blueprint) -> dict[str, Any]:
-    data = blueprint.to_dict()
-    return {**data, "layers": [list(layer.values()) for layer in data["layers"]]}
+def _compact(network: Mapping[str, Any]) -> dict[str, Any]:
+    if "layers" not in network:
+        return dict(network)
+    return {**network, "layers": [list(layer.values()) for layer in network["layers"]]}
 
 
-def _expand(data: dict[str, Any]) -> Blueprint:
-    # Fields that came later are missing where they have their defaults.
-    layers = [dict(zip(_LAYER_FIELDS[: len(row)], row, strict=True)) for row in data["layers"]]
-    return Blueprint.from_dict({**data, "layers": layers})
+def _expand(network: dict[str, Any]) -> dict[str, Any]:
+    if "layers" not in network:
+        return network
+    return {**network, "layers": [dict(zip(_LAYER_FIELDS[: len(row)], row, strict=True)) for row in network["layers"]]}
+
+
+def _rest_of(job: Job) -> dict[str, Any]:
+    """A job without what has columns and a table of its own, and is large."""
+    return {name: value for name, value in job.to_dict().items() if name not in ("architecture", "recipe")}

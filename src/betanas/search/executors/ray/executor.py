@@ -19,11 +19,11 @@ from typing import Any, ClassVar, Literal
 import betanas
 from betanas.errors import DeviceError
 from betanas.search.executors.base import (
+    Assignment,
     Executor,
     ExecutorEvent,
     ExecutorSettings,
     TrialEnded,
-    TrialJob,
     WorkerReady,
     WorkerSetup,
 )
@@ -53,7 +53,7 @@ _START_TRIES = 3
 
 @dataclass(slots=True)
 class _Running:
-    job: TrialJob
+    assignment: Assignment
     since: float
 
 
@@ -144,19 +144,24 @@ class RayExecutor(Executor):
         here = any(seat.stage == "busy" and seat.address == self._here for seat in self._seats)
         yield 1 if here and not self._share.gpus else len(available_cores())
 
-    def submit(self, job: TrialJob) -> None:
+    @property
+    def shares_disk(self) -> bool:
+        """See `Executor.shares_disk`: its nodes may be other machines."""
+        return False
+
+    def submit(self, assignment: Assignment) -> None:
         """See `Executor.submit`."""
         seat = next((seat for seat in self._seats if seat.stage == "idle"), None)
         if seat is None:
             raise RuntimeError("no worker is idle")
-        seat.stage, seat.running = "busy", _Running(job, time.monotonic())
-        seat.actor.submit.remote(encode(job_message(job)))
+        seat.stage, seat.running = "busy", _Running(assignment, time.monotonic())
+        seat.actor.submit.remote(encode(job_message(assignment)))
 
-    def answer(self, index: int, *, go_on: bool) -> None:
+    def answer(self, index: int, step: int, *, go_on: bool) -> None:
         """See `Executor.answer`."""
         for seat in self._seats:
-            if seat.running is not None and seat.running.job.index == index:
-                seat.actor.answer.remote(index, go_on)
+            if seat.running is not None and seat.running.assignment.index == index:
+                seat.actor.answer.remote(index, step, go_on)
 
     def poll(self, timeout: float) -> list[ExecutorEvent]:
         """See `Executor.poll`."""
@@ -230,7 +235,7 @@ class RayExecutor(Executor):
             if isinstance(event, WorkerReady):
                 seat.failed_starts = 0
                 events.append(event)
-            elif seat.running is not None and seat.running.job.index == event.index:
+            elif seat.running is not None and seat.running.assignment.index == event.index:
                 events.append(event)
                 if isinstance(event, TrialEnded):
                     seat.running, seat.stage = None, "starting"
@@ -269,7 +274,7 @@ class RayExecutor(Executor):
         wall = time.monotonic() - running.since
         device = "cuda" if self._share.gpus else "cpu"
         result = TrialResult("failed", cause, reason, wall_seconds=wall, device=device)
-        return [TrialEnded(running.job.index, running.job.attempt, result)]
+        return [TrialEnded(running.assignment.index, running.assignment.attempt, result)]
 
     def _watch(self) -> list[ExecutorEvent]:
         """End what is silent, and see whether nodes have come or gone."""

@@ -20,6 +20,7 @@ from betanas.search.executors.base import (
 )
 from betanas.search.executors.messages import Message, read_point, read_result, read_setup, setup_message
 from betanas.search.executors.slots import Slot
+from betanas.userfile import python_file
 
 
 class Report(TypedDict, total=False):
@@ -99,8 +100,8 @@ def read_files(setup: WorkerSetup) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     named: list[tuple[str, str, type[UserError]]] = [(name, "A plugin", StudyError) for name in setup.plugins]
-    if setup.data.endswith(".py"):
-        named.append((setup.data, "A data source's file", DataError))
+    if python_file(setup.first.images.source):
+        named.append((setup.first.images.source, "A data source's file", DataError))
     for name, kind, error in named:
         try:
             found[name] = Path(name).read_text(encoding="utf-8")

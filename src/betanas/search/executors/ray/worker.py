@@ -21,11 +21,12 @@ from pathlib import Path
 
 import betanas
 from betanas.errors import DeviceError
-from betanas.search.executors.base import ExecutorEvent, ExecutorSettings, TrialEnded, TrialJob, WorkerSetup
+from betanas.search.executors.base import Assignment, ExecutorEvent, ExecutorSettings, TrialEnded, WorkerSetup
 from betanas.search.executors.local import LocalExecutor
 from betanas.search.executors.messages import decode, read_job
 from betanas.search.executors.ray.messages import Order, Report, write_event
 from betanas.search.executors.refusals import write_refusal
+from betanas.training.job import Job
 
 # How long a command waits at most for its worker's watcher to look up.
 _STEP_SECONDS = 0.02
@@ -44,8 +45,8 @@ class RayWorker:
         import ray
 
         self._reports: queue.Queue[Report] = queue.Queue()
-        self._jobs: queue.Queue[TrialJob] = queue.Queue()
-        self._answers: queue.Queue[tuple[int, bool]] = queue.Queue()
+        self._jobs: queue.Queue[Assignment] = queue.Queue()
+        self._answers: queue.Queue[tuple[int, int, bool]] = queue.Queue()
         self._stopping = threading.Event()
         self._reports.put(
             {"node": ray.get_runtime_context().get_node_id(), "address": ray.util.get_node_ip_address()},
@@ -63,13 +64,13 @@ class RayWorker:
                 reports.append(self._reports.get_nowait())
         return json.dumps(reports).encode()
 
-    def submit(self, job: bytes) -> None:
+    def submit(self, message: bytes) -> None:
         """Train a trial (a `job` message)."""
-        self._jobs.put(read_job(decode(job)))
+        self._jobs.put(read_job(decode(message)))
 
-    def answer(self, index: int, go_on: bool) -> None:
+    def answer(self, index: int, step: int, go_on: bool) -> None:
         """The search's verdict on a curve point."""
-        self._answers.put((index, go_on))
+        self._answers.put((index, step, go_on))
 
     def stop(self) -> None:
         """End the worker and leave nothing on the node."""
@@ -97,15 +98,17 @@ class RayWorker:
         settings = ExecutorSettings(
             log_folder=logs.folder if logs else None, log_bytes=order.log_bytes, patience=order.patience
         )
-        waiting: deque[TrialJob] = deque()
-        with LocalExecutor(_at_home(order, folder), settings, [order.slot]) as executor:
+        waiting: deque[Assignment] = deque()
+        places = _write_files(order, folder)
+        with LocalExecutor(_at_home(order.setup, places), settings, [order.slot]) as executor:
             while not self._stopping.is_set():
                 with contextlib.suppress(queue.Empty):
                     while True:
-                        index, go_on = self._answers.get_nowait()
-                        executor.answer(index, go_on=go_on)
+                        index, step, go_on = self._answers.get_nowait()
+                        executor.answer(index, step, go_on=go_on)
                 with contextlib.suppress(queue.Empty):
-                    waiting.append(self._jobs.get_nowait())
+                    assignment = self._jobs.get_nowait()
+                    waiting.append(replace(assignment, job=_with_images_at_home(assignment.job, places)))
                 # A worker that died idle is being replaced: its next trial waits for the new one.
                 if waiting and executor.idle:
                     executor.submit(waiting.popleft())
@@ -148,18 +151,21 @@ class _Logs:
         return piece.decode(errors="replace")
 
 
-def _at_home(order: Order, folder: Path) -> WorkerSetup:
-    """The set-up with the Python files that came along written down here."""
-    places: Mapping[str, str] = {
-        name: str(folder / f"file-{number}" / Path(name).name) for number, name in enumerate(order.files)
-    }
+def _write_files(order: Order, folder: Path) -> dict[str, str]:
+    """Write the Python files that came along; gives their places here by their places there."""
+    places = {name: str(folder / f"file-{number}" / Path(name).name) for number, name in enumerate(order.files)}
     for name, text in order.files.items():
         place = Path(places[name])
         place.parent.mkdir()
         place.write_text(text, encoding="utf-8")
-    setup = order.setup
-    return replace(
-        setup,
-        data=places.get(setup.data, setup.data),
-        plugins=tuple(places[name] for name in setup.plugins),
-    )
+    return places
+
+
+def _at_home(setup: WorkerSetup, places: Mapping[str, str]) -> WorkerSetup:
+    plugins = tuple(places[name] for name in setup.plugins)
+    return replace(setup, first=_with_images_at_home(setup.first, places), plugins=plugins)
+
+
+def _with_images_at_home(job: Job, places: Mapping[str, str]) -> Job:
+    source = job.images.source
+    return replace(job, images=replace(job.images, source=places.get(source, source)))

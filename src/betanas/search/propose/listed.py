@@ -1,0 +1,115 @@
+"""Trials of given networks, each with every seed, in place of a strategy that invents them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from betanas.blueprint import Blueprint
+from betanas.search.propose.proposer import Proposal, Proposer
+from betanas.search.records import Purpose, TrialRecord, network_key, with_job
+from betanas.training.job import Job
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Role = Literal["", "searched", "benchmark"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entrant:
+    """A network that is trained beside others.
+
+    Attributes:
+        name: what tables call it.
+        architecture: as plain data (`betanas.models.architecture`).
+        params: trainable parameters.
+        macs: multiply-accumulates of one image.
+        role: whether it came from a search, or is there to be compared with.
+        vector: its parameter vector, where it comes from a space.
+    """
+
+    name: str
+    architecture: Mapping[str, Any]
+    params: int
+    macs: int
+    role: Role = ""
+    vector: Mapping[str, float] | None = None
+
+    def build(self) -> nn.Module:
+        """The network, its weights drawn from torch's global generator."""
+        from betanas.models.architecture import build_network
+
+        return build_network(self.architecture)
+
+    @classmethod
+    def of(cls, name: str, blueprint: Blueprint, *, vector: Mapping[str, float] | None = None) -> Entrant:
+        """A blueprint's network."""
+        return cls(name, blueprint.to_dict(), blueprint.num_params, blueprint.macs, "searched", vector)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A network and what is trained of it."""
+
+    entrant: Entrant
+    job: Job
+
+
+def listed(
+    entrants: Sequence[Entrant], seeds: Sequence[int], make_job: Callable[[Entrant, int], Job]
+) -> Iterator[Listed]:
+    """Every network with every seed. Seeds are the outer loop: ended early, all have been trained about as often."""
+    for seed in seeds:
+        for entrant in entrants:
+            yield Listed(entrant, make_job(entrant, seed))
+
+
+def waiting_trial(wanted: Listed, index: int, purpose: Purpose) -> TrialRecord:
+    """A trial that waits to be trained."""
+    entrant = wanted.entrant
+    record = TrialRecord(
+        index=index,
+        vector=dict(entrant.vector or {}),
+        blueprint_key=network_key(wanted.job.network),
+        origin="listed",
+        state="waiting",
+        attempts=0,
+        purpose=purpose,
+        name=entrant.name,
+        role=entrant.role,
+        params=entrant.params,
+        macs=entrant.macs,
+    )
+    return with_job(record, wanted.job)
+
+
+class ListedProposer(Proposer):
+    """Has trials trained that wait in a study, in the order of their indices.
+
+    Args:
+        jobs: what is to be trained, by the keys of the jobs; other trials that wait are left alone.
+    """
+
+    def __init__(self, jobs: Mapping[str, Job]) -> None:
+        self._jobs = jobs
+
+    def tell(self, record: TrialRecord) -> None:
+        """See `Proposer.tell`: what comes of a trial changes nothing."""
+
+    def propose(self, session: int) -> Proposal | None:
+        """See `Proposer.propose`: all its trials wait in the study already."""
+        return None
+
+    def remaining(self) -> int:
+        """See `Proposer.remaining`."""
+        return 0
+
+    def wants(self, record: TrialRecord) -> bool:
+        """See `Proposer.wants`."""
+        return record.job_key in self._jobs
+
+    def job(self, record: TrialRecord) -> Job:
+        """See `Proposer.job`."""
+        return self._jobs[record.job_key]
