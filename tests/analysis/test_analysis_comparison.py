@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import asdict
-from pathlib import Path
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -11,6 +10,9 @@ import pytest
 from betanas.analysis.errors import AnalysisError, MissingDataError
 from betanas.analysis.snapshot import StudySnapshot
 from betanas.analysis.tables.comparison import comparison_of, comparison_table, mean_curve, parse_comparison
+from betanas.search.compared import comparison_document
+from betanas.search.records import TrialRecord
+from betanas.training.result import CurvePoint
 
 # Tables 7 and 8 of the report: parameters in millions, top-1 in percent, hours.
 TABLE_7 = [
@@ -59,44 +61,40 @@ def test_a_network_that_never_trained_keeps_its_row(snapshot: StudySnapshot) -> 
     assert (row.seeds, row.failed) == (0, 3)
 
 
-@pytest.mark.parametrize(
-    ("name", "family", "role"),
-    [
-        ("BetaNet3-R224", "BetaNet3", "searched"),
-        ("ResNet50", "ResNet50", "benchmark"),
-        ("EfficientNetV2-S", "EfficientNetV2-S", "benchmark"),
-        ("timm:regnety_002", "timm:regnety", "benchmark"),
-        ("winner R=384", "winner", "searched"),
-    ],
-)
-def test_family_and_role_follow_from_the_name(snapshot: StudySnapshot, name: str, family: str, role: str) -> None:
-    row = {**document_of(snapshot)["table"][0], "name": name, "family": None, "role": None}
-    network = parse_comparison({"table": [row]}).networks[0]
-    assert (network.family, network.role) == (family, role)
+def test_role_and_family_are_said_and_the_benchmarks_of_earlier_documents_are_known(snapshot: StudySnapshot) -> None:
+    first = document_of(snapshot)["table"][0]
+    said = [("net", "netlike", "benchmark"), ("resnet50", None, None), ("resnet-of-mine", None, None)]
+    rows = [{**first, "name": name, "family": family, "role": role} for name, family, role in said]
+    networks = parse_comparison({"table": rows}).networks
+    assert [(network.family, network.role) for network in networks] == [
+        ("netlike", "benchmark"), ("resnet50", "benchmark"), ("resnet-of-mine", "searched"),
+    ]  # fmt: skip
 
 
-def test_the_training_partys_own_document_is_read(tmp_path: Path) -> None:
-    from betanas.training.comparison import Comparison as Stored
-    from betanas.training.comparison import Entry
-    from betanas.training.result import CurvePoint, TrialResult
+def test_another_budget_or_recipe_is_another_network(snapshot: StudySnapshot) -> None:
+    first = {**document_of(snapshot)["table"][0], "name": "net", "budget": "1m", "recipe": "fast"}
+    longer, careful = {**first, "budget": "10m"}, {**first, "recipe": "paper", "judged_on": "validation"}
+    points = [{"epoch": 1.0, "seconds": 60.0, "accuracy": 0.5}]
+    histories = [{"name": "net", "resolution": 224, "seed": 0, "budget": "10m", "recipe": "fast", "curve": points}]
+    comparison = parse_comparison({"table": [first, longer, careful], "histories": histories})
+    assert [comparison.label(network) for network in comparison.networks] == [
+        "net 1m fast", "net 10m fast", "net 1m paper",
+    ]  # fmt: skip
+    assert [len(network.curves) for network in comparison.networks] == [0, 1, 0]
+    assert [row.judged_on for row in comparison_table(comparison)] == ["test", "test", "validation"]
 
+
+def test_a_comparisons_own_document_is_read() -> None:
     curve = (CurvePoint(50.0, 10, 1.0, 2.0, 0.5), CurvePoint(100.0, 20, 2.0, 1.0, 0.7))
-    lines = []
-    for seed, top1 in ((0, 0.70), (1, 0.72)):
-        result = TrialResult(
-            "completed",
-            test_top1=top1,
-            test_top5=0.9,
-            curve=curve,
-            training_seconds=100.0,
-            images_per_second=500.0,
-            peak_memory=2**30,
+    records = [
+        TrialRecord(
+            index=seed, vector={}, blueprint_key="a", origin="listed", state="completed", seed=seed, job_key=str(seed),
+            purpose="comparison", name="BetaNet3-R32", role="searched", params=1000, macs=2000, resolution=32,
+            test_top1=top1, test_top5=0.9, curve=curve, training_seconds=100.0, ended=datetime.now(UTC),
         )
-        entry = Entry(f"{seed}", "BetaNet3-R32", 1000, 2000, 32, seed, "completed", result=result)
-        lines.append(json.dumps(asdict(entry)))
-    (tmp_path / "results.jsonl").write_text("\n".join(lines) + "\n")
-    stored = Stored(tmp_path)
-    comparison = parse_comparison(json.loads(json.dumps(stored.to_dict())))
+        for seed, top1 in ((0, 0.70), (1, 0.72))
+    ]  # fmt: skip
+    comparison = parse_comparison(json.loads(json.dumps(comparison_document(records, {}))))
     row = comparison_table(comparison).rows[0]
     assert (row.model, row.seeds, row.failed) == ("BetaNet3-R32", 2, 0)
     assert row.top1_percent == pytest.approx(71)

@@ -25,16 +25,18 @@ from betanas.experiments.scaling import ScalingSettings, plan_scaling, run_scali
 from betanas.experiments.search import StrategySettings, plan_strategies, run_strategies
 from betanas.search.feasibility import Problem
 from betanas.search.propose import get_strategy
+from betanas.search.records import TrialRecord
 from betanas.search.simulation.recording import Recording, write_recordings
 from betanas.search.study import Study
 
 SMALL = ScalingSettings(
-    resolutions=(8, 16), vectors=2, seeds=1, seconds="0.05s", epochs="1steps", max_macs=1_000_000, device="cpu"
-)
+    resolutions=(8, 16), vectors=2, seeds=1, seconds="0.05s", epochs="1steps", max_macs=1_000_000, device="cpu",
+    executor="inline",
+)  # fmt: skip
 SMALL_TYPED = ["--resolutions", "8,16", "--vectors", "2", "--budget", "0.05s", "--epochs", "1steps"]
-SMALL_TYPED += ["--max-macs", "1M", "--device", "cpu"]
+SMALL_TYPED += ["--max-macs", "1M", "--device", "cpu", "--executor", "inline"]
 OBJECTIVE = ObjectiveSettings(
-    budget="0.05s", epochs="2steps", total="0.2s", pairs=1, final="0.05s", seeds=1, strategy="random",
+    budget="0.05s", epochs="1steps", total="0.6s", pairs=1, final="0.05s", seeds=1, strategy="random",
     max_macs=1_000_000, executor="inline", device="cpu",
 )  # fmt: skip
 
@@ -88,10 +90,10 @@ class TestScaling:
         assert all(each["accuracy"] is not None and each["curve"] for each in whole["trainings"])
         assert (folder / "figure.html").stat().st_size > 10**6
         assert "Undecided" in (folder / "README.md").read_text()
-        journals = {path: path.read_text() for path in folder.glob("*/results.jsonl")}
+        before = done(folder)
         more = run_scaling(plan_scaling(replace(SMALL, seeds=2), folder))
         assert len(more["trainings"]) == 2 * len(whole["trainings"])
-        assert all(path.read_text().startswith(before) for path, before in journals.items()), "nothing is repeated"
+        assert done(folder)[: len(before)] == before, "nothing is repeated"
 
     def test_kill_9_loses_no_finished_training(self, tmp_path: Path) -> None:
         folder = tmp_path / "h1"
@@ -106,10 +108,10 @@ class TestScaling:
         running.wait()
         before = done(folder)
         assert len(before) < 2 * 2 * 2 * 40
-        seeds = 1 + max(json.loads(line)["seed"] for line in before)
+        seeds = 1 + max(each.seed for each in before)
         document = run_scaling(plan_scaling(replace(SMALL, seeds=seeds), folder))
         assert len(document["trainings"]) == 8 * seeds
-        assert set(before) <= set(done(folder))
+        assert [each for each in done(folder) if each.index in {one.index for one in before}] == before
 
     def test_vectors_of_a_study_are_spread_over_its_ranks(self, tmp_path: Path) -> None:
         place = tmp_path / "study"
@@ -213,7 +215,7 @@ class TestObjective:
             first = study.trials()[0]
         document = run_objective(plan_objective(OBJECTIVE, folder), told.append)
         with Study.open(folder / "searches" / "pair0-seconds") as study:
-            assert [each.ending for each in study.sessions()] == ["interrupted", "paused"]
+            assert [each.ending for each in study.sessions()] == ["interrupted", "out_of_time"]
             assert study.trials()[0] == first
         assert [(each["arm"], each["pair"]) for each in document["searches"]] == [("seconds", 0), ("macs", 0)]
         for each in document["searches"]:
@@ -222,8 +224,8 @@ class TestObjective:
         assert len(document["trainings"]) == 2
         assert document["verdicts"][0]["answer"] == "undecided", "a single pair"
         with Study.open(folder / "searches" / "pair0-macs") as study:
-            assert str(study.plan.training.budget) == "2steps"
-            assert study.state == "paused"
+            assert str(study.plan.training.budget) == "1steps"
+            assert study.state == "finished"
             judged = [each for each in study.trials() if each.objective]
             target = document["derived"]["target_macs"]
             assert judged[0].objective == pytest.approx(judged[0].top1 * (judged[0].macs / target) ** -0.07)
@@ -279,9 +281,12 @@ class TestFolder:
         assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-def done(folder: Path) -> list[str]:
-    """The finished trainings' lines."""
-    return [line for path in folder.glob("*/results.jsonl") for line in path.read_text().splitlines(keepends=False)]
+def done(folder: Path) -> list[TrialRecord]:
+    """The trainings that have finished."""
+    if not (folder / "trainings" / "study.sqlite").exists():
+        return []
+    with Study.open(folder / "trainings") as study:
+        return [record for record in study.trials(curves=True) if record.ended is not None]
 
 
 def test_the_documents_commands_are_commands() -> None:

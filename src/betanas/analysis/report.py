@@ -108,10 +108,12 @@ def build_report(snapshot: StudySnapshot, *, now: datetime | None = None) -> Stu
     """
     require_plotly("A report")
     missing: dict[str, str] = {}
-    drawn = {piece.name: draw(piece, snapshot, missing) for piece in FIGURES if piece.section}
+    shown = [each for each in SECTIONS if each[0] == "comparison" or not snapshot.compared]
+    pieces = [piece for piece in FIGURES if piece.section in {name for name, *_ in shown}]
+    drawn = {piece.name: draw(piece, snapshot, missing) for piece in pieces}
     sections = []
-    for name, title, intro in SECTIONS:
-        own = (drawn[piece.name] for piece in FIGURES if piece.section == name)
+    for name, title, intro in shown:
+        own = (drawn[piece.name] for piece in pieces if piece.section == name)
         figures = tuple(figure for figure in own if figure is not None)
         grids, problems = _section_grids(name, snapshot)
         if figures or grids or problems:
@@ -119,7 +121,9 @@ def build_report(snapshot: StudySnapshot, *, now: datetime | None = None) -> Stu
     failed = {figure.name: figure.problem for figure in drawn.values() if figure is not None and figure.problem}
     failed |= {f"{section.name} tables": " ".join(section.problems) for section in sections if section.problems}
     html = _template().render(
-        snapshot=snapshot,
+        name=snapshot.name,
+        kind="Comparison of networks" if snapshot.compared else "Report of a neural architecture search",
+        subject=wording.subject(snapshot),
         summary=wording.summary(snapshot),
         key_numbers=wording.key_numbers(snapshot),
         sections=sections,
@@ -235,22 +239,26 @@ def _cluster_grids(snapshot: StudySnapshot) -> Iterator[wording.Grid]:
 def _comparison_grids(snapshot: StudySnapshot) -> Iterator[wording.Grid]:
     comparison = comparison_of(snapshot)
     for resolution in comparison.resolutions:
+        table = comparison_table(comparison, resolution).rows
+        several = len({(row.budget, row.recipe) for row in table}) > 1
         rows = [
             {
                 "Model": row.model,
+                **({"Budget": row.budget or None, "Recipe": row.recipe or None} if several else {}),
                 "No. params (M)": f"{row.params_millions:.2f}",
                 "MACs (M)": f"{row.macs_millions:,.0f}",
-                "Top-1 test accuracy (%)": _number(row.top1_percent)
+                "Top-1 accuracy (%)": _number(row.top1_percent)
                 and f"{row.top1_percent:.2f}"
                 + ("" if row.top1_margin is None else f" \N{PLUS-MINUS SIGN} {row.top1_margin:.2f}"),
                 "Top-5 (%)": _number(row.top5_percent),
+                "Judged on": row.judged_on,
                 "Seeds": row.seeds,
                 "Failed": row.failed,
                 "Training time (hours)": _number(row.training_hours),
                 "Images/s": _number(row.images_per_second, 0),
                 "Peak memory (GiB)": _number(row.peak_memory_gib),
             }
-            for row in comparison_table(comparison, resolution)
+            for row in table
         ]
         subject = f" on {comparison.data}" if comparison.data else ""
         caption = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -80,8 +81,19 @@ def of_trials(number: int) -> str:
     return f"{number:,} trial{'' if number == 1 else 's'}"
 
 
+def subject(snapshot: StudySnapshot) -> str:
+    """What was searched or compared, on what."""
+    what = "networks" if snapshot.compared else snapshot.plan.search.space
+    return f"{what} on {snapshot.plan.data.source}"
+
+
 def summary(snapshot: StudySnapshot) -> tuple[str, ...]:
     """The study in a few sentences."""
+    if snapshot.compared:
+        names = list(dict.fromkeys(trial.name for trial in snapshot.trials))
+        states = Counter(trial.state for trial in snapshot.trials)
+        counts = ", ".join(f"{count} {state}" for state, count in states.items())
+        return (f"Trained side by side: {', '.join(names)}.", f"Of {len(snapshot.trials)} trainings: {counts}.")
     plan, counted = snapshot.plan, totals(snapshot)
     space = plan.search.space
     sentences = [
@@ -173,6 +185,11 @@ def _outcome_sentence(counted: StudyTotals, state: str) -> str:
 
 def key_numbers(snapshot: StudySnapshot) -> tuple[tuple[str, str], ...]:
     """The few numbers that a reader looks for first, as (name, value)."""
+    if snapshot.compared:
+        ended = sum(trial.ended is not None for trial in snapshot.trials)
+        spent = sum(trial.training_seconds or 0.0 for trial in snapshot.trials)
+        trainings = f"{ended:,} of {len(snapshot.trials):,}"
+        return (("Trainings", trainings), ("Training time", seconds_text(spent)), ("State", snapshot.state))
     counted, best, won = totals(snapshot), snapshot.best, _winner(snapshot)
     numbers = []
     if won is not None and won.confirmed is not None:
@@ -292,6 +309,12 @@ def failure_grid(snapshot: StudySnapshot, most: int = 20) -> Grid:
 def plan_facts(snapshot: StudySnapshot) -> tuple[tuple[str, str], ...]:
     """What was to be done, as (name, value)."""
     plan = snapshot.plan
+    if snapshot.compared:
+        return (
+            ("Data", f"{plan.data.source} (fingerprint {plan.data_fingerprint})"),
+            ("Recipe of the first training", f"{plan.training.recipe}: {_listed(plan.recipe_settings)}"),
+            ("Devices", ", ".join(dict.fromkeys(each.device for each in snapshot.trials if each.device)) or NONE),
+        )
     limits = [
         f"{name} at most {text(value)}"
         for name, value, text in (

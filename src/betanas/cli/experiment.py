@@ -25,6 +25,8 @@ PresetOption = Annotated[str, typer.Option(help="Which of the space's ranges.")]
 ParamsOption = Annotated[str | None, typer.Option(help="Most parameters of a network: 30M.")]
 MacsOption = Annotated[str | None, typer.Option(help="Most multiply-accumulates an image: 30M.")]
 BatchOption = Annotated[int | None, typer.Option(min=1, help="Images a step: the recipe's unless said otherwise.")]
+WorkersOption = Annotated[int | None, typer.Option(min=1, help="Trainings at the same time.")]
+ExecutorOption = Annotated[str, typer.Option(help="Who trains: local (worker processes), ray or inline.")]
 
 
 class _Plan(Protocol):
@@ -56,6 +58,8 @@ def scaling(
     batch_size: BatchOption = None,
     seed: Annotated[int, typer.Option(help="Of the drawn vectors and the division of the images.")] = 0,
     device: DeviceOption = "auto",
+    workers: WorkersOption = None,
+    executor: ExecutorOption = "local",
     trust_files: TrustOption = False,
     only_plan: PlanOption = False,
     as_json: JsonOption = False,
@@ -84,6 +88,8 @@ def scaling(
         batch_size=batch_size,
         seed=seed,
         device=device,
+        workers=workers,
+        executor=executor,
         trust_files=trust_files,
     )
     _conduct(folder, lambda: plan_scaling(settings, folder), run_scaling, only_plan=only_plan, as_json=as_json)
@@ -166,8 +172,8 @@ def objective(
     batch_size: BatchOption = None,
     seed: Annotated[int, typer.Option(help="Of the first pair; the others follow it.")] = 0,
     device: DeviceOption = "auto",
-    workers: Annotated[int | None, typer.Option(min=1, help="Trials at the same time.")] = None,
-    executor: Annotated[str, typer.Option(help="Who trains trials: local (worker processes) or inline.")] = "local",
+    workers: WorkersOption = None,
+    executor: ExecutorOption = "local",
     trust_files: TrustOption = False,
     only_plan: PlanOption = False,
     as_json: JsonOption = False,

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
 from betanas.blueprint import Blueprint
-from betanas.data import DataSource, load_splits, load_test
-from betanas.data.images import ImageSet, Splits
+from betanas.data import DataSource, load_splits
+from betanas.data.images import Splits
 from betanas.experiments.errors import ExperimentError
+from betanas.search.propose.listed import Entrant
 from betanas.training.budget import Budget
-from betanas.training.comparison import Entrant
 from betanas.training.engine import TrialEngine
+from betanas.training.job import Job, JobImages
 from betanas.training.recipe import Recipe
 
 # Steps of a network that is timed: a progressive recipe spreads its resolutions evenly over them.
@@ -45,7 +45,7 @@ class Speed:
 
 
 class Engines:
-    """Trial engines on one division of the images, made when they are first wanted.
+    """What an experiment trains with: one division of the images, and how long training on them takes here.
 
     Args:
         source: the images.
@@ -56,40 +56,22 @@ class Engines:
 
     def __init__(self, source: DataSource, recipe: Recipe, *, split_seed: int, device: str) -> None:
         self.source = source
-        self.recipe = recipe
+        self.recipe = recipe.with_settings(variants=())
         self._split_seed = split_seed
         self._device = device
         self._splits: dict[int, Splits] = {}
-        self._engines: dict[int, TrialEngine] = {}
-        self._tests: dict[int, ImageSet] = {}
 
-    @property
-    def data(self) -> Mapping[str, Any]:
-        """What the images are, as plain data."""
-        return {"source": self.source.name, "fingerprint": self.source.fingerprint, "split_seed": self._split_seed}
+    def job(self, entrant: Entrant, resolution: int, budget: Budget, seed: int) -> Job:
+        """A training of an experiment: kept, so that it resumes, and judged on the test images where there are some."""
+        images = JobImages(self.source.name, self.source.fingerprint, resolution, split_seed=self._split_seed)
+        test = self.source.has_test
+        return Job(entrant.architecture, images, self.recipe, budget, seed=seed, test=test, keep=True)
 
     def splits(self, resolution: int) -> Splits:
         """The images for a resolution."""
         if resolution not in self._splits:
             self._splits[resolution] = load_splits(self.source, resolution=resolution, seed=self._split_seed)
         return self._splits[resolution]
-
-    def at(self, resolution: int) -> TrialEngine:
-        """The engine of a resolution."""
-        if resolution not in self._engines:
-            splits = self.splits(resolution)
-            self._engines[resolution] = TrialEngine(
-                splits, resolution=resolution, recipe=self.recipe, device=self._device
-            )
-        return self._engines[resolution]
-
-    def test(self, resolution: int) -> ImageSet | None:
-        """The test images for a resolution; None where the source has none."""
-        if not self.source.has_test:
-            return None
-        if resolution not in self._tests:
-            self._tests[resolution] = load_test(self.source, resolution=resolution)
-        return self._tests[resolution]
 
     def seconds_per_image(self, blueprint: Blueprint) -> float:
         """Time a few steps of a network.
@@ -142,8 +124,3 @@ class Engines:
         count = math.ceil(epochs) if evaluations == "epoch" else evaluations
         judged = count * len(splits.validation) + self.source.size("test")
         return training + judged * seconds * _EVALUATION_SHARE
-
-
-def entrant(name: str, blueprint: Blueprint) -> Entrant:
-    """A blueprint's network as one that takes part in a comparison."""
-    return Entrant(name, blueprint.to_dict(), blueprint.build, blueprint.num_params, blueprint.macs)

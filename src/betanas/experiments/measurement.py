@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from betanas.training.comparison import Entry
+from betanas.search.records import TrialRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +38,21 @@ class Measurement:
     curve: tuple[tuple[float, float], ...] = ()
 
     @classmethod
-    def of(cls, entry: Entry, network: str) -> Measurement:
-        """A comparison's entry under the experiment's own name."""
+    def of(cls, record: TrialRecord) -> Measurement:
+        """A trial of an experiment's trainings."""
         common: dict[str, Any] = {
-            "network": network,
-            **{name: getattr(entry, name) for name in ("resolution", "seed", "params", "macs", "outcome", "reason")},
+            "network": record.name,
+            "outcome": record.state,
+            **{name: getattr(record, name) for name in ("resolution", "seed", "params", "macs", "reason")},
         }
-        result = entry.result
-        if result is None:
+        if record.state != "completed":
             return cls(**common)
         return cls(
             **common,
-            accuracy=result.top1 if result.test_top1 is None else result.test_top1,
-            validation=result.top1,
-            training_seconds=result.training_seconds,
-            epochs=result.epochs,
-            images_per_second=result.images_per_second,
-            curve=tuple((point.seconds, point.accuracy) for point in result.curve),
+            accuracy=record.top1 if record.test_top1 is None else record.test_top1,
+            validation=record.top1,
+            training_seconds=record.training_seconds,
+            epochs=record.epochs,
+            images_per_second=record.images_per_second,
+            curve=tuple((point.seconds, point.accuracy) for point in record.curve),
         )

@@ -28,8 +28,8 @@ both reach: the lower of the two arms' mean final validation accuracy in a pair.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,28 +38,25 @@ import numpy as np
 from betanas.blueprint import Blueprint
 from betanas.data import open_source, prepare
 from betanas.errors import SpaceExhausted
-from betanas.experiments.engines import Engines, Speed, entrant
+from betanas.experiments.engines import Engines, Speed
 from betanas.experiments.errors import ExperimentError
 from betanas.experiments.folder import ExperimentFolder
 from betanas.experiments.leaders import ARMS, Arm, LeaderTraining, conclude_objective
-from betanas.experiments.measurement import Measurement
+from betanas.experiments.trainings import train
 from betanas.quantities import format_count, format_seconds
 from betanas.search.feasibility import Problem, survey
 from betanas.search.objectives import MNASNET_EXPONENT, Accuracy, Compound
 from betanas.search.progress import SearchListener
 from betanas.search.propose import get_strategy
+from betanas.search.propose.listed import Entrant, Listed
 from betanas.search.records import StudyPlan, TrialRecord
 from betanas.search.run import resume, search
-from betanas.search.settings import Limits, ResumeSettings, SearchSettings
+from betanas.search.settings import Limits, MachineSettings, ResumeSettings, SearchSettings
 from betanas.search.study import Study
 from betanas.spaces import get_space
 from betanas.spaces.base import check_input
 from betanas.training.budget import Budget
-from betanas.training.comparison import Comparison, Entrant
 from betanas.training.recipe import load_recipe
-
-# A search ends when its training seconds are spent; its number of trials is only a bound.
-_MOST_TRIALS = 100_000
 
 # Feasible candidates whose median stands for a typical network.
 _SURVEYED = 128
@@ -120,6 +117,11 @@ class ObjectiveSettings:
     workers: int | None = None
     executor: str = "local"
     trust_files: bool = False
+
+    @property
+    def machine(self) -> MachineSettings:
+        """Where and how trials train."""
+        return MachineSettings(executor=self.executor, devices=(self.device,), workers=self.workers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,12 +244,7 @@ def run_objective(plan: ObjectivePlan, tell: Callable[[str], None] = lambda _: N
                 outcome, blueprints = _searched(plan, arm, pair, tell)
                 outcomes.append(outcome)
                 leaders |= {(arm, pair, place): blueprint for place, blueprint in enumerate(blueprints)}
-        found = []
-        for one in _final_trainings(plan, leaders):
-            found.append(one)
-            reached = one.training.reason if one.training.accuracy is None else f"{one.training.accuracy:.2%}"
-            who = f"leader {one.place + 1} of {one.arm} search {one.pair}"
-            tell(f"{len(found)} of {len(leaders) * settings.seeds}: {who}, seed {one.training.seed}: {reached}")
+        found = _final_trainings(plan, leaders, tell)
         findings = conclude_objective(found)
         return plan.folder.finish(
             asdict(settings),
@@ -277,42 +274,25 @@ def counted(records: Sequence[TrialRecord], total: float) -> list[TrialRecord]:
     return found
 
 
-def is_spent(records: Sequence[TrialRecord], total: float) -> bool:
-    """Whether a search has had its training seconds: not even the shortest of its trials, once more, would count."""
-    seconds = [each.training_seconds or 0.0 for each in records if each.ended is not None]
-    shortest = min((each for each in seconds if each > 0), default=total)
-    return sum(seconds) + shortest / 2 > total
+class _Teller(SearchListener):
+    """Tells a line about every trial of a search."""
 
-
-class _Purse(SearchListener):
-    """Ends a search whose training seconds are spent."""
-
-    def __init__(self, study: Path, total: float, tell: Callable[[str], None], name: str) -> None:
-        self._study = study
+    def __init__(self, total: float, tell: Callable[[str], None], name: str) -> None:
         self._total = total
         self._tell = tell
         self._name = name
-        self._records: dict[int, TrialRecord] = {}
+        self._spent = 0.0
 
     def on_begin(self, plan: StudyPlan, records: Sequence[TrialRecord], *, location: str, capacity: int) -> None:
         """See `SearchListener`."""
-        self._records = {record.index: record for record in records}
-        self._end_if_spent()
+        self._spent = sum(each.training_seconds or 0.0 for each in records)
 
     def on_trial_ended(self, record: TrialRecord) -> None:
         """See `SearchListener`."""
-        self._records[record.index] = record
         result = record.reason if record.top1 is None else f"{record.top1:.2%}"
-        spent = sum(each.training_seconds or 0.0 for each in self._records.values())
-        self._tell(
-            f"{self._name}, trial {record.index}: {result} ({format_seconds(spent)} of {format_seconds(self._total)})"
-        )
-        self._end_if_spent()
-
-    def _end_if_spent(self) -> None:
-        if is_spent(tuple(self._records.values()), self._total):
-            with Study.open(self._study, read_only=False) as study:
-                study.request("pause")
+        self._spent += record.training_seconds or 0.0
+        spent = f"{format_seconds(self._spent)} of {format_seconds(self._total)}"
+        self._tell(f"{self._name}, trial {record.index}: {result} ({spent})")
 
 
 def _check(settings: ObjectiveSettings) -> None:
@@ -373,19 +353,20 @@ def _searched(
     """Bring a search to its end, and give what it found."""
     settings, total = plan.settings, plan.total_seconds
     place = plan.folder.path / "searches" / f"pair{pair}-{arm}"
-    purse = _Purse(place, total, tell, f"{arm} search {pair}")
+    teller = _Teller(total, tell, f"{arm} search {pair}")
     try:
         if not (place / "study.sqlite").exists():
-            search(_search_settings(plan, arm, pair, place), listener=purse).close()
-        elif not _spent(place, total):
+            search(_search_settings(plan, arm, pair, place), listener=teller).close()
+        elif not _has_finished(place):
             changes = ResumeSettings(
                 executor=settings.executor,
                 devices=(settings.device,),
                 workers=settings.workers,
                 data=settings.data,
+                training_time=settings.total,  # earlier versions ended a search from outside
                 trust_files=settings.trust_files,
             )
-            resume(place, changes, listener=purse).close()
+            resume(place, changes, listener=teller).close()
     except SpaceExhausted:
         tell(f"{arm} search {pair} has tried every network of the space")
     with Study.open(place) as study:
@@ -403,9 +384,9 @@ def _searched(
     return SearchOutcome(arm, pair, len(records), seconds, vectors), blueprints
 
 
-def _spent(place: Path, total: float) -> bool:
+def _has_finished(place: Path) -> bool:
     with Study.open(place) as study:
-        return is_spent(study.trials(), total)
+        return study.state == "finished"
 
 
 def _search_settings(plan: ObjectivePlan, arm: Arm, pair: int, place: Path) -> SearchSettings:
@@ -417,7 +398,7 @@ def _search_settings(plan: ObjectivePlan, arm: Arm, pair: int, place: Path) -> S
         preset=settings.preset,
         resolution=settings.resolution,
         budget=plan.budget(arm),
-        trials=_MOST_TRIALS,
+        training_time=settings.total,
         strategy=settings.strategy,
         objective=plan.objective(arm),
         recipe=settings.recipe,
@@ -432,20 +413,17 @@ def _search_settings(plan: ObjectivePlan, arm: Arm, pair: int, place: Path) -> S
 
 
 def _final_trainings(
-    plan: ObjectivePlan, leaders: Mapping[tuple[Arm, int, int], Blueprint]
-) -> Iterator[LeaderTraining]:
-    """Every leader's trainings as they are known, one seed after another; equal networks are trained once."""
-    settings, engines = plan.settings, plan.engines
-    comparison = Comparison(plan.folder.path / "leaders")
-    entrants: list[Entrant] = [entrant(f"{arm} {pair}.{at}", each) for (arm, pair, at), each in leaders.items()]
+    plan: ObjectivePlan, leaders: Mapping[tuple[Arm, int, int], Blueprint], tell: Callable[[str], None]
+) -> list[LeaderTraining]:
+    """Every leader's trainings, one seed after another; equal networks are trained once."""
+    settings, places, wanted = plan.settings, list(leaders), list[Listed]()
+    budget = Budget.parse(settings.final)
     for seed in range(_FIRST_SEED, _FIRST_SEED + settings.seeds):
-        entries = comparison.run(
-            entrants,
-            engine=engines.at(settings.resolution),
-            data=engines.data,
-            budget=settings.final,
-            seeds=[seed],
-            test=engines.test(settings.resolution),
-        )
-        for (arm, pair, at), one, entry in zip(leaders, entrants, entries, strict=True):
-            yield LeaderTraining(arm, pair, at, Measurement.of(entry, one.name))
+        for (arm, pair, place), blueprint in leaders.items():
+            entrant = Entrant.of(f"leader {place + 1} of {arm} search {pair}", blueprint)
+            wanted.append(Listed(entrant, plan.engines.job(entrant, settings.resolution, budget, seed)))
+    measured = train(plan.folder.path / "leaders", wanted, tell, title="leaders", machine=settings.machine)
+    return [
+        LeaderTraining(arm, pair, place, replace(one, network=f"{arm} {pair}.{place}"))
+        for (arm, pair, place), one in zip(places * settings.seeds, measured, strict=True)
+    ]

@@ -19,7 +19,7 @@ What makes it fair:
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ import numpy as np
 
 from betanas.blueprint import Blueprint, FloatArray
 from betanas.data import open_source, prepare
-from betanas.experiments.engines import Engines, entrant
+from betanas.experiments.engines import Engines
 from betanas.experiments.errors import ExperimentError
 from betanas.experiments.folder import ExperimentFolder
 from betanas.experiments.measurement import Measurement
@@ -39,16 +39,18 @@ from betanas.experiments.statistics import (
     rank_agreement,
     uplift_per_doubling,
 )
+from betanas.experiments.trainings import train
 from betanas.experiments.vectors import NamedVector, admitted, drawn_vectors, ranked_vectors, spread
 from betanas.experiments.verdict import Verdict, above, all_of, in_words
 from betanas.quantities import format_count
 from betanas.search.feasibility import Problem
+from betanas.search.propose.listed import Entrant, Listed
+from betanas.search.settings import MachineSettings
 from betanas.search.study import Study
 from betanas.spaces import get_space, published
 from betanas.spaces.base import check_input
 from betanas.spaces.scaling import Origin, make_rule
 from betanas.training.budget import Budget
-from betanas.training.comparison import Comparison
 from betanas.training.recipe import load_recipe
 from betanas.trust import check_trust
 from betanas.userfile import run_plugins
@@ -70,7 +72,7 @@ RULE = (
     f"vectors, undecided."
 )
 
-_FREE = ("seeds", "device", "trust_files")
+_FREE = ("seeds", "device", "workers", "executor", "trust_files")
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class ScalingSettings:
         recipe: a recipe's name, or a TOML file.
         batch_size: images a step; None for the recipe's.
         seed: of the drawn vectors and the division of the images.
-        device: where to train.
+        device, workers, executor: where and how networks train.
         trust_files: whether the Python files that the study names may be run.
     """
 
@@ -113,7 +115,14 @@ class ScalingSettings:
     batch_size: int | None = None
     seed: int = 0
     device: str = "auto"
+    workers: int | None = None
+    executor: str = "local"
     trust_files: bool = False
+
+    @property
+    def machine(self) -> MachineSettings:
+        """Where and how networks train."""
+        return MachineSettings(executor=self.executor, devices=(self.device,), workers=self.workers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +135,7 @@ class ScalingPlan:
         engines: images and engines.
         vectors: what is trained, with its networks from the smallest resolution to the largest.
         derived: what the folder remembers beside the settings.
+        plugins: Python files that training needs: those of the study that the vectors come from.
     """
 
     settings: ScalingSettings
@@ -133,6 +143,7 @@ class ScalingPlan:
     engines: Engines
     vectors: tuple[tuple[NamedVector, tuple[Blueprint, ...]], ...]
     derived: Mapping[str, Any]
+    plugins: tuple[str, ...] = ()
 
     @property
     def estimated_seconds(self) -> float:
@@ -178,7 +189,7 @@ def plan_scaling(settings: ScalingSettings, folder: Path) -> ScalingPlan:
         check_input(resolution, len(source.classes), source.in_channels)
         prepare(source, resolution=resolution)
     engines = Engines(source, recipe, split_seed=settings.seed, device=settings.device)
-    space_name, candidates = _candidates(settings, engines, known)
+    space_name, candidates, plugins = _candidates(settings, engines, known)
     space = get_space(space_name)
 
     def build(candidate: NamedVector) -> list[Blueprint]:
@@ -201,7 +212,7 @@ def plan_scaling(settings: ScalingSettings, folder: Path) -> ScalingPlan:
         "vectors": [asdict(each) for each, _ in vectors],
         "seconds_a_seed": _seconds_a_seed(settings, engines, [networks for _, networks in vectors]),
     }
-    return ScalingPlan(settings, place, engines, vectors, derived)
+    return ScalingPlan(settings, place, engines, vectors, derived, plugins)
 
 
 def run_scaling(plan: ScalingPlan, tell: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
@@ -214,14 +225,10 @@ def run_scaling(plan: ScalingPlan, tell: Callable[[str], None] = lambda _: None)
     Returns:
         The result, as the folder's `results.json` holds it.
     """
-    settings, found = plan.settings, dict[str, list[Measurement]]()
+    settings = plan.settings
     with plan.folder.held():
         plan.folder.begin(asdict(settings), plan.derived)
-        for number, (kind, measured) in enumerate(_train(plan), start=1):
-            found.setdefault(kind, []).append(measured)
-            reached = measured.reason if measured.accuracy is None else f"{measured.accuracy:.2%}"
-            where = f"{measured.network} at {measured.resolution}, {kind}, seed {measured.seed}"
-            tell(f"{number} of {plan.trainings}: {where}: {reached}")
+        found = _train(plan, tell)
         findings = conclude_scaling(found, settings.resolutions)
         return plan.folder.finish(
             asdict(settings),
@@ -336,17 +343,19 @@ def _check(settings: ScalingSettings) -> None:
 
 def _candidates(
     settings: ScalingSettings, engines: Engines, known: Mapping[str, Any] | None
-) -> tuple[str, list[NamedVector]]:
-    """The space's name and the vectors to choose from: those chosen before, a study's by rank, or drawn ones."""
+) -> tuple[str, list[NamedVector], tuple[str, ...]]:
+    """The space's name, the vectors to choose from (those chosen before, a study's by rank, or drawn ones), plugins."""
+    plugins: tuple[str, ...] = ()
     if settings.study is not None:
         with Study.open(settings.study) as study:
             check_trust(study.plan, trusted=settings.trust_files, code_only=True)
-            run_plugins(study.plan.search.plugins)
+            plugins = study.plan.search.plugins
+            run_plugins(plugins)
             name, found = study.plan.search.space, ranked_vectors(study)
     else:
         name, found = settings.space, []
     if known is not None:
-        return name, [NamedVector(each["name"], each["vector"]) for each in known["vectors"]]
+        return name, [NamedVector(each["name"], each["vector"]) for each in known["vectors"]], plugins
     first = [NamedVector("published", published(name))] if settings.with_published else []
     if settings.study is None:
         source = engines.source
@@ -358,7 +367,7 @@ def _candidates(
             engines.recipe.batch_size,
         )
         found = drawn_vectors(problem, settings.vectors, seed=settings.seed)
-    return name, [*first, *found]
+    return name, [*first, *found], plugins
 
 
 def _seconds_a_seed(settings: ScalingSettings, engines: Engines, networks: Sequence[Sequence[Blueprint]]) -> float:
@@ -371,25 +380,30 @@ def _seconds_a_seed(settings: ScalingSettings, engines: Engines, networks: Seque
     )
 
 
-def _train(plan: ScalingPlan) -> Iterator[tuple[str, Measurement]]:
-    """Every training as it is known. Seeds are the outer loop: ended early, all have been trained about as often."""
-    settings, engines = plan.settings, plan.engines
-    budgets = {EPOCHS: settings.epochs, SECONDS: settings.seconds}
-    stored = {kind: Comparison(plan.folder.path / kind.replace(" ", "-")) for kind in KINDS}
+def _train(plan: ScalingPlan, tell: Callable[[str], None]) -> dict[str, list[Measurement]]:
+    """Every training by its kind. Seeds are the outer loop: ended early, all have been trained about as often."""
+    settings, kinds, wanted = plan.settings, list[str](), list[Listed]()
+    budgets = {EPOCHS: Budget.parse(settings.epochs), SECONDS: Budget.parse(settings.seconds)}
     for seed in range(settings.seeds):
         for place, resolution in enumerate(settings.resolutions):
-            entrants = [entrant(each.name, networks[place]) for each, networks in plan.vectors]
-            for kind, comparison in stored.items():
-                entries = comparison.run(
-                    entrants,
-                    engine=engines.at(resolution),
-                    data=engines.data,
-                    budget=budgets[kind],
-                    seeds=[seed],
-                    test=engines.test(resolution),
-                )
-                for one, entry in zip(entrants, entries, strict=True):
-                    yield kind, Measurement.of(entry, one.name)
+            for kind, budget in budgets.items():
+                for each, networks in plan.vectors:
+                    entrant = Entrant.of(each.name, networks[place], vector=each.vector)
+                    wanted.append(Listed(entrant, plan.engines.job(entrant, resolution, budget, seed)))
+                    kinds.append(kind)
+    measured = train(
+        plan.folder.path / "trainings",
+        wanted,
+        tell,
+        title="scaling",
+        machine=settings.machine,
+        plugins=plan.plugins,
+        older=[plan.folder.path / kind.replace(" ", "-") for kind in KINDS],
+    )
+    found: dict[str, list[Measurement]] = {}
+    for kind, one in zip(kinds, measured, strict=True):
+        found.setdefault(kind, []).append(one)
+    return found
 
 
 def _accuracies(rows: Sequence[Measurement], resolutions: Sequence[int]) -> tuple[list[str], FloatArray]:
