@@ -21,6 +21,10 @@ from betanas.blueprint import Blueprint
 MISBEHAVIOUR_FILE = Path(__file__)
 
 KINDS = ("hang", "allocate", "segfault", "raise", "nan", "flood", "exit", "killed", "out_of_memory", "raise_in_second")
+KINDS += ("hang_first",)
+
+# A step that is well past those before the clock.
+_LATER = 5
 LATENT = {kind: 9001 + place for place, kind in enumerate(KINDS)}
 
 _real_build = betanas.models.build
@@ -30,17 +34,19 @@ class Misbehaving(nn.Module):
     def __init__(self, kind: str, network: nn.Module) -> None:
         super().__init__()
         self.kind = kind
+        self.calls = 0
         self.network = network
 
     def forward(self, images: Tensor) -> Tensor:
-        if self.training:
+        self.calls += self.training
+        if self.training and (self.kind != "hang" or self.calls > _LATER):
             act(self.kind)
         answer: Tensor = self.network(images)
         return answer * float("nan") if self.kind == "nan" else answer
 
 
 def act(kind: str) -> None:
-    if kind == "hang":
+    if kind in ("hang", "hang_first"):
         time.sleep(10_000)
     elif kind == "allocate":
         hoard = []

@@ -80,7 +80,9 @@ def test_every_executor_keeps_its_promises(name: str, request: pytest.FixtureReq
 @pytest.fixture(scope="module")
 def local(digits_setup: WorkerSetup, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalExecutor]:
     place = tmp_path_factory.mktemp("local")
-    with LocalExecutor(digits_setup, settings(place, patience=Patience(grace=6.0), log_bytes=200_000)) as made:
+    with LocalExecutor(
+        digits_setup, settings(place, patience=Patience(preparation=300.0, grace=6.0), log_bytes=200_000)
+    ) as made:
         yield made
 
 
@@ -120,6 +122,33 @@ class TestExecutorsWithProcesses:
         assert "outlived its budget of 1s" in ended[0].result.reason
         assert time.monotonic() - began >= 7.0, "budget and grace; how much later a busy machine decides"
         assert not psutil.pid_exists(worker.pid)
+
+    def test_a_trial_that_never_comes_to_its_clock_has_a_limit_and_a_cause_of_its_own(
+        self, digits_setup: WorkerSetup, digits_blueprint: Blueprint, tmp_path: Path
+    ) -> None:
+        patience = Patience(preparation=3.0, grace=10_000.0)
+        with LocalExecutor(digits_setup, settings(tmp_path, patience=patience)) as executor:
+            for index, budget in enumerate(("1s", "4steps")):
+                result = train(executor, assignment(digits_blueprint, index, kind="hang_first", budget=budget))
+                assert (result.outcome, result.cause) == ("failed", "preparation")
+                assert "within 3 seconds" in result.reason
+
+    def test_grace_counts_from_the_first_step_that_counts(
+        self, digits_setup: WorkerSetup, digits_blueprint: Blueprint, tmp_path: Path
+    ) -> None:
+        """Images of another job take longer to open than budget and grace together: no trial's fault."""
+        slow = tmp_path / "slow.py"
+        slow.write_text(
+            "import time\nfrom betanas.training import engine\nreal = engine.TrialEngine._new_run\n"
+            "def late(*given, **named):\n    time.sleep(4)\n    return real(*given, **named)\n"
+            "engine.TrialEngine._new_run = late\n"
+        )
+        patience = Patience(preparation=600.0, grace=3.0)
+        setup = replace(digits_setup, plugins=(*digits_setup.plugins, str(slow)))
+        with LocalExecutor(setup, settings(tmp_path, patience=patience)) as executor:
+            result = train(executor, assignment(digits_blueprint, 0, budget="0.2s"))
+        assert result.outcome == "completed", result.reason
+        assert result.preparation_seconds > 4.0
 
     def test_a_trial_that_eats_the_memory_is_ended(
         self, local: LocalExecutor, digits_blueprint: Blueprint, monkeypatch: pytest.MonkeyPatch

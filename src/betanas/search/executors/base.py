@@ -93,11 +93,15 @@ class Patience:
     """How long a trial may take, beside its training.
 
     Attributes:
-        grace: seconds a trial with a budget in seconds may outlive it by (evaluation, start-up); it is then killed.
+        preparation: seconds a trial may take to come to the first step that its budget clock counts (building,
+            planning, recording, compiling; reading images, where those are not its worker's first).
+        grace: seconds beside its budget that a trial with one in seconds may take from that step on (evaluation); it is
+            then killed.
         silence: seconds a trial with a budget in steps or epochs may go without a new curve point.
         start: seconds a worker may take to load its libraries and data.
     """
 
+    preparation: float = 1800.0
     grace: float = 60.0
     silence: float = 1800.0
     start: float = 1800.0

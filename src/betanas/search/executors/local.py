@@ -56,6 +56,7 @@ class _Running:
     Attributes:
         assignment: what was handed over.
         since: when.
+        clocked: when it came to the first step that its budget counts; None before.
         heard: when the worker last said something of it.
         results: what each process that has ended it made of it, in the order they arrived.
         failed: when the first of them failed.
@@ -64,6 +65,7 @@ class _Running:
     assignment: Assignment
     since: float
     heard: float
+    clocked: float | None = None
     results: dict[WorkerProcess, TrialResult] = field(default_factory=dict)
     failed: float | None = None
 
@@ -90,6 +92,8 @@ class _Seat:
         if self.running is not None:
             self.running.since += seconds
             self.running.heard += seconds
+            if self.running.clocked is not None:
+                self.running.clocked += seconds
 
 
 class LocalExecutor(Executor):
@@ -228,6 +232,8 @@ class LocalExecutor(Executor):
             assignment = running.assignment
             if message["kind"] == "started":
                 return [TrialStarted(assignment.index, assignment.attempt, message["body"])]
+            if message["kind"] == "clocked":
+                running.clocked = running.heard
             if message["kind"] == "point":
                 return [TrialPoint(assignment.index, assignment.attempt, read_point(message))]
             if message["kind"] == "ended":
@@ -271,7 +277,7 @@ class LocalExecutor(Executor):
         events: list[ExecutorEvent] = []
         for seat in self._seats:
             if overdue := self._overdue(seat, now):
-                events += self._replace(seat, TrialResult("failed", "timeout", overdue))
+                events += self._replace(seat, overdue)
             elif seat.running and seat.running.failed is not None and now - seat.running.failed > _SETTLING_SECONDS:
                 # The others wait for the one that failed, and would do so for ever.
                 events += self._replace(seat, seat.running.failure)
@@ -283,22 +289,24 @@ class LocalExecutor(Executor):
             events += self._replace(largest, TrialResult("failed", "host_memory", reason))
         return events
 
-    def _overdue(self, seat: _Seat, now: float) -> str:
-        """Why a worker has to go now; empty where it may stay."""
-        patience = self.settings.patience
+    def _overdue(self, seat: _Seat, now: float) -> TrialResult | None:
+        """What a worker's trial has come to, because it has to go now; None where it may stay."""
+        patience, running = self.settings.patience, seat.running
         if seat.group is not None and seat.stage == "starting" and now - seat.group.started > patience.start:
-            return f"The worker did not start within {patience.start:g} seconds."
-        if seat.running is None:
-            return ""
-        budget = seat.running.assignment.job.budget
-        if budget.unit == "seconds":
-            if now - seat.running.since > budget.amount + patience.grace:
-                return (
-                    f"The trial outlived its budget of {budget} by more than its grace of {patience.grace:g} seconds."
-                )
-        elif now - seat.running.heard > patience.silence:
-            return f"The trial was silent for {patience.silence:g} seconds."
-        return ""
+            return TrialResult("failed", "timeout", f"The worker did not start within {patience.start:g} seconds.")
+        if running is None:
+            return None
+        if running.clocked is None:
+            if now - running.since <= patience.preparation:
+                return None
+            reason = f"The trial did not come to its first step that counts within {patience.preparation:g} seconds."
+            return TrialResult("failed", "preparation", reason)
+        budget, reason = running.assignment.job.budget, ""
+        if budget.unit == "seconds" and now - running.clocked > budget.amount + patience.grace:
+            reason = f"The trial outlived its budget of {budget} by more than its grace of {patience.grace:g} seconds."
+        elif budget.unit != "seconds" and now - running.heard > patience.silence:
+            reason = f"The trial was silent for {patience.silence:g} seconds."
+        return TrialResult("failed", "timeout", reason) if reason else None
 
     def _replace(self, seat: _Seat, result: TrialResult) -> list[ExecutorEvent]:
         """End a worker, put another in its place, and give its trial, if it has one, this result."""

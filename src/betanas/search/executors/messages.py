@@ -13,9 +13,12 @@ from betanas.training.result import CurvePoint, TrialResult
 
 
 class Message(TypedDict, total=False):
-    """One line. A worker is sent `setup`, `job`, `answer`; it sends `ready`, `started`, `point`, `ended`, `refused`."""
+    """One line. A worker is sent `setup`, `job`, `answer`.
 
-    kind: Literal["setup", "job", "answer", "ready", "started", "point", "ended", "refused"]
+    It sends `ready`, `started`, `clocked` (before the first step that the budget counts), `point`, `ended`, `refused`.
+    """
+
+    kind: Literal["setup", "job", "answer", "ready", "started", "clocked", "point", "ended", "refused"]
     index: int
     attempt: int
     body: Any

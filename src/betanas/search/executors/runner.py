@@ -34,9 +34,20 @@ class TrialRunner:
         """What trials train on, in words."""
         return self._trainer.device_name
 
-    def run(self, assignment: Assignment, on_point: Callable[[CurvePoint], bool]) -> TrialResult:
-        """Train one trial; `on_point` is shown each curve point and says whether to go on."""
+    def run(
+        self,
+        assignment: Assignment,
+        on_point: Callable[[CurvePoint], bool],
+        on_clock: Callable[[], None] = lambda: None,
+    ) -> TrialResult:
+        """Train one trial.
+
+        Args:
+            assignment: what is trained.
+            on_point: shown each curve point; says whether to go on.
+            on_clock: called before the first step that the budget counts.
+        """
         try:
-            return self._trainer.train(assignment.job, folder=assignment.folder, on_point=on_point)
+            return self._trainer.train(assignment.job, folder=assignment.folder, on_point=on_point, on_clock=on_clock)
         except UserError as error:  # its images are not there, or its checkpoint is damaged: no other trial's business
             return TrialResult("failed", "data" if isinstance(error, DataError) else "exception", str(error))

@@ -105,9 +105,13 @@ def _serve(pipe: BinaryIO, inbox: queue.Queue[Message], place: Place) -> None:
             send({"kind": "point", "index": index, "attempt": attempt, "body": body})
             return _verdict(inbox, index, point.step) if setup.stoppable else True
 
+        def on_clock(index: int = assignment.index, attempt: int = assignment.attempt) -> None:
+            if place.rank == 0:
+                send({"kind": "clocked", "index": index, "attempt": attempt})
+
         if place.rank == 0:
             send({"kind": "started", "index": assignment.index, "attempt": assignment.attempt, "body": runner.device})
-        result = runner.run(assignment, on_point)
+        result = runner.run(assignment, on_point, on_clock)
         send({"kind": "ended", "index": assignment.index, "attempt": assignment.attempt, "body": result.to_dict()})
 
 
