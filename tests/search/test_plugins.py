@@ -86,7 +86,7 @@ def options(given: dict[str, str]) -> list[str]:
 def test_every_part_may_be_a_file(files: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(["search", "--study", "study", *SMALL, *options(files)]) == 0
     monkeypatch.chdir(tmp_path.parent)  # a study may be gone on with from anywhere
-    with pytest.raises(StudyError, match=r"my_space\.py.*my_data\.py.*my_strategy\.py.*my_executor\.py.*my_objective"):
+    with pytest.raises(StudyError, match=r"my_data\.py.*my_executor\.py.*my_space\.py.*my_strategy\.py.*my_objective"):
         bn.resume(tmp_path / "study", ResumeSettings(trials=3))
     with bn.resume(tmp_path / "study", ResumeSettings(trials=3, trust_files=True)) as study:
         assert [record.objective for record in study.trials()] == [10.0, 11.0, 12.0]
