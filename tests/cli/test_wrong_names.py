@@ -37,7 +37,7 @@ HEAVY = [
     ([*TRAIN, "resnet5"], "resnet50"),
     ([*TRAIN, "betanet3", "--recipe", "papr"], "paper"),
     (["train", "betanet3", "--folder", "training", "--data", "cifra10"], "cifar10"),
-    (["compare", "mobilenetv2", "--folder", "comparison"], "mobilenet_v2"),
+    (["compare", "mobilenetv2", "--folder", "comparison", "--data", "digits"], "mobilenet_v2"),
     (["profile", "betanet3_digits_r16"], "betanet2_digits_r16"),
 ]
 

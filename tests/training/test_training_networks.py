@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from betanas.cli.inherited import training_for
 from betanas.cli.main import run as run_betanas
-from betanas.cli.networks import find_network, find_networks, images_for
+from betanas.cli.networks import find_network, find_networks
 from betanas.data import DataSource, open_source
 from betanas.errors import BlueprintError, StudyError
 from betanas.search.study import Study
@@ -127,18 +128,21 @@ def test_train_says_what_is_wrong_with_a_trial(study: Path, tmp_path: Path, caps
 
 
 def test_a_study_brings_its_images_and_their_side(study: Path, tmp_path: Path):
-    assert images_for([str(study), "mobilenet_v2"], data=None, resolution=None) == ("digits", 16)
-    assert images_for([str(study)], data="photos", resolution=None) == ("photos", 16)
-    assert images_for(["mobilenet_v2"], data=None, resolution=None) == ("digits", 32)
+    def images(*networks: object, **given: object) -> tuple[str, int]:
+        found = training_for([str(each) for each in networks], given)
+        return found.data, found.resolution
+
+    assert images(study, "mobilenet_v2") == ("digits", 16)
+    assert images(study, data="fashion-mnist", recipe="fast") == ("fashion-mnist", 16)
+    assert images("mobilenet_v2", data="digits") == ("digits", 32)
     other = shutil.copytree(study, tmp_path / "other")
     change(other, "UPDATE studies SET plan = json_set(plan, '$.data', 'cifar10')")
-    assert images_for([str(study), str(other)], data="digits", resolution=None) == ("digits", 16)
+    assert images(study, other, data="digits") == ("digits", 16)
     with pytest.raises(StudyError, match="Type, for example, --data digits"):
-        images_for([str(study), str(other)], data=None, resolution=None)
+        images(study, other)
     change(other, "UPDATE studies SET plan = json_set(plan, '$.data', 'mine.py')")
     with pytest.raises(StudyError, match="--trust-files"):
-        images_for([str(other)], data=None, resolution=None)
-    assert images_for([str(other)], data=None, resolution=None, trusted=True) == ("mine.py", 16)
+        images(other)
 
 
 def test_the_command_trains_a_study_s_network_on_the_study_s_images(study: Path, tmp_path: Path, capsys):

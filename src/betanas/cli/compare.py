@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from betanas.cli.networks import find_networks, images_for
+from betanas.cli.inherited import TRAINED_ON, training_for
+from betanas.cli.networks import find_networks
 from betanas.cli.options import MACHINE, Given, with_settings
 from betanas.cli.output import console, print_json
 from betanas.cli.study import TrustOption
-from betanas.cli.train import FlipOption, PatienceOption, RecipeOption, StudyDataOption, StudyResolutionOption
+from betanas.cli.train import PatienceOption
 from betanas.quantities import format_bytes, format_count, format_seconds
+from betanas.search.settings import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +24,12 @@ if TYPE_CHECKING:
     from betanas.search.compared import ComparedRow
 
 
-@with_settings(*MACHINE)
+_BUDGET = replace(
+    SETTINGS["budget"], panel="Training", help="Of each training: 60s for equal seconds; 200epochs for convergence."
+)
+
+
+@with_settings(*TRAINED_ON, _BUDGET, *MACHINE)
 def compare(
     networks: Annotated[
         list[str], typer.Argument(help="Studies' directories, spaces, benchmark networks, blueprints' files.")
@@ -31,11 +39,6 @@ def compare(
         typer.Option(help="Where the comparison is kept, a directory or a PostgreSQL URL; the same command goes on."),
     ],
     given: Given,
-    data: StudyDataOption = None,
-    resolution: StudyResolutionOption = None,
-    budget: Annotated[str, typer.Option(help="60s for equal seconds; 200epochs for convergence.")] = "60s",
-    recipe: RecipeOption = "fast",
-    flip: FlipOption = None,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each network.")] = 3,
     patience: PatienceOption = 0,
     device: Annotated[str | None, typer.Option(help="A device; --devices takes several.", hidden=True)] = None,
@@ -48,6 +51,8 @@ def compare(
 ) -> None:
     """Compare networks under the same recipe: test accuracy with a 95% interval, cost, speed, memory.
 
+    Images and recipe are those of the studies named, unless others are typed.
+
     A comparison is a study: status, resume and report work on it, and it goes on exactly where it was cut off.
     """
     from betanas.cli.reporting.listed import ListedReporter
@@ -58,30 +63,29 @@ def compare(
     from betanas.search.store.location import StudyLocation
     from betanas.search.studies.comparison import compare as run_comparison
     from betanas.search.study import Study
-    from betanas.training.budget import Budget
     from betanas.training.job import Job, JobImages
-    from betanas.training.recipe import recipe_for
 
     if device is not None:
         given = {"devices": device, **given}
-    machine = MachineSettings(**given)
-    length, place = Budget.parse(budget), StudyLocation.parse(folder)
+    options = {each.name for each in MACHINE}
+    machine = MachineSettings(**{name: value for name, value in given.items() if name in options})
+    place = StudyLocation.parse(folder)
     if keep is not None:
         Study.open(keep).close()  # one that is not there is refused before anything is trained
-    data, resolution = images_for(networks, data=data, resolution=resolution, trusted=trust_files)
-    source = open_source(data)
+    on, budget = training_for(networks, given, trusted=trust_files), given.get("budget", _BUDGET.default)
+    source, resolution = open_source(on.data), on.resolution
     # The recipe as it is: its variants follow device and budget, which is what must be alike for all.
-    settings = recipe_for(recipe, mirror_safe=source.mirror_safe, flip=flip).with_settings(variants=())
+    recipe = on.recipe.with_settings(variants=())
     entrants = find_networks(networks, source=source, resolution=resolution, trials=trial or (), trusted=trust_files)
     prepare(source, resolution=resolution)
-    images = JobImages(source.name, source.fingerprint, resolution)
+    images = JobImages(source.name, source.fingerprint, resolution, validation_share=on.validation_share)
 
     def job_of(entrant: Entrant, seed: int) -> Job:
         return Job(
             entrant.architecture,
             images,
-            settings,
-            length,
+            recipe,
+            budget,
             seed=seed,
             patience=patience,
             test=source.has_test,

@@ -115,7 +115,7 @@ def _agreed(values: Sequence[Any], option: str, otherwise: Any) -> Any:
         raise StudyError(
             f"The studies differ in what {option} decides.",
             value=" and ".join(_shown(value, different) for value in different),
-            hint=f"Type {option}.",
+            hint=f"Type, for example, {option} {_name(different[0])}.",
         )
     return different[0]
 
@@ -125,4 +125,8 @@ def _shown(value: Any, different: Sequence[Any]) -> str:
     if not isinstance(value, dict):
         return str(value)
     apart = [f"{name} {value[name]}" for name in value if any(other.get(name) != value[name] for other in different)]
-    return f"{value.get('name')} ({', '.join(apart)})"
+    return f"{_name(value)} ({', '.join(apart)})"
+
+
+def _name(value: Any) -> Any:
+    return value.get("name") if isinstance(value, dict) else value

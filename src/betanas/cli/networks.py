@@ -14,50 +14,6 @@ if TYPE_CHECKING:
     from betanas.search.propose.listed import Entrant
 
 
-def images_for(
-    names: Sequence[str], *, data: str | None, resolution: int | None, trusted: bool = False
-) -> tuple[str, int]:
-    """Which images networks are trained on, and their side: as typed, else as in the study named, else digits at 32.
-
-    Args:
-        names: as in `find_network`.
-        data: what was typed; None for nothing.
-        resolution: what was typed; None for nothing.
-        trusted: whether the Python files that a study names may be run.
-
-    Raises:
-        StudyError: nothing was typed and the studies differ, or one names a Python file as its data untrusted.
-    """
-    from betanas.search.study import Study
-    from betanas.trust import check_trust
-
-    if data is not None and resolution is not None:
-        return data, resolution
-    plans = []
-    for name in names:
-        if is_study(name):
-            with Study.open(name) as study:
-                plans.append(study.plan)
-    if data is None:
-        for plan in plans:
-            check_trust({"data": plan.data.source}, trusted=trusted)
-    return (
-        data or _agreed([plan.data.source for plan in plans], "--data", "digits"),
-        resolution or int(_agreed([str(plan.resolution) for plan in plans], "--resolution", "32")),
-    )
-
-
-def _agreed(values: Sequence[str], option: str, default: str) -> str:
-    different = list(dict.fromkeys(values)) or [default]
-    if len(different) > 1:
-        raise StudyError(
-            f"Studies of different images are compared on those that {option} says.",
-            value=", ".join(different),
-            hint=f"Type, for example, {option} {different[0]}.",
-        )
-    return different[0]
-
-
 def find_networks(
     names: Sequence[str],
     *,

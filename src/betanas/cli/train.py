@@ -27,23 +27,8 @@ NetworkArgument = Annotated[
     str, typer.Argument(help="A study's directory, a space, a benchmark network, or a blueprint's file.")
 ]
 DataOption = Annotated[str, typer.Option("--data", help="A data source's name, or a folder of images.")]
-StudyDataOption = Annotated[
-    str | None,
-    typer.Option("--data", help="A data source's name, or a folder of images: a study's own, else digits."),
-]
-ResolutionOption = Annotated[int, typer.Option(min=8, help="Side of the training images, in pixels.")]
-StudyResolutionOption = Annotated[
-    int | None, typer.Option(min=8, help="Side of the training images, in pixels: a study's own, else 32.")
-]
 RecipeOption = Annotated[str, typer.Option(help="A recipe's name, or a TOML file.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
-FlipOption = Annotated[
-    bool | None,
-    typer.Option(
-        "--flip/--no-flip",
-        help="Whether a mirror image is still of its class; unless said, what the data source knows.",
-    ),
-]
 PatienceOption = Annotated[int, typer.Option(min=0, help="Evaluations without progress that end it; 0 for none.")]
 
 
