@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from betanas.experiments.leaders import conclude_objective, seconds_to
-from betanas.experiments.objective import counted, is_spent
+from betanas.experiments.objective import counted
 from betanas.experiments.scaling import EPOCHS, conclude_scaling
 from betanas.experiments.search import conclude_strategies
 from betanas.search.records import TrialRecord
@@ -122,11 +122,6 @@ class TestObjective:
         assert [each.index for each in counted(trials, 49.0)] == [0, 1]
         running = replace(ended(9, 5.0), ended=None)
         assert [each.index for each in counted([*trials, running], 1000.0)] == [0, 1, 2, 3]
-
-    def test_a_search_is_spent_when_no_further_trial_would_count(self) -> None:
-        assert not is_spent([], 60.0)
-        assert is_spent([ended(0, 20.0), ended(1, 20.0), ended(2, 19.9)], 60.0)
-        assert not is_spent([ended(0, 20.0), ended(1, 20.0), ended(2, 5.0)], 60.0)
 
 
 def ended(index: int, seconds: float) -> TrialRecord:

@@ -57,8 +57,14 @@ def test_a_wrong_value_gets_one_message(tmp_path: Path, capsys: pytest.CaptureFi
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", [*(set(SETTINGS) - {one.name for one in OBJECTIVE_SETTINGS} - {"strategy_options"})])
-@pytest.mark.parametrize("value", [object(), b"bytes", float("nan"), [[]], {"": object()}], ids=repr)
+@pytest.mark.parametrize(
+    "name", sorted(set(SETTINGS) - {one.name for one in OBJECTIVE_SETTINGS} - {"strategy_options"})
+)
+@pytest.mark.parametrize(
+    "value",
+    [object(), b"bytes", float("nan"), [[]], {"": object()}],
+    ids=["object", "bytes", "nan", "nested list", "mapping"],
+)
 def test_nothing_else_is_taken_from_python_or_a_file(name: str, value: object) -> None:
     with pytest.raises(UserError) as caught:
         SearchSettings(**{"data": "digits", "study": "runs/first", name: value})
