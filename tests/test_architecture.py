@@ -41,7 +41,7 @@ ORDER = [
 ORDER += ["analysis", "notebook", "display", "export", "library", "timm", "profiling", "cli"]
 
 # What suggests candidates: `search/propose` alone imports it.
-MODELS = ("ax", "botorch", "gpytorch", "linear_operator", "optuna")
+MODELS = ("ax", "botorch", "gpytorch", "linear_operator", "optuna", "smac", "ConfigSpace", "cmaes")
 
 # What a part must not import although it stands to its left, and the libraries it must do without.
 NEVER = {

@@ -12,7 +12,7 @@ import psutil
 
 PACKAGES = (
     "betanas", "torch", "torchvision", "accelerate", "ax-platform", "botorch", "gpytorch", "numpy", "scipy",
-    "scikit-learn", "sqlalchemy", "optuna", "plotly", "dash", "ray", "timm", "onnx", "onnxruntime",
+    "scikit-learn", "sqlalchemy", "optuna", "smac", "cmaes", "plotly", "dash", "ray", "timm", "onnx", "onnxruntime",
 )  # fmt: skip
 
 

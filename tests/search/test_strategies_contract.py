@@ -17,7 +17,13 @@ OPTIONS = {
     "evolution": {"population": 6, "tournament": 3},
     "local": {"initial": 6, "patience": 2},
     "tpe": {"initial": 6},
+    "optuna-gp": {"initial": 6},
+    "smac": {"initial": 6, "challengers": 200, "starts": 1},
+    "cmaes": {"initial": 4, "population": 4},
 }
+
+# Those that take more than a moment for a suggestion: six of thirty are the learner's.
+LONG_STAGE = {name: {"initial": 24} for name in ("gpei", "optuna-gp", "smac")}
 
 
 @pytest.mark.parametrize("name", available_strategies())
@@ -38,7 +44,7 @@ class TestEveryStrategy:
         assert first.ask() != second.ask()
 
     def test_thirty_steps_are_fast(self, name: str) -> None:
-        strategy = get_strategy(name)(small_problem(), seed=11, options={"initial": 24} if name == "gpei" else None)
+        strategy = get_strategy(name)(small_problem(), seed=11, options=LONG_STAGE.get(name))
         start = time.process_time()
         assert len(simulate(strategy, 30)) == 30
         assert time.process_time() - start < 30

@@ -21,22 +21,36 @@ PROBLEM = Problem(get_space("betanet2", "table1"), 64, 10, 3, 32, limits=Limits(
 def test_the_default_comes_first_and_all_names_are_there() -> None:
     names = available_strategies()
     assert names[0] == "gpei"
-    assert set(names) >= {"gpei", "sobol", "random", "tpe", "evolution", "local", "report"}
+    assert set(names) >= {
+        "gpei",
+        "sobol",
+        "random",
+        "tpe",
+        "evolution",
+        "local",
+        "report",
+        "optuna-gp",
+        "smac",
+        "cmaes",
+    }
 
 
-def test_without_optuna_the_message_says_what_to_install() -> None:
+@pytest.mark.parametrize(
+    ("name", "package"), [("tpe", "optuna"), ("optuna-gp", "optuna"), ("smac", "smac"), ("cmaes", "cmaes")]
+)
+def test_without_its_package_a_strategy_says_what_to_install(name: str, package: str) -> None:
     code = (
         "import sys\n"
-        "sys.modules['optuna'] = None\n"
+        f"sys.modules['{package}'] = None\n"
         "from betanas.errors import MissingExtraError\n"
         "from betanas.search.propose import get_strategy\n"
         "try:\n"
-        "    get_strategy('tpe')\n"
+        f"    get_strategy('{name}')\n"
         "except MissingExtraError as error:\n"
         "    print(error)\n"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "betanas[optuna]" in answer.stdout
+    assert f"betanas[{package}]" in answer.stdout
     assert issubclass(MissingExtraError, Exception)
 
 

@@ -66,7 +66,8 @@ class Evolution(NeighbourStrategy):
         drawn = generator.choice(len(living), self.settings.tournament, replace=False)
         parent = max((living[place] for place in sorted(drawn)), key=_value)
         return self.suggest(
-            self.neighbour(parent, generator, known, size=self.settings.step, moved=self.settings.moved), self.name
+            self.neighbour(parent.vector, generator, known, size=self.settings.step, moved=self.settings.moved),
+            self.name,
         )
 
 

@@ -67,7 +67,7 @@ class Local(NeighbourStrategy):
         if climb.best is None:
             return self.suggest(self.first_new(self.sobol, known), "sobol")
         generator = np.random.default_rng((self.seed, len(observations)))
-        row = self.neighbour(climb.best, generator, known, size=climb.size, moved=self.settings.moved)
+        row = self.neighbour(climb.best.vector, generator, known, size=climb.size, moved=self.settings.moved)
         return self.suggest(row, self.name)
 
     def _climb(self, seen: Sequence[Observation]) -> _Climb:

@@ -9,7 +9,6 @@ import numpy as np
 
 from betanas.blueprint import FloatArray
 from betanas.search.feasibility import Problem
-from betanas.search.propose.base import Observation
 from betanas.search.propose.screened import FeasibleStream, ScreenedStrategy, networks, sobol_draw
 from betanas.search.propose.steps import stepped
 
@@ -30,24 +29,24 @@ class NeighbourStrategy(ScreenedStrategy):
 
     def neighbour(
         self,
-        centre: Observation,
+        centre: Mapping[str, float],
         generator: np.random.Generator,
         known: frozenset[bytes],
         *,
         size: float,
         moved: float,
     ) -> FloatArray:
-        """A feasible vector near a known one, whose network is new; a Sobol point where there is none.
+        """A feasible vector near another, whose network is new; a Sobol point where there is none.
 
         Args:
-            centre: the known one.
+            centre: where to look.
             generator: of the steps.
             known: networks that are used up.
             size: of a step, see `steps.stepped`.
             moved: part of the coordinates that a step changes.
         """
         space = self.problem.space
-        start = space.to_unit(space.to_array([centre.vector]))
+        start = space.to_unit(space.to_array([centre]))
         for doubling in range(DOUBLINGS):
             steps = stepped(np.repeat(start, STEPS, axis=0), generator, size=size * 2**doubling, moved=moved)
             rows = space.from_unit(steps)
