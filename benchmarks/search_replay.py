@@ -2,15 +2,17 @@
 
     python benchmarks/search_replay.py [--recordings data/replay_cifar100_r32.jsonl] [--seeds 30] [--trials 100]
                                        [--strategies gpei report ...] [--preset default] [--jobs 2]
-                                       [--model "extra trees"] [--quick]
+                                       [--model "extra trees"] [--recorded-alone] [--quick]
 
-The surrogate is fitted to the recordings and its cross-validated error stated (in the manner of NAS-Bench-301); each
-training adds the measured noise. Regret is the surrogate's best feasible accuracy less the expected accuracy of the
-candidate that the search holds for the best, in points of accuracy: medians over seeds with their quartiles, and a 95%
-bootstrap interval of the median. `report` is run to 200 usable results, as in the report, in preset table1 with the
-limits of the search, where it meets the infeasible candidates that its procedure is about. Wall-clock is simulated: the
-budget and the recorded overhead of each trial, plus the seconds that suggestions really took. Stated for `gpei`: the
-part of `report`'s wall-clock after which it has what `report` has at the end.
+The surrogate is fitted to the recordings and to the trials of the real searches, which went where a Sobol sequence has
+few points (--recorded-alone leaves them out, as in older records), and its cross-validated error stated (in the manner
+of NAS-Bench-301); each training adds the noise that the recordings' repeats measure. Regret is the surrogate's best
+feasible accuracy less the expected accuracy of the candidate that the search holds for the best, in points of accuracy:
+medians over seeds with their quartiles, and a 95% bootstrap interval of the median. `report` is run to 200 usable
+results, as in the report, in preset table1 with the limits of the search, where it meets the infeasible candidates that
+its procedure is about; with some hundred of them its suggestions take seconds, minutes of a seed in all. Wall-clock is
+simulated: the budget and the recorded overhead of each trial, plus the seconds that suggestions really took. Stated for
+`gpei`: the part of `report`'s wall-clock after which it has what `report` has at the end.
 
 The surrogate sees the same features of networks as `gpei`'s model, and is a Gaussian process where that has the least
 error: --model replays on another regression, in whose landscape no model of ours is at home.
@@ -37,10 +39,10 @@ from scipy import stats
 
 import betanas.search
 from _record import spread, write_record
-from _replay import RECORDINGS, problem
+from _replay import REAL_SEARCHES, RECORDINGS, problem, recorded
 from _training import Journal
 from betanas.search.propose import available_strategies
-from betanas.search.simulation.recording import read_recordings
+from betanas.search.simulation.recording import training_noise
 from betanas.search.simulation.replay import incumbents, optimum, simulate
 from betanas.search.simulation.surrogate import ReplaySurrogate, fit_surrogate
 
@@ -60,6 +62,7 @@ class Job:
     recordings: Path
     noise: float | None
     model: str | None
+    real: bool
 
     @property
     def key(self) -> str:
@@ -68,15 +71,19 @@ class Job:
 
 
 @cache
-def fitted(recordings: Path, noise: float | None, model: str | None) -> ReplaySurrogate:
-    """The surrogate, once a process. Its features do not depend on ranges, so one preset's space serves both."""
-    return fit_surrogate(problem("default"), read_recordings(recordings), noise=noise, model=model)
+def fitted(recordings: Path, noise: float | None, model: str | None, real: bool) -> ReplaySurrogate:
+    """The surrogate, once a process. Its features do not depend on ranges, so one preset's space serves both.
+
+    The real searches repeat vectors of each other, but on other validation splits: their differences are not noise.
+    """
+    noise = training_noise(recorded(recordings, real=False)) if noise is None else noise
+    return fit_surrogate(problem("default"), recorded(recordings, real=real), noise=noise, model=model)
 
 
 def run(job: Job) -> tuple[str, list[float], list[float]]:
     """The strategy, the incumbent's expected accuracy after each usable trial, and the wall-clock of each."""
     began = time.process_time()
-    surrogate = fitted(job.recordings, job.noise, job.model)
+    surrogate = fitted(job.recordings, job.noise, job.model, job.real)
     history = simulate(
         job.strategy,
         problem(job.preset),
@@ -102,7 +109,7 @@ def one_thread() -> None:
 def digest(recordings: Path) -> str:
     """Of everything that decides a simulated search: the recordings, the limits, the search's code."""
     package = Path(betanas.search.__file__).parent
-    files = [recordings, Path(__file__).with_name("_replay.py"), *sorted(package.glob("*.py"))]
+    files = [recordings, REAL_SEARCHES, Path(__file__).with_name("_replay.py"), *sorted(package.glob("*.py"))]
     files += sorted(file for room in ("propose", "simulation") for file in (package / room).rglob("*.py"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
@@ -163,12 +170,13 @@ def main() -> None:
     parser.add_argument("--report-preset", default="table1")
     parser.add_argument("--noise", type=float, help="of one training, where no vector was recorded twice")
     parser.add_argument("--model", help="the surrogate's regression, where not the one of the least error")
+    parser.add_argument("--recorded-alone", action="store_true", help="without the trials of the real searches")
     parser.add_argument("--jobs", type=int, default=2, help="searches at the same time, each on one thread")
     parser.add_argument("--quick", action="store_true", help="one seed of each; prints what each took, keeps no record")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.seeds = 1
-    surrogate = fitted(arguments.recordings, arguments.noise, arguments.model)
+    surrogate = fitted(arguments.recordings, arguments.noise, arguments.model, not arguments.recorded_alone)
     best = optimum(problem(arguments.preset), surrogate)
     jobs = [
         Job(
@@ -179,6 +187,7 @@ def main() -> None:
             arguments.recordings,
             arguments.noise,
             arguments.model,
+            not arguments.recorded_alone,
         )
         for seed in range(arguments.seeds)
         for name in arguments.strategies
@@ -188,7 +197,8 @@ def main() -> None:
             runs = list(pool.map(run, jobs))
         else:
             made_of = digest(arguments.recordings)
-            journal = Journal("search_replay", {"noise": arguments.noise, "model": arguments.model, "made of": made_of})
+            settings = {"noise": arguments.noise, "model": arguments.model, "alone": arguments.recorded_alone}
+            journal = Journal("search_replay", settings | {"made of": made_of})
             made = {job.key: pool.submit(run, job) for job in jobs if job.key not in journal}
             runs = [journal.once(job.key, lambda key=job.key: made[key].result()) for job in jobs]
     regrets: dict[str, dict[str, object]] = {}
@@ -248,6 +258,7 @@ def main() -> None:
             "report's preset": arguments.report_preset,
             "limits": "30M parameters and 30M multiply-accumulates at 32, 50M parameters at 224",
             "recordings": arguments.recordings.name,
+            "with the real searches": not arguments.recorded_alone,
         },
         figures=figures,
     )

@@ -117,6 +117,14 @@ class TestSurrogate:
         with pytest.raises(StudyError, match="noise of one training"):
             fit_surrogate(PROBLEM, recordings(30, repeats=1))
 
+    def test_a_trial_without_a_curve_counts_for_its_accuracy_alone(self) -> None:
+        known = recordings(40)
+        high = [replace(each, top1=each.top1 + 0.2, curve=((BUDGET, each.top1 + 0.2),)) for each in known]
+        both, curves_alone = (fit_surrogate(PROBLEM, some, noise=0.01) for some in ([*known, *high], known))
+        rows = SPACE.to_array(each.vector for each in known)
+        assert (both.accuracies(rows) - curves_alone.accuracies(rows)).mean() == pytest.approx(0.1, abs=0.03)
+        assert both.curve(rows[0], 0.3) == curves_alone.curve(rows[0], 0.3)
+
     def test_another_regression_can_be_asked_for(self, surrogate: ReplaySurrogate) -> None:
         other = next(name for name in surrogate.errors if name != surrogate.model)
         assert fit_surrogate(PROBLEM, recordings(40), noise=0.01, model=other).model == other

@@ -23,7 +23,7 @@ class Recording:
     Attributes:
         vector: the parameter vector.
         top1: validation accuracy in [0, 1].
-        curve: (training seconds, accuracy) at each evaluation.
+        curve: (training seconds, accuracy) at each evaluation; the end alone where nothing else was recorded.
         training_seconds, wall_seconds: by the budget clock; from start to end.
         params: parameters.
         seed: of the training, which tells trainings of one vector apart.

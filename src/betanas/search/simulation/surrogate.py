@@ -118,7 +118,9 @@ def fit_surrogate(
     budget = float(np.median([each.training_seconds for each in recordings]))
     errors = {name: _cross_validate(model, inputs, finals, groups) for name, model in _regressions().items()}
     best = model or min(errors, key=lambda name: errors[name].rmse)
-    shapes = np.array([_shape(each, budget) for each in recordings])
+    # Of a trial whose curve was not recorded, its end alone, the shape is unknown.
+    drawn = np.array([len(each.curve) > 1 for each in recordings])
+    shapes = np.array([_shape(each, budget) for each in recordings if len(each.curve) > 1])
     return ReplaySurrogate(
         problem=problem,
         model=best,
@@ -128,7 +130,7 @@ def fit_surrogate(
         overhead=float(np.median([each.wall_seconds - each.training_seconds for each in recordings])),
         recordings=len(recordings),
         _final=_regressions()[best].fit(inputs, finals),
-        _shape=ExtraTreesRegressor(100, min_samples_leaf=3, random_state=0).fit(inputs, shapes),
+        _shape=ExtraTreesRegressor(100, min_samples_leaf=3, random_state=0).fit(inputs[drawn], shapes),
     )
 
 
