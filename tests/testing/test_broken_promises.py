@@ -234,9 +234,18 @@ def test_a_source_that_keeps_them() -> None:
     check_source("digits")
 
 
-@pytest.mark.parametrize("objective", [Accuracy(), Compound("params", 5e6), Compound("latency", 0.01), Scaling(64),
-                                       Pareto("macs"), lambda record, blueprint: None,
-                                       lambda record, blueprint: float("nan")], ids=str)  # fmt: skip
+KEEPING = {
+    "accuracy": Accuracy(),
+    "by parameters": Compound("params", 5e6),
+    "by latency": Compound("latency", 0.01),
+    "by scaling": Scaling(64),
+    "a front": Pareto("macs"),
+    "no value": lambda record, blueprint: None,
+    "not a number": lambda record, blueprint: float("nan"),
+}
+
+
+@pytest.mark.parametrize("objective", KEEPING.values(), ids=KEEPING)
 def test_an_objective_that_keeps_them(objective: Any) -> None:
     check_objective(objective)
 
