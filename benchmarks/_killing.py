@@ -37,7 +37,7 @@ _ENDLESS = 100_000
 # The share of kills aimed at what has just been started instead of at a search in full operation.
 _EARLY_SHARE = 0.2
 
-# Kills of a worker that is starting, at most so many in a row: the search gives up on one that never comes up.
+# Kills of a worker that is starting, at most this number in a row: the search gives up on one that never comes up.
 _EARLY_IN_A_ROW = 2
 
 _MARK = "BETANAS_SOAK"
@@ -226,12 +226,12 @@ class Campaign:
             self.findings.kills[victim] += 1
         self._killed_at = time.monotonic()
         if victim == "search":
-            self._bury()
+            self._reap()
         self._look()
         if victim == "search":
             self._start()
 
-    def _bury(self) -> None:
+    def _reap(self) -> None:
         """The search is dead: so is everything it had started, within a few seconds."""
         if self._search is None:
             return
@@ -250,14 +250,14 @@ class Campaign:
         search.send_signal(signal.SIGINT)
         if search.wait() != 130:
             raise CampaignError(f"an interrupted search ended with exit code {search.returncode}")
-        self._bury()
+        self._reap()
         self._look()
         with Study.open(study) as opened:
             planned = sum(record.state != "infeasible" for record in opened.trials()) + 2
         self._launch("resume", str(study), "--trials", str(planned))
         if self._search is None or self._search.wait() != 0:
             raise CampaignError("the last resumption failed; see output.txt")
-        self._bury()
+        self._reap()
         self._look()
 
     # Looking ---------------------------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ def exists(place: Path) -> bool:
 
 
 def search_to(settings: SearchSettings, target: int) -> None:
-    """Start a study, or go on with it, until so many trials have completed; `kill -9` at any moment costs little.
+    """Start a study, or go on with it, until a number of trials have completed; `kill -9` at any moment costs little.
 
     Raises:
         SystemExit: trial after trial fails, or the search ended without a new one (it was paused, or knows no more).

@@ -32,7 +32,7 @@ from betanas.search.store.store import Store
 from betanas.training.result import TrialResult
 
 REFRESH = 0.2
-# When the history, the curves and the costs show so many trials; and when the parallel axes are there too.
+# When the history, the curves and the costs show this number of trials; and when the parallel axes are there too.
 TRIALS_DRAWN = """wanted => {
   const plots = ["history", "time", "pareto"].map(name => document.querySelector(`#${name}-graph .js-plotly-plot`));
   if (plots.some(plot => !plot || !plot.querySelector(".main-svg") || !plot.data || !plot.data.length)) return false;
@@ -62,7 +62,7 @@ def served(study: Path) -> Iterator[str]:
 
 
 def when_drawn(page: Page, trials: int) -> float:
-    """Milliseconds since the page was opened at which it showed so many trials."""
+    """Milliseconds since the page was opened at which it showed a number of trials."""
     return float(page.wait_for_function(TRIALS_DRAWN, arg=trials, timeout=60_000, polling="raf").json_value())
 
 

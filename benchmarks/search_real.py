@@ -112,7 +112,7 @@ def place_of(runs: Path, strategy: str, seed: int) -> Path:
 
 
 def history(study: Study) -> dict[str, Any]:
-    """A search's trials in order, and what it had found after so many completed ones."""
+    """A search's trials in order, and what it had found after each completed one."""
     trials = study.trials()
     running = best_so_far(trials)
     return {

@@ -5,7 +5,7 @@
 
 The recorded vectors are split at random into two halves. On one half the rule's settings are chosen: of a grid, those
 that save most seconds while the mean loss stays within half the bar. On the other half, which the choice has not seen,
-they are measured: so many searches of --size trials each, drawn without replacement and in random order, each trial
+they are measured: --searches searches of --size trials each, drawn without replacement and in random order, each trial
 with its recorded curve at its recorded evaluations. Then the halves change places, so that both are reported; beside
 them, what the rule's defaults do. Bars: at least 40% of the training seconds saved for at most 0.2 points of accuracy
 in the best network found. Intervals: of the mean, by the bootstrap over searches; they say how much the order and the
@@ -42,7 +42,7 @@ GRID: dict[str, tuple[float, ...]] = {
 
 
 def searches(curves: RecordedCurves, rule: StoppingRule, size: int, count: int, seed: int) -> list[StoppedSearch]:
-    """So many searches, each over trials of its own in an order of its own; the same for every rule."""
+    """A number of searches, each over trials of its own in an order of its own; the same for every rule."""
     found = []
     for number in range(count):
         generator = np.random.default_rng((seed, number))

@@ -56,7 +56,7 @@ def lane(campaign: Campaign, victims: Sequence[Victim], until: float) -> str:
 
 
 def shuffled(counts: dict[Victim, int], seed: int) -> list[Victim]:
-    """So many of each, in a random order."""
+    """A number of each, in a random order."""
     victims: list[Victim] = [victim for victim, count in counts.items() for _ in range(count)]
     random.Random(seed).shuffle(victims)
     return victims

@@ -12,8 +12,8 @@ pytest.importorskip("dash")
 
 from betanas.analysis.dashboard.access import LEAST_TOKEN, TOKEN_HEADER, check_opening, is_loopback
 from betanas.analysis.dashboard.app import create_app, dashboard_server
-from betanas.analysis.dashboard.desk import Desk
 from betanas.analysis.dashboard.feed import StudyFeed
+from betanas.analysis.dashboard.followed import FollowedStudies
 from betanas.errors import StudyError, UserError
 
 HOST = "127.0.0.1:8050"
@@ -68,7 +68,7 @@ def test_a_short_token_is_refused_and_not_repeated() -> None:
 
 
 def test_the_page_is_served_with_a_policy(feed: StudyFeed) -> None:
-    answer = create_app(Desk([feed])).test_client().get("/", headers={"Host": HOST})
+    answer = create_app(FollowedStudies([feed])).test_client().get("/", headers={"Host": HOST})
     assert answer.status_code == 200
     policy = answer.headers["Content-Security-Policy"]
     assert "default-src 'self'" in policy
@@ -79,7 +79,7 @@ def test_the_page_is_served_with_a_policy(feed: StudyFeed) -> None:
 
 
 def test_another_name_that_points_here_is_refused(feed: StudyFeed) -> None:
-    client = create_app(Desk([feed])).test_client()
+    client = create_app(FollowedStudies([feed])).test_client()
     assert client.get("/", headers={"Host": "attacker.example:8050"}).status_code == 403
 
 
@@ -94,21 +94,21 @@ def test_another_name_that_points_here_is_refused(feed: StudyFeed) -> None:
     ],
 )
 def test_a_change_must_come_from_the_page_itself(feed: StudyFeed, headers: dict[str, str], status: int) -> None:
-    client = create_app(Desk([feed])).test_client()
+    client = create_app(FollowedStudies([feed])).test_client()
     answer = client.post("/_dash-update-component", json=ASK, headers=headers)
     assert answer.status_code == status
     assert feed.asked == (["pause"] if status == 200 else [])  # type: ignore[attr-defined]
 
 
 def test_a_change_must_be_a_post(feed: StudyFeed) -> None:
-    client = create_app(Desk([feed])).test_client()
+    client = create_app(FollowedStudies([feed])).test_client()
     answer = client.get("/_dash-update-component", query_string=ASK, headers=OWN)
     assert answer.mimetype == "text/html", "a GET of any address is answered with the page"
     assert feed.asked == []  # type: ignore[attr-defined]
 
 
 def test_without_the_token_nothing_is_told(feed: StudyFeed) -> None:
-    client = create_app(Desk([feed]), token=TOKEN).test_client()
+    client = create_app(FollowedStudies([feed]), token=TOKEN).test_client()
     front = client.get("/", headers={"Host": HOST})
     assert front.status_code == 401
     assert "digits" not in front.text
@@ -120,12 +120,12 @@ def test_without_the_token_nothing_is_told(feed: StudyFeed) -> None:
 
 
 def test_the_token_in_a_header_opens(feed: StudyFeed) -> None:
-    client = create_app(Desk([feed]), token=TOKEN).test_client()
+    client = create_app(FollowedStudies([feed]), token=TOKEN).test_client()
     assert client.get("/_dash-layout", headers={"Host": "laboratory:8050", TOKEN_HEADER: TOKEN}).status_code == 200
 
 
 def test_the_form_sets_a_cookie_that_is_not_the_token(feed: StudyFeed) -> None:
-    client = create_app(Desk([feed]), token=TOKEN).test_client()
+    client = create_app(FollowedStudies([feed]), token=TOKEN).test_client()
     base = f"http://{HOST}"
     wrong = client.post("/login", data={"token": "wrong"}, headers=OWN, base_url=base)
     assert wrong.status_code == 401
@@ -159,14 +159,14 @@ def test_names_of_studies_are_told_apart(stored_study: Path, tmp_path: Path) -> 
     other = tmp_path / "digits"
     shutil.copytree(stored_study, other)
     feeds = [StudyFeed(str(stored_study)), StudyFeed(str(other))]
-    desk = Desk(feeds)
-    assert desk.names == (f"digits ({stored_study})", f"digits ({other})")
-    assert [desk.is_pick(pick) for pick in ([1, 3], [2, 3], [0, -1], [0, None], None, [True, 1], [0, 1, 2])] == [
+    followed = FollowedStudies(feeds)
+    assert followed.names == (f"digits ({stored_study})", f"digits ({other})")
+    assert [followed.is_pick(pick) for pick in ([1, 3], [2, 3], [0, -1], [0, None], None, [True, 1], [0, 1, 2])] == [
         True,
         *[False] * 6,
     ]
-    assert [desk.place(value) for value in (1, 7, None, "x")] == [1, 0, 0, 0]
-    assert (desk.once("key", lambda: 1), desk.once("key", lambda: 2)) == (1, 1)
-    assert desk.versions() == [ANY, ANY]
+    assert [followed.place(value) for value in (1, 7, None, "x")] == [1, 0, 0, 0]
+    assert (followed.once("key", lambda: 1), followed.once("key", lambda: 2)) == (1, 1)
+    assert followed.versions() == [ANY, ANY]
     for feed in feeds:
         feed.close()

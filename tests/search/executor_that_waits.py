@@ -11,7 +11,7 @@ setup = WorkerSetup(digits_job())
 with LocalExecutor(setup, ExecutorSettings(devices=("cpu",), per_trial_devices=2)) as executor:
     while not executor.idle:
         executor.poll(0.5)
-    group = executor._seats[0].group
+    group = executor._workers[0].group
     assert group is not None
     print(*(process.pid for process in group.processes), flush=True)
     time.sleep(600)

@@ -101,11 +101,11 @@ class TestExecutorsWithProcesses:
     ) -> None:
         assert train(local, assignment(digits_blueprint, 0)).outcome == "completed"
         for _ in range(5):
-            group = local._seats[0].group
+            group = local._workers[0].group
             assert group is not None
             (worker,) = group.processes
             psutil.Process(worker.pid).kill()
-            while local._seats[0].group is group:
+            while local._workers[0].group is group:
                 local.poll(0.1)
         assert train(local, assignment(digits_blueprint, 1)).outcome == "completed"
 
@@ -113,7 +113,7 @@ class TestExecutorsWithProcesses:
         self, local: LocalExecutor, digits_blueprint: Blueprint
     ) -> None:
         submit_when_idle(local, assignment(digits_blueprint, 0, kind="hang", budget="1s"))
-        group = local._seats[0].group
+        group = local._workers[0].group
         assert group is not None
         (worker,) = group.processes
         began = time.monotonic()
@@ -218,7 +218,7 @@ class TestExecutorsWithProcesses:
             submit_when_idle(two, assignment(digits_blueprint, 0, kind="hang", budget="60s"))
             while not two.idle:
                 two.poll(0.5)
-            (busy,) = (seat for seat in two._seats if seat.stage == "busy")
+            (busy,) = (worker for worker in two._workers if worker.stage == "busy")
             with two.proposing() as threads:
                 assert threads == 1
                 assert not os.sched_getaffinity(0) & set(busy.slot.cores)
@@ -249,7 +249,7 @@ def test_threads_of_workers_sleep_while_they_wait_unless_the_user_wants_otherwis
         if wanted:
             monkeypatch.setenv("OMP_WAIT_POLICY", wanted)
         with LocalExecutor(digits_setup, settings(tmp_path)) as made:
-            group = made._seats[0].group
+            group = made._workers[0].group
             assert group is not None
             (worker,) = group.processes
             assert psutil.Process(worker.pid).environ()["OMP_WAIT_POLICY"] == (wanted or "PASSIVE")

@@ -118,7 +118,11 @@ class TestTrials:
 
             wait_for(executor, first_points)
             added = next(node.node_id for node in extra_nodes.list_all_nodes() if not node.is_head())
-            by_node = {seat.node: seat.running.assignment.index for seat in executor._seats if seat.running is not None}
+            by_node = {
+                worker.node: worker.running.assignment.index
+                for worker in executor._workers
+                if worker.running is not None
+            }
             lost = by_node.pop(added)
             (kept,) = by_node.values()
             executor.answer(kept, points[kept].step, go_on=False)

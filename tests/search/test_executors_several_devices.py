@@ -50,7 +50,7 @@ def pair(digits_setup: WorkerSetup, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def pids(executor: LocalExecutor) -> list[int]:
-    group = executor._seats[0].group
+    group = executor._workers[0].group
     assert group is not None
     return [process.pid for process in group.processes]
 

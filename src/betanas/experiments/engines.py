@@ -98,7 +98,7 @@ class Engines:
         return 1.0 / result.images_per_second
 
     def speed(self, blueprints: Collection[Blueprint]) -> Speed:
-        """Time the cheapest and the dearest of some networks; the others lie between.
+        """Time the cheapest and the costliest of some networks; the others lie between.
 
         Raises:
             ExperimentError: one of the two cannot be trained here.

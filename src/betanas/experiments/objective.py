@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from typing_extensions import override
 
 from betanas.blueprint import Blueprint
 from betanas.data import open_source, prepare
@@ -61,7 +62,7 @@ from betanas.training.recipe import load_recipe
 # Feasible candidates whose median stands for a typical network.
 _SURVEYED = 128
 
-# Validation images of an interim evaluation are few, and each trial ends with all of them: about so many passes.
+# Validation images of an interim evaluation are few, and each trial ends with all of them: about this number of passes.
 _PASSES_A_TRIAL = 2
 
 # Apart from the seeds of trials, which are 32-bit hashes.
@@ -283,12 +284,12 @@ class _Teller(SearchListener):
         self._name = name
         self._spent = 0.0
 
+    @override
     def on_begin(self, plan: StudyPlan, records: Sequence[TrialRecord], *, location: str, capacity: int) -> None:
-        """See `SearchListener`."""
         self._spent = sum(each.training_seconds or 0.0 for each in records)
 
+    @override
     def on_trial_ended(self, record: TrialRecord) -> None:
-        """See `SearchListener`."""
         result = record.reason if record.top1 is None else f"{record.top1:.2%}"
         self._spent += record.training_seconds or 0.0
         spent = f"{format_seconds(self._spent)} of {format_seconds(self._total)}"

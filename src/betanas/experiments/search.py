@@ -48,7 +48,7 @@ RULE = (
     "end lies on the strategy's side of zero; not supported where one lies on the other's side; otherwise undecided."
 )
 
-# A strategy is timed over so many suggestions before the plan is shown: `gpei` has a model after 16 in thirteen
+# A strategy is timed over this number of suggestions before the plan is shown: `gpei` has a model after 16 in thirteen
 # dimensions.
 _TIMED_TRIALS = 18
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from typing_extensions import override
+
 from betanas.experiments.measurement import Measurement
 from betanas.search.progress import SearchListener
 from betanas.search.propose.listed import Listed
@@ -48,16 +50,16 @@ class _Counter(SearchListener):
         self._tell = tell
         self._ended = 0
 
+    @override
     def on_waiting(self, count: int) -> None:
-        """See `SearchListener.on_waiting`."""
         self._ended = self._total - count
 
+    @override
     def on_trial_retried(self, record: TrialRecord, result: TrialResult) -> None:
-        """See `SearchListener.on_trial_retried`."""
         self._tell(f"{_where(record)} is tried again: {result.reason}")
 
+    @override
     def on_trial_ended(self, record: TrialRecord) -> None:
-        """See `SearchListener.on_trial_ended`."""
         self._ended += 1
         accuracy = Measurement.of(record).accuracy
         reached = record.reason if accuracy is None else f"{accuracy:.2%}"

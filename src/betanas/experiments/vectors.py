@@ -12,7 +12,7 @@ from betanas.search.propose import get_strategy
 from betanas.search.records import TrialRecord
 from betanas.search.study import Study
 
-# So many points of the sequence are looked at for each vector that is wanted.
+# Points of the sequence that are looked at for each vector that is wanted.
 _LOOKED_AT = 20
 
 
@@ -76,7 +76,7 @@ def admitted(
 
 
 def spread(count: int, available: int) -> list[int]:
-    """Positions of `count` of so many, evenly spaced from the first to the last."""
+    """`count` positions, evenly spaced from the first to the last of a number of items."""
     if count == 1:
         return [0]
     return [round(place * (available - 1) / (count - 1)) for place in range(count)]

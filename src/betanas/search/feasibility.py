@@ -26,7 +26,7 @@ SURVEY_POINTS = 8192
 # meant for, and every suggestion would wait for thousands of vectors to be priced.
 LEAST_SHARE = 1e-3
 
-# Advice narrows ranges until this share of the space is feasible, changing at most so many parameters.
+# Advice narrows ranges until this share of the space is feasible, changing at most `MOST_ADVICE` parameters.
 ADVISED_SHARE = 0.25
 MOST_ADVICE = 4
 
@@ -96,7 +96,7 @@ class Problem:
     def demands(self, rows: FloatArray) -> dict[str, FloatArray]:
         """For each limit that is set, in words, cost as a multiple of the limit (shape [n]); above 1 is too much.
 
-        Only what a limit names is counted, which is what screening needs: memory is the dearest of the counts.
+        Only what a limit names is counted, which is what screening needs: memory is the costliest of the counts.
         """
         limits, batch, found = self.limits, self.blueprints(rows), {}
         if limits.params is not None:

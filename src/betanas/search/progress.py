@@ -1,4 +1,4 @@
-"""How a search tells what it does: it emits calls to one listener, and whoever wants to print, prints there."""
+"""How a search tells what it does: calls to one listener, which may print."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class SearchListener:
     """Hears what happens in a search. Every method does nothing here; override those of interest."""
 
     def on_images_read(self, done: int, total: int) -> None:
-        """So many images have been decoded, before the search begins."""
+        """`done` of `total` images have been decoded, before the search begins."""
 
     def on_begin(self, plan: StudyPlan, records: Sequence[TrialRecord], *, location: str, capacity: int) -> None:
         """The search begins or goes on, from the trials there are."""

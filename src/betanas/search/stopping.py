@@ -62,7 +62,7 @@ class StoppingRule:
         seed: decides which trials are controls.
         earliest: part of the budget before which nothing stops.
         least_history: trials that must have ended before the rule speaks.
-        leaders: a trial goes on while it may become one of so many best.
+        leaders: a trial goes on while it may become one of this number of best ones.
         confidence: of the prediction's upper end, one-sided.
         controls: part of the hopeless trials that finish, to show how often the rule is wrong.
     """
@@ -108,7 +108,7 @@ class StoppingRule:
         return self.judge(progress(curve, seconds), seen, finals, seconds=seconds, index=index)
 
     def speaks(self, seconds: float, ended: int) -> bool:
-        """Whether a trial is judged at a training second, when so many trials have ended."""
+        """Whether a trial is judged at a training second, when this number of trials have ended."""
         return ended >= self.least_history and self.earliest * self.budget <= seconds < self.budget
 
     def judge(self, point: FloatArray, seen: FloatArray, finals: FloatArray, *, seconds: float, index: int) -> Verdict:

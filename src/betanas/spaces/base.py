@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import ClassVar, Self
 
 import numpy as np
+from typing_extensions import override
 
 from betanas.blueprint import Blueprint, BlueprintBatch, FloatArray, IntArray
 from betanas.errors import SpaceError, VectorError, did_you_mean
@@ -253,17 +254,17 @@ class ArraySpace(SearchSpace):
             in_channels: channels of the image.
         """
 
+    @override
     def blueprint(
         self, vector: Mapping[str, float], *, resolution: int, num_classes: int, in_channels: int = 3
     ) -> Blueprint:
-        """See `SearchSpace.blueprint`."""
         rows = self.to_array([vector])
         return self.blueprints(rows, resolution=resolution, num_classes=num_classes, in_channels=in_channels)[0]
 
+    @override
     def blueprints(
         self, vectors: FloatArray, *, resolution: int | IntArray, num_classes: int, in_channels: int = 3
     ) -> BlueprintBatch:
-        """See `SearchSpace.blueprints`."""
         if isinstance(resolution, np.ndarray):
             for side in (resolution.min(), resolution.max()):
                 check_input(side, num_classes, in_channels)

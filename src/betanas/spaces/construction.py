@@ -20,7 +20,7 @@ _CLAIM_SLACK = 1e-9
 
 
 def contracted_sides(resolution: int | IntArray, contractions: IntArray) -> IntArray:
-    """Side of an image's feature map after so many contractions, ceil(R / 2**contractions): at least one pixel.
+    """Side of an image's feature map after a number of contractions, ceil(R / 2**contractions): at least one pixel.
 
     Args:
         resolution: R, one for all or shape [n].

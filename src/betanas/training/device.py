@@ -124,7 +124,7 @@ def cudnn_settings(*, tune: bool = False) -> Iterator[None]:
 
 
 def tuning_pays(training_seconds: float) -> bool:
-    """Whether cuDNN may time its kernels in a training of so many seconds: it is to take at most a fiftieth of it.
+    """Whether cuDNN may time its kernels in a training of this length: it is to take at most a fiftieth of it.
 
     On an H100 it took 21 seconds at R=32 and up to 59 at R=224 for a new network.
     """

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
+from typing_extensions import override
 
 Work = Callable[[], None]
 
@@ -42,7 +43,7 @@ class Graphs(Protocol):
         ...
 
 
-class CudaGraphs:
+class CudaGraphs(Graphs):
     """Graphs of a CUDA device, all in one pool of memory: they are never replayed at the same time.
 
     Args:
@@ -54,8 +55,8 @@ class CudaGraphs:
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._pool = torch.cuda.graph_pool_handle()
 
+    @override
     def rehearse(self, work: Work) -> None:
-        """See `Graphs.rehearse`."""
         self._on_side_stream(work)
         before = torch.cuda.get_sync_debug_mode()
         try:
@@ -70,8 +71,8 @@ class CudaGraphs:
         finally:
             torch.cuda.set_sync_debug_mode(before)
 
+    @override
     def capture(self, work: Work, generators: Sequence[torch.Generator]) -> Work:
-        """See `Graphs.capture`."""
         graph = torch.cuda.CUDAGraph()
         for generator in generators:
             graph.register_generator_state(generator)

@@ -47,7 +47,7 @@ def launch(function: Callable[..., Mapping[str, Any]], *arguments: Any, processe
 
 
 def usable_device(device: str, *, processes: int) -> str:
-    """The device that so many processes can train on, one GPU each; `auto` falls back to the processor.
+    """The device that this number of processes can train on, one GPU each; `auto` falls back to the processor.
 
     Raises:
         DeviceError: there are fewer GPUs than processes, or there is no process.

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from betanas.training.graphs import GraphRefusedError, Graphs, Work
 
@@ -33,7 +34,7 @@ class Step(Protocol):
         ...
 
 
-class EagerStep:
+class EagerStep(Step):
     """Runs every operation as Python comes to it.
 
     Args:
@@ -45,16 +46,16 @@ class EagerStep:
         self.words = f"eager: {reason}"
         self._work = work
 
+    @override
     def prepare(self, inputs: Inputs, size: int) -> None:
-        """See `Step.prepare`."""
         self._work(inputs, size)
 
+    @override
     def __call__(self, inputs: Inputs, size: int) -> None:
-        """See `Step.__call__`."""
         self._work(inputs, size)
 
 
-class GraphedStep:
+class GraphedStep(Step):
     """Replays one graph for each training size. A step's inputs are copied to where the graph reads them.
 
     Args:
@@ -88,8 +89,8 @@ class GraphedStep:
         self._graphs.rehearse(work)
         self._replays[size] = self._graphs.capture(work, self._generators)
 
+    @override
     def __call__(self, inputs: Inputs, size: int) -> None:
-        """See `Step.__call__`."""
         for own, given in zip(self._inputs, inputs, strict=True):
             own.copy_(given, non_blocking=True)
         self._replays[size]()

@@ -16,17 +16,17 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from betanas.analysis.dashboard.access import Access, check_opening
 from betanas.analysis.dashboard.callbacks import connect
-from betanas.analysis.dashboard.desk import Desk
 from betanas.analysis.dashboard.feed import StudyFeed
+from betanas.analysis.dashboard.followed import FollowedStudies
 from betanas.analysis.dashboard.page import INDEX, layout
 from betanas.analysis.errors import AnalysisError
 
 
-def create_app(desk: Desk, *, token: str | None = None, refresh: float = 2.0) -> Flask:
+def create_app(followed: FollowedStudies, *, token: str | None = None, refresh: float = 2.0) -> Flask:
     """The dashboard as a WSGI application; everything it serves comes from this machine.
 
     Args:
-        desk: the studies to follow.
+        followed: the studies to follow.
         token: what a visitor must show; None where only this machine reaches the server.
         refresh: seconds between two looks of a page.
     """
@@ -37,15 +37,15 @@ def create_app(desk: Desk, *, token: str | None = None, refresh: float = 2.0) ->
         pages_folder="",
         index_string=INDEX,
         # Dash puts the title into the page as it is.
-        title=html.escape(f"{', '.join(desk.names)} - BetaNAS"),
+        title=html.escape(f"{', '.join(followed.names)} - BetaNAS"),
         update_title="",
         meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
         add_log_handler=False,
         suppress_callback_exceptions=True,
         enable_mcp=False,
     )
-    app.layout = partial(layout, desk, refresh=refresh)
-    connect(app, desk)
+    app.layout = partial(layout, followed, refresh=refresh)
+    connect(app, followed)
     server: Flask = app.server
     Access(token, app.csp_hashes).install(server)
     return server
@@ -96,7 +96,7 @@ def dashboard_server(
                 value=f"{host}:{port}",
                 hint=f"{error}; choose another with --port.",
             ) from error
-        application: Any = create_app(Desk(feeds), token=token, refresh=refresh)
+        application: Any = create_app(FollowedStudies(feeds), token=token, refresh=refresh)
         server = make_server(
             host, port, application, threaded=True, request_handler=_QuietHandler, fd=listener.fileno()
         )

@@ -11,8 +11,8 @@ from dash.exceptions import PreventUpdate
 
 from betanas.analysis.dashboard import views
 from betanas.analysis.dashboard.brush import Brush, brushed, dragged, typed
-from betanas.analysis.dashboard.desk import Desk, freeze
 from betanas.analysis.dashboard.feed import TrialDetails
+from betanas.analysis.dashboard.followed import FollowedStudies, freeze
 from betanas.analysis.dashboard.page import choice
 from betanas.analysis.dashboard.parts import (
     comparison,
@@ -40,7 +40,7 @@ _REQUESTS: dict[str, tuple[Request, str]] = {
 _MOST_RUNNING = 12
 
 
-def connect(app: Dash, desk: Desk) -> None:
+def connect(app: Dash, followed: FollowedStudies) -> None:
     """Register every callback."""
     app.clientside_callback(  # type: ignore[no-untyped-call]
         ClientsideFunction("betanas", "theme"),
@@ -62,16 +62,16 @@ def connect(app: Dash, desk: Desk) -> None:
         Input(kept, "data"),
         State(buttons, "id"),
     )
-    _follow(app, desk)
-    _show_state(app, desk)
-    if len(desk.feeds) > 1:
-        _show_overlay(app, desk)
-    _brush(app, desk)
-    _show_parameters(app, desk)
-    _show_trials(app, desk)
-    _pick(app, desk)
-    _show_chosen(app, desk)
-    _control(app, desk)
+    _follow(app, followed)
+    _show_state(app, followed)
+    if len(followed.feeds) > 1:
+        _show_overlay(app, followed)
+    _brush(app, followed)
+    _show_parameters(app, followed)
+    _show_trials(app, followed)
+    _pick(app, followed)
+    _show_chosen(app, followed)
+    _control(app, followed)
 
 
 def _outputs(prop: str, *names: str) -> list[Output]:
@@ -94,9 +94,9 @@ def _figure_outputs(*names: str) -> list[Output]:
     ]
 
 
-def _follow(app: Dash, desk: Desk) -> None:
+def _follow(app: Dash, followed: FollowedStudies) -> None:
     def follow(_ticks: int | None, known: list[int]) -> list[int]:
-        versions = desk.versions()
+        versions = followed.versions()
         if versions == known:
             raise PreventUpdate
         return versions
@@ -104,24 +104,24 @@ def _follow(app: Dash, desk: Desk) -> None:
     app.callback(Output("versions", "data"), Input("tick", "n_intervals"), State("versions", "data"))(follow)
 
 
-def _show_state(app: Dash, desk: Desk) -> None:
+def _show_state(app: Dash, followed: FollowedStudies) -> None:
     def show(_versions: list[int], theme: Any, focus: Any) -> tuple[Any, ...]:
-        theme, study = _theme(theme), desk.place(focus)
-        seen = desk.look()
+        theme, study = _theme(theme), followed.place(focus)
+        seen = followed.look()
         snapshot = seen[study].snapshot
         running = views.running_trials(snapshot)[-_MOST_RUNNING:]
         figure = views.curves_view("Trained now", [(f"trial {trial.index}", trial) for trial in running])
         buttons = [pick_button("running", study, trial.index) for trial in running]
         alive, paused = views.searching(snapshot), snapshot.state == "paused"
         return (
-            [study_card(name, one) for name, one in zip(desk.names, seen, strict=True)],
+            [study_card(name, one) for name, one in zip(followed.names, seen, strict=True)],
             buttons or "No trial is being trained now.",
             not running,
             *shown(figure, theme),
             not alive or paused,
             not (alive and paused),
             not alive,
-            search_hint(snapshot, desk.feeds[study].shown_location),
+            search_hint(snapshot, followed.feeds[study].shown_location),
             snapshot.plan.search.trials if ctx.triggered_id in (None, FOCUS, "theme") else no_update,
         )
 
@@ -142,43 +142,43 @@ def search_hint(snapshot: StudySnapshot, location: str) -> str:
     return "The search ends after the trials that are being trained, unless it is told to go on."
 
 
-def _show_overlay(app: Dash, desk: Desk) -> None:
+def _show_overlay(app: Dash, followed: FollowedStudies) -> None:
     def show(_versions: list[int], theme: Any, brush: Mapping[str, Any] | None) -> tuple[Any, ...]:
-        theme, seen = _theme(theme), desk.look()
+        theme, seen = _theme(theme), followed.look()
         key = ("overlay", tuple(one.version for one in seen), theme, freeze(brush))
 
         def make() -> tuple[Any, ...]:
             kept = Brush.from_json(brush)
-            studies = [(name, brushed(one.snapshot, kept)) for name, one in zip(desk.names, seen, strict=True)]
+            studies = [(name, brushed(one.snapshot, kept)) for name, one in zip(followed.names, seen, strict=True)]
             return (
                 *shown(views.overlaid_history(studies), theme),
                 *shown(views.overlaid_costs(studies), theme),
             )
 
-        return desk.once(key, make)
+        return followed.once(key, make)
 
     figures = _figure_outputs("overlaid-history", "overlaid-costs")
     app.callback(*figures, *_inputs("data", "versions", "theme", "brush"))(show)
 
 
-def _show_parameters(app: Dash, desk: Desk) -> None:
+def _show_parameters(app: Dash, followed: FollowedStudies) -> None:
     def show(_drawn: Any, redraw: int, theme: Any, focus: Any, brush: Mapping[str, Any] | None) -> tuple[Any, ...]:
-        theme, study = _theme(theme), desk.place(focus)
-        seen = desk.feeds[study].look()
+        theme, study = _theme(theme), followed.place(focus)
+        seen = followed.feeds[study].look()
         key = ("parallel", study, seen.version, theme, freeze(brush), redraw)
-        return desk.once(key, lambda: shown(views.parallel_view(seen.snapshot, Brush.from_json(brush)), theme))
+        return followed.once(key, lambda: shown(views.parallel_view(seen.snapshot, Brush.from_json(brush)), theme))
 
     # The slowest figure to draw waits until the others are there; it is not drawn anew for a brush of its own.
     causes, states = _inputs("data", "trials-drawn", "redraw"), _states("data", "theme", FOCUS, "brush")
     app.callback(*_figure_outputs("parallel"), *causes, *states)(show)
 
 
-def _show_trials(app: Dash, desk: Desk) -> None:
+def _show_trials(app: Dash, followed: FollowedStudies) -> None:
     def show(
         _versions: list[int], theme: Any, focus: Any, brush: Mapping[str, Any] | None, drawn: Any
     ) -> tuple[Any, ...]:
-        theme, study = _theme(theme), desk.place(focus)
-        seen = desk.feeds[study].look()
+        theme, study = _theme(theme), followed.place(focus)
+        seen = followed.feeds[study].look()
 
         def make() -> tuple[Any, ...]:
             kept = Brush.from_json(brush)
@@ -197,7 +197,7 @@ def _show_trials(app: Dash, desk: Desk) -> None:
                 words,
             )
 
-        made = desk.once(("trials", study, seen.version, theme, freeze(brush)), make)
+        made = followed.once(("trials", study, seen.version, theme, freeze(brush)), make)
         now = [study, seen.version, theme]
         return *made, no_update if now == drawn else now
 
@@ -207,11 +207,11 @@ def _show_trials(app: Dash, desk: Desk) -> None:
     app.callback(*figures, *lists, Output("trials-drawn", "data"), *causes, State("trials-drawn", "data"))(show)
 
 
-def _brush(app: Dash, desk: Desk) -> None:
+def _brush(app: Dash, followed: FollowedStudies) -> None:
     def change(
         moved: Any, _added: Any, _entered: Any, _cleared: Any, focus: Any, text: str | None, data: Any, redraw: int
     ) -> tuple[Any, ...]:
-        snapshot = desk.feeds[desk.place(focus)].look().snapshot
+        snapshot = followed.feeds[followed.place(focus)].look().snapshot
         brush, cause = Brush.from_json(data), ctx.triggered_id
         if cause == "parallel-graph":
             # Only the first trace is the axes; the others carry the legend's entries.
@@ -234,13 +234,13 @@ def _brush(app: Dash, desk: Desk) -> None:
     app.callback(*changed, *causes, *states, prevent_initial_call=True)(change)
 
 
-def _pick(app: Dash, desk: Desk) -> None:
+def _pick(app: Dash, followed: FollowedStudies) -> None:
     clickable = ["history-graph", "time-graph", "pareto-graph"]
-    overlaid = ["overlaid-history-graph", "overlaid-costs-graph"] if len(desk.feeds) > 1 else []
+    overlaid = ["overlaid-history-graph", "overlaid-costs-graph"] if len(followed.feeds) > 1 else []
 
     def pick(*given: Any) -> tuple[Any, ...]:
         *clicks, _buttons, first, second, _cleared, target, focus, picks = given
-        study, cause = desk.place(focus), ctx.triggered_id
+        study, cause = followed.place(focus), ctx.triggered_id
         chosen = {"first": picks.get("first"), "second": picks.get("second"), "jump": picks.get("jump", 0)}
         if cause == "clear-second":
             chosen["second"] = None
@@ -249,7 +249,7 @@ def _pick(app: Dash, desk: Desk) -> None:
             chosen[cause.removesuffix("-trial")] = [study, int(number)] if number.isdecimal() else None
         else:
             found = _clicked(cause, dict(zip((*clickable, *overlaid), clicks, strict=True)), study)
-            if not desk.is_pick(found):
+            if not followed.is_pick(found):
                 raise PreventUpdate
             chosen["second" if target == "second" else "first"] = found
             chosen["jump"] += 1
@@ -273,18 +273,18 @@ def _clicked(cause: Any, clicks: Mapping[str, Any], study: int) -> list[Any] | N
     return found if isinstance(found, list) else [study, found]
 
 
-def _show_chosen(app: Dash, desk: Desk) -> None:
+def _show_chosen(app: Dash, followed: FollowedStudies) -> None:
     def show(picks: Mapping[str, Any], theme: Any, _versions: list[int], before: Any) -> tuple[Any, Any]:
         theme = _theme(theme)
         wanted = [picks.get(name) for name in ("first", "second")]
         found: list[tuple[str, TrialDetails]] = []
         problems = []
         for pick in wanted:
-            if not desk.is_pick(pick):
+            if not followed.is_pick(pick):
                 continue
             study, trial = pick  # type: ignore[misc]
             try:
-                found.append((desk.trial_name(study, trial), desk.feeds[study].details(trial)))
+                found.append((followed.trial_name(study, trial), followed.feeds[study].details(trial)))
             except BetanasError as error:
                 problems.append(str(error))
         key = [theme, wanted, problems]
@@ -305,13 +305,13 @@ def _show_chosen(app: Dash, desk: Desk) -> None:
     app.callback(*changed, *_inputs("data", "picks", "theme", "versions"), known)(show)
 
 
-def _control(app: Dash, desk: Desk) -> None:
+def _control(app: Dash, followed: FollowedStudies) -> None:
     app.callback(Output("confirm-stop", "displayed"), Input("stop", "n_clicks"), prevent_initial_call=True)(
         lambda _clicks: True
     )
 
     def ask(_pause: Any, _go_on: Any, _stop: Any, _planned: Any, focus: Any, number: Any) -> str:
-        feed = desk.feeds[desk.place(focus)]
+        feed = followed.feeds[followed.place(focus)]
         try:
             match ctx.triggered_id:
                 case "pause" | "go-on" | "confirm-stop" as button:

@@ -18,7 +18,7 @@ from betanas.search.store.store import Request
 from betanas.search.study import Study
 from betanas.training.result import CurvePoint
 
-# So many changed trials or fewer are read one by one, more of them all at once.
+# Up to this number of changed trials are read one by one, more of them all at once.
 _FEW = 20
 _LOG_CHARACTERS = 20_000
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from dash import dcc, html
 
-from betanas.analysis.dashboard.desk import Desk
+from betanas.analysis.dashboard.followed import FollowedStudies
 from betanas.analysis.dashboard.parts import aria, frame
 
 INDEX = """<!DOCTYPE html>
@@ -17,39 +17,39 @@ INDEX = """<!DOCTYPE html>
 </html>"""
 
 
-def layout(desk: Desk, *, refresh: float) -> html.Div:
+def layout(followed: FollowedStudies, *, refresh: float) -> html.Div:
     """The page.
 
     Args:
-        desk: the followed studies.
+        followed: the followed studies.
         refresh: seconds between two looks.
     """
-    several = len(desk.feeds) > 1
+    several = len(followed.feeds) > 1
     kept: dict[str, Any] = {
-        "versions": desk.versions(),
+        "versions": followed.versions(),
         "redraw": 0,
         "picks": {"first": None, "second": None, "jump": 0},
     }
     kept |= dict.fromkeys(("theme", "brush", "jumped", "shown-trials", "trials-drawn"))
-    sections = [_now(desk, several), *([_overlaid()] if several else []), _trials(), _parameters(), _chosen()]
+    sections = [_now(followed, several), *([_overlaid()] if several else []), _trials(), _parameters(), _chosen()]
     return html.Div(
         [
             html.A("Skip to the content", href="#content", className="skip"),
             dcc.Interval(id="tick", interval=round(refresh * 1000)),
             *(dcc.Store(id=name, data=data) for name, data in kept.items()),
-            _header(desk),
+            _header(followed),
             html.Main(sections, id="content"),
         ]
     )
 
 
-def _header(desk: Desk) -> html.Header:
+def _header(followed: FollowedStudies) -> html.Header:
     themes = [("auto", "As the system"), ("light", "Light"), ("dark", "Dark")]
-    title = html.Div([html.P("BetaNAS dashboard", className="kind"), html.H1(", ".join(desk.names))])
+    title = html.Div([html.P("BetaNAS dashboard", className="kind"), html.H1(", ".join(followed.names))])
     return html.Header([title, _choice("Theme", "theme-choice", themes, "auto")])
 
 
-def _now(desk: Desk, several: bool) -> html.Section:
+def _now(followed: FollowedStudies, several: bool) -> html.Section:
     number = dcc.Input(id="planned", type="number", min=1, step=1)
     planned = _field("Trials planned", "planned", number, _button("Set", "set-planned"))
     buttons: list[Any] = [_button(text, name, disabled=True) for text, name in (("Pause", "pause"), ("Go on", "go-on"))]
@@ -69,7 +69,7 @@ def _now(desk: Desk, several: bool) -> html.Section:
         "Now",
         "now",
         html.Div(id="cards", className="cards"),
-        html.Div(_choice("Study shown below", "focus", list(enumerate(desk.names)), 0), hidden=not several),
+        html.Div(_choice("Study shown below", "focus", list(enumerate(followed.names)), 0), hidden=not several),
         search,
         html.H3("Trained now"),
         html.Div(id="running-list", className="row"),

@@ -15,7 +15,7 @@ from betanas.analysis.snapshot import Measure
 from betanas.analysis.tables.history import HistoryRow
 from betanas.analysis.tables.table import Table
 
-# Above so many points a browser draws them with WebGL rather than one by one.
+# Above this number of points a browser draws them with WebGL rather than one by one.
 _MANY = 3000
 _FAILURES = {"infeasible": SeriesStyle(GREY, "x-thin"), "failed": SeriesStyle(PURPLE, "cross-thin")}
 

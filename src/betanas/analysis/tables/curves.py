@@ -26,7 +26,7 @@ def learning_curves(snapshot: StudySnapshot, *, best: int | None = None) -> Tabl
 
     Args:
         snapshot: the study, read with its curves.
-        best: only of so many of the best trials; all by default.
+        best: only of this number of the best trials; all by default.
     """
     ranks = {trial.index: place for place, trial in enumerate(snapshot.ranked, start=1)}
     chosen = list(snapshot.ranked[:best])

@@ -25,7 +25,7 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class ProcessRow:
-    """Epoch time with so many processes.
+    """Epoch time with a number of processes.
 
     Attributes:
         processes: how many trained together.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from typing_extensions import override
+
 from betanas.search.progress import SearchListener
 from betanas.search.records import TrialRecord
 from betanas.training.result import TrialResult
@@ -19,16 +21,16 @@ class ListedReporter(SearchListener):
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
 
+    @override
     def on_note(self, text: str) -> None:
-        """See `SearchListener.on_note`."""
         self._say(f"note: {text}")
 
+    @override
     def on_trial_retried(self, record: TrialRecord, result: TrialResult) -> None:
-        """See `SearchListener.on_trial_retried`."""
         self._say(f"{training_of(record)} is tried again: {result.reason}")
 
+    @override
     def on_trial_ended(self, record: TrialRecord) -> None:
-        """See `SearchListener.on_trial_ended`."""
         self._say(f"{training_of(record)}: {reached(record)}")
 
 

@@ -13,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.status import Status
 from rich.table import Table
 from rich.text import Text
+from typing_extensions import override
 
 from betanas.cli.reporting.listed import reached, training_of
 from betanas.cli.reporting.tally import RunningTrial, Tally
@@ -41,38 +42,38 @@ class Reporter(SearchListener):
         self._tally: Tally | None = None
         self._reading: Status | None = None
 
+    @override
     def on_begin(self, plan: StudyPlan, records: Sequence[TrialRecord], *, location: str, capacity: int) -> None:
-        """See `SearchListener.on_begin`."""
         if self._reading is not None:
             self._reading.stop()
         self.location = location
         self._tally = Tally(plan)
         self._tally.begin(records, capacity)
 
+    @override
     def on_images_read(self, done: int, total: int) -> None:
-        """See `SearchListener.on_images_read`."""
         if total >= _MANY_IMAGES and self._reading is None:
             self._reading = self.console.status("")
             self._reading.start()
         if self._reading is not None:
             self._reading.update(f"reading {done:,} of {total:,} images (the next search finds them ready)")
 
+    @override
     def on_trial_started(self, record: TrialRecord) -> None:
-        """See `SearchListener.on_trial_started`."""
         if self._tally:
             self._tally.start(record)
 
+    @override
     def on_point(self, record: TrialRecord, point: CurvePoint) -> None:
-        """See `SearchListener.on_point`."""
         if self._tally:
             self._tally.point(record.index, point)
 
+    @override
     def on_note(self, text: str) -> None:
-        """See `SearchListener.on_note`."""
         self._say("note:", text)
 
+    @override
     def on_trial_retried(self, record: TrialRecord, result: TrialResult) -> None:
-        """See `SearchListener.on_trial_retried`."""
         self._say(f"trial {record.index} is tried again:", result.reason)
 
     def _say(self, heading: str, text: str) -> None:
@@ -92,14 +93,14 @@ class Reporter(SearchListener):
 class PlainReporter(Reporter):
     """A line for each trial: for logs, pipes and continuous integration."""
 
+    @override
     def on_begin(self, plan: StudyPlan, records: Sequence[TrialRecord], *, location: str, capacity: int) -> None:
-        """See `SearchListener.on_begin`."""
         super().on_begin(plan, records, location=location, capacity=capacity)
         going_on = f", going on after {self._tally.done} trials" if self._tally and records else ""
         self.console.print(f"{headline(plan)}; study {location}{going_on}", soft_wrap=True)
 
+    @override
     def on_trial_ended(self, record: TrialRecord) -> None:
-        """See `SearchListener.on_trial_ended`."""
         if self._tally is None:
             self._say(f"{training_of(record)}:", reached(record))
             return
@@ -124,8 +125,8 @@ class LiveReporter(Reporter):
         self._live: Live | None = None
         self._doing = "loading the data"
 
+    @override
     def on_begin(self, plan: StudyPlan, records: Sequence[TrialRecord], *, location: str, capacity: int) -> None:
-        """See `SearchListener.on_begin`."""
         super().on_begin(plan, records, location=location, capacity=capacity)
         self._live = Live(
             get_renderable=self.render,
@@ -135,22 +136,22 @@ class LiveReporter(Reporter):
         )
         self._live.start()
 
+    @override
     def on_workers_ready(self, device: str) -> None:
-        """See `SearchListener.on_workers_ready`."""
         self._doing = f"training on {device}"
 
+    @override
     def on_suggesting(self) -> None:
-        """See `SearchListener.on_suggesting`."""
         if self._tally and not self._tally.running:
             self._doing = "choosing the next network"
 
+    @override
     def on_trial_started(self, record: TrialRecord) -> None:
-        """See `SearchListener.on_trial_started`."""
         super().on_trial_started(record)
         self._doing = "training"
 
+    @override
     def on_trial_ended(self, record: TrialRecord) -> None:
-        """See `SearchListener.on_trial_ended`."""
         if self._tally is None:
             self._say(f"{training_of(record)}:", reached(record))
             return
@@ -159,8 +160,8 @@ class LiveReporter(Reporter):
             self.console.print(Text(trial_line(self._tally.records[record.index]), style=style))
         self._advise()
 
+    @override
     def on_end(self, ending: str, reason: str) -> None:
-        """See `SearchListener.on_end`."""
         self.close()
 
     def close(self) -> None:

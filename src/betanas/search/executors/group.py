@@ -82,11 +82,11 @@ class WorkerGroup:
         for process in self.processes:
             process.kill()
         for process in self.processes:
-            process.bury()
+            process.reap()
 
-    def epitaph(self, process: WorkerProcess) -> str:
+    def death(self, process: WorkerProcess) -> str:
         """How one of them ended, for a record's reason."""
         if self.size == 1:
-            return f"The worker process died: {process.epitaph()}"
+            return f"The worker process died: {process.death()}"
         rank = self.processes.index(process)
-        return f"Process {rank} of the {self.size} that trained together died: {process.epitaph()}"
+        return f"Process {rank} of the {self.size} that trained together died: {process.death()}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import ClassVar
 
+from typing_extensions import override
+
 from betanas.errors import DeviceError
 from betanas.search.executors.base import (
     Assignment,
@@ -39,23 +41,23 @@ class InlineExecutor(Executor):
         self._runner: TrialRunner | None = None
         self._jobs: deque[Assignment] = deque()
 
+    @override
     def start(self) -> None:
-        """See `Executor.start`."""
         device = self.settings.devices[0] if self.settings.devices else "auto"
         self._runner = TrialRunner(self.setup, device=device, threads=None)
 
     @property
+    @override
     def capacity(self) -> int:
-        """See `Executor.capacity`."""
         return 1
 
     @property
+    @override
     def idle(self) -> int:
-        """See `Executor.idle`."""
         return 0 if self._jobs else 1
 
+    @override
     def submit(self, assignment: Assignment) -> None:
-        """See `Executor.submit`."""
         self._jobs.append(assignment)
 
     def poll(self, timeout: float) -> list[ExecutorEvent]:
@@ -75,7 +77,7 @@ class InlineExecutor(Executor):
     def answer(self, index: int, step: int, *, go_on: bool) -> None:
         """See `Executor.answer`: by the time it is asked the trial has ended, so nothing is stopped early here."""
 
+    @override
     def close(self) -> None:
-        """See `Executor.close`."""
         self._runner = None
         self._jobs.clear()

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
+from typing_extensions import override
+
 from betanas import host_memory
 from betanas.errors import DeviceError
 from betanas.search.executors.base import (
@@ -75,7 +77,7 @@ class _Running:
         return next(result for result in self.results.values() if _is_failure(result))
 
 
-class _Seat:
+class _Worker:
     """A slot with the processes that fill it now."""
 
     def __init__(self, slot: Slot) -> None:
@@ -110,52 +112,54 @@ class LocalExecutor(Executor):
     def __init__(self, setup: WorkerSetup, settings: ExecutorSettings, slots: Sequence[Slot] | None = None) -> None:
         super().__init__(setup, settings)
         self._slots = plan_slots(settings) if slots is None else list(slots)
-        self._seats: list[_Seat] = []
+        self._workers: list[_Worker] = []
         self._outbox: Outbox = queue.Queue()
         self._watched = 0.0
         self._came_up = False
 
+    @override
     def start(self) -> None:
-        """See `Executor.start`."""
-        self._seats = [_Seat(slot) for slot in self._slots]
-        for seat in self._seats:
-            self._spawn(seat)
+        self._workers = [_Worker(slot) for slot in self._slots]
+        for worker in self._workers:
+            self._spawn(worker)
 
     @property
+    @override
     def capacity(self) -> int:
-        """See `Executor.capacity`."""
         return len(self._slots)
 
     @property
+    @override
     def idle(self) -> int:
-        """See `Executor.idle`."""
-        return sum(seat.stage == "idle" for seat in self._seats)
+        return sum(worker.stage == "idle" for worker in self._workers)
 
     @property
     def proposes_ahead(self) -> bool:
         """See `Executor.proposes_ahead`: accelerators leave the processor to the proposer."""
         return all(slot.device != "cpu" for slot in self._slots)
 
+    @override
     def submit(self, assignment: Assignment) -> None:
-        """See `Executor.submit`."""
-        seat = next((seat for seat in self._seats if seat.stage == "idle" and seat.group is not None), None)
-        if seat is None or seat.group is None:
+        worker = next((worker for worker in self._workers if worker.stage == "idle" and worker.group is not None), None)
+        if worker is None or worker.group is None:
             raise RuntimeError("no worker is idle")
         now = time.monotonic()
-        seat.stage, seat.running = "busy", _Running(assignment, now, now)
+        worker.stage, worker.running = "busy", _Running(assignment, now, now)
         logs = self.settings.log_folder
         log = logs / f"trial-{assignment.index:05d}.log" if logs else None
-        seat.group.log_to(log, f"[attempt {assignment.attempt}]")
-        seat.group.send(job_message(assignment))
+        worker.group.log_to(log, f"[attempt {assignment.attempt}]")
+        worker.group.send(job_message(assignment))
 
+    @override
     def answer(self, index: int, step: int, *, go_on: bool) -> None:
-        """See `Executor.answer`."""
-        for seat in self._seats:
-            if seat.running is not None and seat.running.assignment.index == index and seat.group is not None:
-                seat.group.processes[0].send({"kind": "answer", "index": index, "body": {"step": step, "go_on": go_on}})
+        for worker in self._workers:
+            if worker.running is not None and worker.running.assignment.index == index and worker.group is not None:
+                worker.group.processes[0].send(
+                    {"kind": "answer", "index": index, "body": {"step": step, "go_on": go_on}}
+                )
 
+    @override
     def poll(self, timeout: float) -> list[ExecutorEvent]:
-        """See `Executor.poll`."""
         events: list[ExecutorEvent] = []
         deadline = time.monotonic() + timeout
         while not events:
@@ -173,13 +177,13 @@ class LocalExecutor(Executor):
                 break
         return events
 
+    @override
     def close(self) -> None:
-        """See `Executor.close`."""
-        for seat in self._seats:
-            if seat.group is not None:
-                seat.group.kill()
-                seat.group = None
-        self._seats = []
+        for worker in self._workers:
+            if worker.group is not None:
+                worker.group.kill()
+                worker.group = None
+        self._workers = []
 
     @contextmanager
     def proposing(self) -> Iterator[int]:
@@ -188,8 +192,8 @@ class LocalExecutor(Executor):
         While other workers train, the computation runs on the cores of an idle worker and in this thread alone (the
         threads of a pool would stay where they were started).
         """
-        busy = any(seat.stage == "busy" for seat in self._seats)
-        idle = next((seat.slot.cores for seat in self._seats if seat.stage == "idle" and seat.slot.cores), ())
+        busy = any(worker.stage == "busy" for worker in self._workers)
+        idle = next((worker.slot.cores for worker in self._workers if worker.stage == "idle" and worker.slot.cores), ())
         if not busy or not idle or not hasattr(os, "sched_setaffinity"):
             yield 1 if busy and not self.proposes_ahead else len(available_cores())
             return
@@ -202,31 +206,31 @@ class LocalExecutor(Executor):
 
     # --------------------------------------------------------------------------------------------------------
 
-    def _spawn(self, seat: _Seat) -> None:
-        slot = seat.slot
-        seat.stage, seat.running = "starting", None
-        seat.group = WorkerGroup(self._outbox, slot, log_bytes=self.settings.log_bytes)
-        seat.group.send(setup_message(self.setup, slot.device, slot.threads))
+    def _spawn(self, worker: _Worker) -> None:
+        slot = worker.slot
+        worker.stage, worker.running = "starting", None
+        worker.group = WorkerGroup(self._outbox, slot, log_bytes=self.settings.log_bytes)
+        worker.group.send(setup_message(self.setup, slot.device, slot.threads))
 
     def _take(self, process: WorkerProcess, message: Message | None) -> list[ExecutorEvent]:
-        for seat in self._seats:
-            if seat.group is not None and process in seat.group.processes:
-                return self._take_from(seat, seat.group, process, message)
+        for worker in self._workers:
+            if worker.group is not None and process in worker.group.processes:
+                return self._take_from(worker, worker.group, process, message)
         return []  # the last words of a process that has been replaced
 
     def _take_from(
-        self, seat: _Seat, group: WorkerGroup, process: WorkerProcess, message: Message | None
+        self, worker: _Worker, group: WorkerGroup, process: WorkerProcess, message: Message | None
     ) -> list[ExecutorEvent]:
         if message is None:
-            return self._bury(seat, group.epitaph(process))
+            return self._replace_dead(worker, group.death(process))
         if message["kind"] == "ready":
             if not group.note_ready(process):
                 return []
-            seat.stage, seat.failed_starts, self._came_up = "idle", 0, True
+            worker.stage, worker.failed_starts, self._came_up = "idle", 0, True
             return [WorkerReady(message["body"])]
         if message["kind"] == "refused":
             raise read_refusal(message["body"])
-        running = seat.running
+        running = worker.running
         if running is not None and message.get("index") == running.assignment.index:
             running.heard = time.monotonic()
             assignment = running.assignment
@@ -238,10 +242,10 @@ class LocalExecutor(Executor):
                 return [TrialPoint(assignment.index, assignment.attempt, read_point(message))]
             if message["kind"] == "ended":
                 running.results[process] = read_result(message)
-                return self._end(seat, group, running)
+                return self._end(worker, group, running)
         return []
 
-    def _end(self, seat: _Seat, group: WorkerGroup, running: _Running) -> list[ExecutorEvent]:
+    def _end(self, worker: _Worker, group: WorkerGroup, running: _Running) -> list[ExecutorEvent]:
         """A process has ended its trial: the trial has ended when all have."""
         failed = any(_is_failure(result) for result in running.results.values())
         if failed and running.failed is None:
@@ -249,19 +253,19 @@ class LocalExecutor(Executor):
         if len(running.results) < group.size:
             return []
         if failed and group.size > 1:
-            return self._replace(seat, running.failure)
-        seat.stage, seat.running = "idle", None
+            return self._replace(worker, running.failure)
+        worker.stage, worker.running = "idle", None
         group.log_to(None, "")
-        result = replace(running.results[group.processes[0]], shared_by=seat.slot.shared_by)
+        result = replace(running.results[group.processes[0]], shared_by=worker.slot.shared_by)
         return [TrialEnded(running.assignment.index, running.assignment.attempt, result)]
 
-    def _bury(self, seat: _Seat, epitaph: str) -> list[ExecutorEvent]:
+    def _replace_dead(self, worker: _Worker, death: str) -> list[ExecutorEvent]:
         """A worker has died by itself: say so, and put another in its place."""
-        if seat.stage == "starting":
-            seat.failed_starts += 1
-            if seat.failed_starts >= (_RESTART_TRIES if self._came_up else _START_TRIES):
-                raise DeviceError("A worker must be able to start.", value=seat.slot.device, hint=epitaph)
-        return self._replace(seat, TrialResult("failed", "worker_lost", f"{epitaph}."))
+        if worker.stage == "starting":
+            worker.failed_starts += 1
+            if worker.failed_starts >= (_RESTART_TRIES if self._came_up else _START_TRIES):
+                raise DeviceError("A worker must be able to start.", value=worker.slot.device, hint=death)
+        return self._replace(worker, TrialResult("failed", "worker_lost", f"{death}."))
 
     def _watch(self) -> list[ExecutorEvent]:
         now = time.monotonic()
@@ -271,28 +275,30 @@ class LocalExecutor(Executor):
         if gap > _OWN_GAP_SECONDS and self._watched:
             # This process was stopped (Ctrl-Z, a machine asleep). What its workers said meanwhile may still lie in the
             # pipes, so nobody is late yet.
-            for seat in self._seats:
-                seat.forgive(gap)
+            for worker in self._workers:
+                worker.forgive(gap)
         self._watched = now
         events: list[ExecutorEvent] = []
-        for seat in self._seats:
-            if overdue := self._overdue(seat, now):
-                events += self._replace(seat, overdue)
-            elif seat.running and seat.running.failed is not None and now - seat.running.failed > _SETTLING_SECONDS:
+        for worker in self._workers:
+            if overdue := self._overdue(worker, now):
+                events += self._replace(worker, overdue)
+            elif (
+                worker.running and worker.running.failed is not None and now - worker.running.failed > _SETTLING_SECONDS
+            ):
                 # The others wait for the one that failed, and would do so for ever.
-                events += self._replace(seat, seat.running.failure)
-        busy = [seat for seat in self._seats if seat.running is not None and seat.group is not None]
+                events += self._replace(worker, worker.running.failure)
+        busy = [worker for worker in self._workers if worker.running is not None and worker.group is not None]
         if busy and host_memory.available() < host_memory.reserve():
-            largest = max(busy, key=lambda seat: seat.group.memory() if seat.group else 0)
+            largest = max(busy, key=lambda worker: worker.group.memory() if worker.group else 0)
             used = largest.group.memory() / 2**30 if largest.group else 0.0
             reason = f"The machine ran out of memory; this trial's worker held {used:.1f} GiB and was ended."
             events += self._replace(largest, TrialResult("failed", "host_memory", reason))
         return events
 
-    def _overdue(self, seat: _Seat, now: float) -> TrialResult | None:
+    def _overdue(self, worker: _Worker, now: float) -> TrialResult | None:
         """What a worker's trial has come to, because it has to go now; None where it may stay."""
-        patience, running = self.settings.patience, seat.running
-        if seat.group is not None and seat.stage == "starting" and now - seat.group.started > patience.start:
+        patience, running = self.settings.patience, worker.running
+        if worker.group is not None and worker.stage == "starting" and now - worker.group.started > patience.start:
             return TrialResult("failed", "timeout", f"The worker did not start within {patience.start:g} seconds.")
         if running is None:
             return None
@@ -308,17 +314,17 @@ class LocalExecutor(Executor):
             reason = f"The trial was silent for {patience.silence:g} seconds."
         return TrialResult("failed", "timeout", reason) if reason else None
 
-    def _replace(self, seat: _Seat, result: TrialResult) -> list[ExecutorEvent]:
+    def _replace(self, worker: _Worker, result: TrialResult) -> list[ExecutorEvent]:
         """End a worker, put another in its place, and give its trial, if it has one, this result."""
-        running = seat.running
-        if seat.group is not None:
-            seat.group.kill()
-        self._spawn(seat)
+        running = worker.running
+        if worker.group is not None:
+            worker.group.kill()
+        self._spawn(worker)
         if running is None:
             return []
         if not result.device:  # the search's own verdict, not one that a process came to
             wall = time.monotonic() - running.since
-            result = replace(result, wall_seconds=wall, device=seat.slot.device, shared_by=seat.slot.shared_by)
+            result = replace(result, wall_seconds=wall, device=worker.slot.device, shared_by=worker.slot.shared_by)
         return [TrialEnded(running.assignment.index, running.assignment.attempt, result)]
 
 

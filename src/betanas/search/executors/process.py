@@ -136,7 +136,7 @@ class WorkerProcess:
         return total
 
     def kill(self) -> None:
-        """End the process and everything it started, at once; `bury` waits for it."""
+        """End the process and everything it started, at once; `reap` waits for it."""
         # Children that made sessions of their own (data loader workers, ranks) are not in the group.
         with contextlib.suppress(psutil.Error):
             descendants = psutil.Process(self.pid).children(recursive=True)
@@ -161,12 +161,12 @@ class WorkerProcess:
             else:
                 time.sleep(0.01)
 
-    def bury(self) -> None:
+    def reap(self) -> None:
         """Wait until the killed process has gone, and close its log."""
         self._reap()
         self.log_to(None, "")
 
-    def epitaph(self) -> str:
+    def death(self) -> str:
         """How the process ended and the last it said, for a record's reason."""
         self._reap()
         self._stderr_reader.join(1.0)

@@ -96,7 +96,7 @@ def _processor_slots(workers: int, processes: int) -> list[Slot]:
 
 
 def _share_out(cores: tuple[int, ...], parts: int) -> list[tuple[int, ...]]:
-    """Cores for each of so many; where there are fewer cores than parts, some share one."""
+    """Cores for each part; where there are fewer cores than parts, some share one."""
     if parts >= len(cores):
         return [(cores[place % len(cores)],) for place in range(parts)]
     bounds = [round(place * len(cores) / parts) for place in range(parts + 1)]

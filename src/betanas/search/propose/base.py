@@ -100,7 +100,7 @@ class Strategy(ABC):
         """
 
     def remaining(self, planned: int) -> int:
-        """How many trials are still to be started, of so many planned ones. Infeasible ones do not count."""
+        """How many of the planned trials are still to be started. Infeasible ones do not count."""
         return max(planned - sum(seen.state != "infeasible" for seen in self._observations.values()), 0)
 
     def predict_best(self) -> Prediction | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from typing_extensions import override
 
 from betanas.blueprint import FloatArray
 from betanas.errors import MissingExtraError
@@ -52,8 +53,8 @@ class Cmaes(SampledStrategy[CmaesOptions]):
     options_type: ClassVar[type] = CmaesOptions
     most_draws: ClassVar[int] = 256
 
+    @override
     def draws(self, points: FloatArray, values: FloatArray, waiting: FloatArray, seed: int) -> Generator[FloatArray]:
-        """See `SampledStrategy.draws`."""
         end = self.settings.initial
         optimiser = self._start(points[:end], values[:end], seed)
         while end + optimiser.population_size <= len(points):

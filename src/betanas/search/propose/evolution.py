@@ -1,4 +1,4 @@
-"""Regularised evolution: the youngest live, the best of a few has a child."""
+"""Regularised evolution (Real et al. 2019): parents are the newest results, and the best of a few is mutated."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from typing_extensions import override
 
 from betanas.errors import StrategyError
 from betanas.search.feasibility import Problem
@@ -21,8 +22,8 @@ class EvolutionOptions:
     """Options of `evolution`.
 
     Attributes:
-        population: the youngest so many usable results can be parents.
-        tournament: so many of them are drawn, and the best has the child.
+        population: how many of the newest usable results can be parents.
+        tournament: how many of them are drawn; the best is mutated.
         step: standard deviation of a mutation, as a part of a parameter's range.
         moved: part of the parameters that a mutation changes, at least one.
     """
@@ -56,8 +57,8 @@ class Evolution(NeighbourStrategy):
         self.settings = read_options(self.name, EvolutionOptions, options)
         super().__init__(problem, seed=seed, options=options)
 
+    @override
     def propose(self, observations: Sequence[Observation], known: frozenset[bytes]) -> Suggestion:
-        """See `ScreenedStrategy.propose`."""
         seen = usable(observations)
         if len(seen) < self.settings.population:
             return self.suggest(self.first_new(self.sobol, known), "sobol")

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from typing_extensions import override
+
 from betanas.blueprint import Blueprint
 from betanas.search.propose.proposer import Proposal, Proposer
 from betanas.search.records import Purpose, TrialRecord, network_key, with_job
@@ -102,14 +104,14 @@ class ListedProposer(Proposer):
         """See `Proposer.propose`: all its trials wait in the study already."""
         return None
 
+    @override
     def remaining(self) -> int:
-        """See `Proposer.remaining`."""
         return 0
 
+    @override
     def wants(self, record: TrialRecord) -> bool:
-        """See `Proposer.wants`."""
         return record.job_key in self._jobs
 
+    @override
     def job(self, record: TrialRecord) -> Job:
-        """See `Proposer.job`."""
         return self._jobs[record.job_key]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from typing_extensions import override
 
 from betanas.search.feasibility import Problem
 from betanas.search.propose.base import Observation, Suggestion
@@ -61,8 +62,8 @@ class Local(NeighbourStrategy):
         self.settings = read_options(self.name, LocalOptions, options)
         super().__init__(problem, seed=seed, options=options)
 
+    @override
     def propose(self, observations: Sequence[Observation], known: frozenset[bytes]) -> Suggestion:
-        """See `ScreenedStrategy.propose`."""
         climb = self._climb(usable(observations))
         if climb.best is None:
             return self.suggest(self.first_new(self.sobol, known), "sobol")

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
+from typing_extensions import override
 
 from betanas.blueprint import FloatArray
 from betanas.search.feasibility import Problem
@@ -58,8 +59,8 @@ class SampledStrategy(NeighbourStrategy, Generic[_Options]):
             seed: of the sampler, below 2**32.
         """
 
+    @override
     def propose(self, observations: Sequence[Observation], known: frozenset[bytes]) -> Suggestion:
-        """See `ScreenedStrategy.propose`."""
         seen = usable(observations)
         if len(seen) < self.settings.initial:
             return self.suggest(self.first_new(self.sobol, known), "sobol")

@@ -19,11 +19,11 @@ from betanas.search.propose.base import Observation, Strategy, Suggestion
 # Vectors priced at a time. A power of two keeps a Sobol sequence balanced; a larger stretch is no faster.
 STRETCH = 1024
 
-# So many vectors in a row without a feasible one end a search. The survey before the first trial has found one
-# feasible in a thousand, which 64 stretches miss with probability 10**-28.
+# Stretches in a row without a feasible vector after which a search ends. The survey before the first trial has found
+# one feasible in a thousand, which 64 stretches miss with probability 10**-28.
 MOST_STRETCHES = 64
 
-# So many feasible vectors in a row whose networks have all been tried end a search: fewer than one in a thousand is
+# Feasible vectors in a row, all of networks that were tried, after which a search ends: fewer than one in a thousand is
 # then new (with 98% confidence), as happens where one or two parameters alone are free.
 MOST_REPEATS = 4 * STRETCH
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from typing_extensions import override
+
 from betanas.search.feasibility import Problem
 from betanas.search.propose.base import Observation, Suggestion
 from betanas.search.propose.options import read_options
@@ -39,8 +41,8 @@ class ScreenedSequence(ScreenedStrategy):
     def draw(dimensions: int, seed: int) -> Draw:
         """The sequence in the unit cube."""
 
+    @override
     def propose(self, observations: Sequence[Observation], known: frozenset[bytes]) -> Suggestion:
-        """See `ScreenedStrategy.propose`."""
         return self.suggest(self.first_new(self._stream, known), self.name)
 
 

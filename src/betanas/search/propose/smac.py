@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import ClassVar
 
 import numpy as np
+from typing_extensions import override
 
 from betanas.blueprint import FloatArray
 from betanas.errors import MissingExtraError
@@ -59,8 +60,8 @@ class Smac(SampledStrategy[SmacOptions]):
     options_type: ClassVar[type] = SmacOptions
     most_draws: ClassVar[int] = 64
 
+    @override
     def draws(self, points: FloatArray, values: FloatArray, waiting: FloatArray, seed: int) -> Generator[FloatArray]:
-        """See `SampledStrategy.draws`."""
         names = [f"{place:03d}" for place in range(points.shape[1])]
         space = ConfigurationSpace(seed=seed)
         space.add([Float(name, (0.0, 1.0)) for name in names])

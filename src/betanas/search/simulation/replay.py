@@ -77,7 +77,7 @@ def simulate(
         seed: of the strategy and of the trainings' noise.
         options: of the strategy.
         workers: trials that train at the same time.
-        usable: end as soon as so many trials have a result.
+        usable: number of trials with a result at which to end.
         stopping: rule for early stopping; its budget is the surrogate's.
 
     Returns:

@@ -53,7 +53,7 @@ from betanas.training.result import CurvePoint, TrialResult
 
 Request = Literal["run", "pause", "stop"]
 
-# A search in a shared study is taken for dead after so many seconds without a sign of life (it gives one every 15).
+# Seconds without a sign of life after which a search in a shared study counts as dead; it gives one every 15.
 SILENCE_SECONDS = 60.0
 
 _RECORD_COLUMNS = [column for column in trials.c if column.name not in ("id", "study_id", "number", "blueprint", "job")]

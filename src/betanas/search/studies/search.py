@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 import numpy as np
+from typing_extensions import override
 
 from betanas.blueprint import Blueprint
 from betanas.errors import SpaceExhausted
@@ -97,25 +98,25 @@ class StrategyProposer(Proposer):
         self._thinking = 0.0
         self._told: Strategy | None = None
 
+    @override
     def ending(self) -> str:
-        """See `Proposer.ending`."""
         if not self._exhausted and not self.has_time() and self.remaining() > 0:
             self._parts.listener.on_note("The search's time is used up: not even one more trial would end within it.")
             return "out_of_time"
         return "exhausted" if self._exhausted else "finished"
 
+    @override
     def has_time(self) -> bool:
-        """See `Proposer.has_time`."""
         allowance = self._parts.allowance
         return allowance is None or allowance.allows_another(self._known, thinking=self._thinking)
 
+    @override
     def seconds_left(self) -> float:
-        """See `Proposer.seconds_left`."""
         allowance = self._parts.allowance
         return math.inf if allowance is None else allowance.seconds_left(thinking=self._thinking)
 
+    @override
     def tell(self, record: TrialRecord) -> None:
-        """See `Proposer.tell`."""
         before = self._records.get(record.index)
         self._records[record.index] = record
         if record.state == "completed" and record.repeat_of is None:
@@ -131,14 +132,14 @@ class StrategyProposer(Proposer):
         elif self._told is not None:
             self._told.tell(Observation.of(record))
 
+    @override
     def remaining(self) -> int:
-        """See `Proposer.remaining`."""
         if self._exhausted:
             return len(self._ahead)
         return self._strategy.remaining(self._parts.store.trials_planned())
 
+    @override
     def prepare(self) -> None:
-        """See `Proposer.prepare`."""
         if self._ahead or self._exhausted:
             return
         self._parts.listener.on_suggesting()
@@ -158,12 +159,12 @@ class StrategyProposer(Proposer):
         self.prepare()
         return self._proposal(self._ahead.popleft(), session) if self._ahead and self.has_time() else None
 
+    @override
     def job(self, record: TrialRecord) -> Job:
-        """See `Proposer.job`."""
         return job_of(self._parts.plan, self._blueprint(record.index).to_dict(), seed=record.seed)
 
+    @override
     def goes_on(self, record: TrialRecord, curve: Sequence[CurvePoint]) -> bool:
-        """See `Proposer.goes_on`."""
         if self._parts.stopping is None:
             return True
         history = [each.curve for each in self._known if each.state == "completed" and each.curve]

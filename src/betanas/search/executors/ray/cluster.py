@@ -20,7 +20,7 @@ from betanas.errors import DeviceError, MissingExtraError
 from betanas.search.executors.slots import Slot, available_cores
 from betanas.search.settings import MachineSettings
 
-# Ray itself knocks at a closed door for minutes.
+# Ray itself tries an address that does not answer for minutes.
 _KNOCK_SECONDS = 10.0
 
 # A cluster of hundreds of nodes answers within seconds.

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from typing_extensions import override
+
 import betanas
 from betanas.errors import DeviceError
 from betanas.search.executors.base import (
@@ -57,7 +59,7 @@ class _Running:
     since: float
 
 
-class _Seat:
+class _Worker:
     """A trial's place in the cluster, with the actor that fills it now."""
 
     def __init__(self) -> None:
@@ -96,14 +98,14 @@ class RayExecutor(Executor):
             log_bytes=settings.log_bytes if settings.log_folder else 0,
             version=betanas.__version__,
         ).encode()
-        self._seats: list[_Seat] = []
+        self._workers: list[_Worker] = []
         self._actor_class: Any = None
         self._own_connection = False
         self._here = ""
         self._looked = 0.0
 
+    @override
     def start(self) -> None:
-        """See `Executor.start`."""
         import ray
 
         self._own_connection = connect(self.settings.address, self._nodes[0])
@@ -118,22 +120,22 @@ class RayExecutor(Executor):
             scheduling_strategy="SPREAD",
         )
         for _ in range(self._room(self._nodes)):
-            self._add_seat()
+            self._add_worker()
 
     @property
+    @override
     def capacity(self) -> int:
-        """See `Executor.capacity`."""
-        return len(self._seats)
+        return len(self._workers)
 
     @property
+    @override
     def idle(self) -> int:
-        """See `Executor.idle`."""
-        return sum(seat.stage == "idle" for seat in self._seats)
+        return sum(worker.stage == "idle" for worker in self._workers)
 
     @property
     def proposes_ahead(self) -> bool:
         """See `Executor.proposes_ahead`: unless trials train, or may come to train, on this machine's processor."""
-        return self._share.gpus > 0 or all(seat.address not in ("", self._here) for seat in self._seats)
+        return self._share.gpus > 0 or all(worker.address not in ("", self._here) for worker in self._workers)
 
     @contextmanager
     def proposing(self) -> Iterator[int]:
@@ -141,7 +143,7 @@ class RayExecutor(Executor):
 
         Ray pins no trial to cores, so the system gives that thread those of an idle worker of this machine, if any.
         """
-        here = any(seat.stage == "busy" and seat.address == self._here for seat in self._seats)
+        here = any(worker.stage == "busy" and worker.address == self._here for worker in self._workers)
         yield 1 if here and not self._share.gpus else len(available_cores())
 
     @property
@@ -149,49 +151,49 @@ class RayExecutor(Executor):
         """See `Executor.shares_disk`: its nodes may be other machines."""
         return False
 
+    @override
     def submit(self, assignment: Assignment) -> None:
-        """See `Executor.submit`."""
-        seat = next((seat for seat in self._seats if seat.stage == "idle"), None)
-        if seat is None:
+        worker = next((worker for worker in self._workers if worker.stage == "idle"), None)
+        if worker is None:
             raise RuntimeError("no worker is idle")
-        seat.stage, seat.running = "busy", _Running(assignment, time.monotonic())
-        seat.actor.submit.remote(encode(job_message(assignment)))
+        worker.stage, worker.running = "busy", _Running(assignment, time.monotonic())
+        worker.actor.submit.remote(encode(job_message(assignment)))
 
+    @override
     def answer(self, index: int, step: int, *, go_on: bool) -> None:
-        """See `Executor.answer`."""
-        for seat in self._seats:
-            if seat.running is not None and seat.running.assignment.index == index:
-                seat.actor.answer.remote(index, step, go_on)
+        for worker in self._workers:
+            if worker.running is not None and worker.running.assignment.index == index:
+                worker.actor.answer.remote(index, step, go_on)
 
+    @override
     def poll(self, timeout: float) -> list[ExecutorEvent]:
-        """See `Executor.poll`."""
         import ray
 
         events: list[ExecutorEvent] = []
         deadline = time.monotonic() + timeout
         while not events:
             left = deadline - time.monotonic()
-            replies = [seat.reply for seat in self._seats]
+            replies = [worker.reply for worker in self._workers]
             ready, _ = ray.wait(replies, timeout=max(0.0, min(left, _WAIT_SECONDS)))
             if ready:
                 ready, _ = ray.wait(replies, num_returns=len(replies), timeout=0.0)
-            for seat in [seat for seat in self._seats if seat.reply in ready]:
-                events += self._hear(seat)
+            for worker in [worker for worker in self._workers if worker.reply in ready]:
+                events += self._hear(worker)
             events += self._watch()
             if left <= 0:
                 break
         return events
 
+    @override
     def close(self) -> None:
-        """See `Executor.close`."""
         import ray
 
         with contextlib.suppress(ray.exceptions.RayError):
-            stops = [seat.actor.stop.remote() for seat in self._seats if seat.stage != "placing"]
+            stops = [worker.actor.stop.remote() for worker in self._workers if worker.stage != "placing"]
             ray.wait(stops, num_returns=len(stops), timeout=_STOP_SECONDS) if stops else None
-        for seat in self._seats:
-            _kill(seat)
-        self._seats = []
+        for worker in self._workers:
+            _kill(worker)
+        self._workers = []
         if self._own_connection:
             ray.shutdown()
             self._own_connection = False
@@ -199,76 +201,76 @@ class RayExecutor(Executor):
     # Actors ----------------------------------------------------------------------------------------------------------
 
     def _room(self, nodes: list[Node]) -> int:
-        """How many seats there are to be."""
+        """How many workers there are to be."""
         return self.settings.workers or max(1, sum(self._share.fits(node) for node in nodes))
 
-    def _add_seat(self) -> None:
-        seat = _Seat()
-        self._fill(seat)
-        self._seats.append(seat)
+    def _add_worker(self) -> None:
+        worker = _Worker()
+        self._fill(worker)
+        self._workers.append(worker)
 
-    def _fill(self, seat: _Seat) -> None:
-        seat.actor = self._actor_class.remote(self._order)
-        seat.reply = seat.actor.listen.remote(_LISTEN_SECONDS)
-        seat.stage, seat.running, seat.node, seat.address = "placing", None, "", ""
+    def _fill(self, worker: _Worker) -> None:
+        worker.actor = self._actor_class.remote(self._order)
+        worker.reply = worker.actor.listen.remote(_LISTEN_SECONDS)
+        worker.stage, worker.running, worker.node, worker.address = "placing", None, "", ""
 
-    def _hear(self, seat: _Seat) -> list[ExecutorEvent]:
+    def _hear(self, worker: _Worker) -> list[ExecutorEvent]:
         import ray
 
         try:
-            reports: list[Report] = json.loads(ray.get(seat.reply))
+            reports: list[Report] = json.loads(ray.get(worker.reply))
         except ray.exceptions.RayError as error:
-            return self._lose(seat, error)
-        seat.heard = time.monotonic()
-        seat.reply = seat.actor.listen.remote(_LISTEN_SECONDS)
-        return [event for report in reports for event in self._take(seat, report)]
+            return self._lose(worker, error)
+        worker.heard = time.monotonic()
+        worker.reply = worker.actor.listen.remote(_LISTEN_SECONDS)
+        return [event for report in reports for event in self._take(worker, report)]
 
-    def _take(self, seat: _Seat, report: Report) -> list[ExecutorEvent]:
+    def _take(self, worker: _Worker, report: Report) -> list[ExecutorEvent]:
         if "node" in report:
-            seat.stage, seat.node, seat.address = "starting", report["node"], report["address"]
+            worker.stage, worker.node, worker.address = "starting", report["node"], report["address"]
         if "refused" in report:
-            raise read_refusal(report["refused"], where=f"So says the node {seat.address}.")
+            raise read_refusal(report["refused"], where=f"So says the node {worker.address}.")
         self._keep_log(report.get("log", {}))
         events: list[ExecutorEvent] = []
         for message in report.get("events", []):
             event = read_event(message)
             if isinstance(event, WorkerReady):
-                seat.failed_starts = 0
+                worker.failed_starts = 0
                 events.append(event)
-            elif seat.running is not None and seat.running.assignment.index == event.index:
+            elif worker.running is not None and worker.running.assignment.index == event.index:
                 events.append(event)
                 if isinstance(event, TrialEnded):
-                    seat.running, seat.stage = None, "starting"
-        if report.get("idle") and seat.running is None:
-            seat.stage = "idle"
+                    worker.running, worker.stage = None, "starting"
+        if report.get("idle") and worker.running is None:
+            worker.stage = "idle"
         return events
 
-    def _lose(self, seat: _Seat, error: Exception) -> list[ExecutorEvent]:
+    def _lose(self, worker: _Worker, error: Exception) -> list[ExecutorEvent]:
         """An actor is gone: say so, and have Ray put another in its place."""
         import ray
 
         nodes = {node["NodeID"]: node["Alive"] for node in ray.nodes()}
         cause: Cause = "host_memory" if isinstance(error, ray.exceptions.OutOfMemoryError) else "worker_lost"
-        if not nodes.get(seat.node, True):
+        if not nodes.get(worker.node, True):
             # The id's letters tell nodes apart: lost on two of them is not the same failure twice.
-            reason = f"The node {seat.address} (id {seat.node[:12]}) was lost."
+            reason = f"The node {worker.address} (id {worker.node[:12]}) was lost."
         else:
             words = next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), "no reason")
-            reason = f"The Ray actor on {seat.address or 'a node'} was lost: {words[:300]}"
-            if seat.stage in ("placing", "starting"):
-                seat.failed_starts += 1
-                if seat.failed_starts >= _START_TRIES:
+            reason = f"The Ray actor on {worker.address or 'a node'} was lost: {words[:300]}"
+            if worker.stage in ("placing", "starting"):
+                worker.failed_starts += 1
+                if worker.failed_starts >= _START_TRIES:
                     raise DeviceError(
                         "A worker must be able to start on the cluster's nodes.",
-                        value=seat.address or "a node",
+                        value=worker.address or "a node",
                         hint=f"BetaNAS must be installed on every node. {words[:300]}",
                     )
-        return self._replace(seat, cause, reason)
+        return self._replace(worker, cause, reason)
 
-    def _replace(self, seat: _Seat, cause: Cause, reason: str) -> list[ExecutorEvent]:
-        running = seat.running
-        _kill(seat)
-        self._fill(seat)
+    def _replace(self, worker: _Worker, cause: Cause, reason: str) -> list[ExecutorEvent]:
+        running = worker.running
+        _kill(worker)
+        self._fill(worker)
         if running is None:
             return []
         wall = time.monotonic() - running.since
@@ -282,19 +284,19 @@ class RayExecutor(Executor):
 
         now = time.monotonic()
         events: list[ExecutorEvent] = []
-        for seat in self._seats:
-            if seat.stage != "placing" and now - seat.heard > _SILENCE_SECONDS:
-                reason = f"The Ray actor on {seat.address} has not answered for {_SILENCE_SECONDS:g} seconds."
-                events += self._replace(seat, "worker_lost", reason)
+        for worker in self._workers:
+            if worker.stage != "placing" and now - worker.heard > _SILENCE_SECONDS:
+                reason = f"The Ray actor on {worker.address} has not answered for {_SILENCE_SECONDS:g} seconds."
+                events += self._replace(worker, "worker_lost", reason)
         if self.settings.workers is None and now - self._looked > _LOOK_SECONDS:
             self._looked = now
             room = self._room(alive(ray.nodes()))
-            homeless = [seat for seat in self._seats if seat.stage == "placing"]
-            for seat in homeless[: max(0, len(self._seats) - room)]:
-                _kill(seat)
-                self._seats.remove(seat)
-            for _ in range(room - len(self._seats)):
-                self._add_seat()
+            homeless = [worker for worker in self._workers if worker.stage == "placing"]
+            for worker in homeless[: max(0, len(self._workers) - room)]:
+                _kill(worker)
+                self._workers.remove(worker)
+            for _ in range(room - len(self._workers)):
+                self._add_worker()
         return events
 
     def _keep_log(self, pieces: dict[str, str]) -> None:
@@ -309,8 +311,8 @@ class RayExecutor(Executor):
                     file.write(text)
 
 
-def _kill(seat: _Seat) -> None:
+def _kill(worker: _Worker) -> None:
     import ray
 
     with contextlib.suppress(ray.exceptions.RayError, ValueError):
-        ray.kill(seat.actor, no_restart=True)
+        ray.kill(worker.actor, no_restart=True)

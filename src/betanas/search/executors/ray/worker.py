@@ -56,7 +56,7 @@ class RayWorker:
         self._thread.start()
 
     def listen(self, seconds: float) -> bytes:
-        """The reports since the last call, waiting up to so many seconds for one: a JSON list."""
+        """The reports since the last call, waiting up to `timeout` seconds for one: a JSON list."""
         reports: list[Report] = []
         with contextlib.suppress(queue.Empty):
             reports.append(self._reports.get(timeout=seconds))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from typing_extensions import override
 
 from betanas.blueprint import BoolArray, FloatArray
 from betanas.host_memory import give_back
@@ -79,8 +80,8 @@ class Gpei(ScreenedStrategy):
         """Usable results before the model takes over."""
         return self.settings.initial or len(self.problem.space.free) + SOBOL_BEYOND_PARAMETERS
 
+    @override
     def propose(self, observations: Sequence[Observation], known: frozenset[bytes]) -> Suggestion:
-        """See `ScreenedStrategy.propose`."""
         seen = usable(observations)
         if len(seen) < max(self.initial, _TELLS_APART):
             return self.suggest(self.first_new(self._sobol, known), "sobol")
@@ -101,8 +102,8 @@ class Gpei(ScreenedStrategy):
             )
         return self.suggest(self.problem.space.from_unit(point[None])[0], self.name)
 
+    @override
     def predict_best(self) -> Prediction | None:
-        """See `Strategy.predict_best`."""
         seen = usable(self.observations)
         if len(seen) < _TELLS_APART:
             return None

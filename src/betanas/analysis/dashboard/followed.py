@@ -15,7 +15,7 @@ Made = TypeVar("Made")
 _MOST_KEPT = 48
 
 
-class Desk:
+class FollowedStudies:
     """The studies by their place in the list, and a store of what was made of them.
 
     Args:
