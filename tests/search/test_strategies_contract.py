@@ -13,7 +13,7 @@ from betanas.testing.strategies import simulate, small_problem
 # Small enough that the model takes over within the test, after which its library is loaded and used.
 OPTIONS = {
     "gpei": {"initial": 6, "pool": 256},
-    "report": {"sobol": 6},
+    "report": {"sobol": 10},
     "evolution": {"population": 6, "tournament": 3},
     "local": {"initial": 6, "patience": 2},
     "tpe": {"initial": 6},
