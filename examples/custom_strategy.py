@@ -9,7 +9,7 @@ and on nothing else: a search that is resumed must go on as if it had never stop
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -49,6 +49,5 @@ class Crossed(NeighbourStrategy):
             name: value if first_parent else second.vector[name]
             for (name, value), first_parent in zip(first.vector.items(), heads, strict=True)
         }
-        centre = replace(first, vector=child)
-        row = self.neighbour(centre, generator, known, size=self.settings.step, moved=1.0)
+        row = self.neighbour(child, generator, known, size=self.settings.step, moved=1.0)
         return self.suggest(row, self.name)

@@ -104,7 +104,7 @@ def test_a_study_is_scaled_from_its_own_images_and_keeps_the_curves(run, study: 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["betanet9"], "betanet9.*betanet2, betanet3"),
+        (["betanet9"], "betanet9.*betanet3"),
         (["betanet3", "--to-params", "1M", "--to-macs", "1G"], "one target"),
         (["betanet3", "--to-params", "lots"], "lots.*30M"),
         (["betanet3", "--to-macs", "0"], "positive"),

@@ -99,6 +99,7 @@ def test_an_unknown_or_missing_tracker_is_refused_with_what_to_type(tmp_path: Pa
         AcceleratedTracker("paper", folder=tmp_path, project="p", settings={})
     monkeypatch.setattr("betanas.training.tracking.find_spec", lambda name: None)
     arguments = ["train", "betanet3", "--folder", str(tmp_path / "run"), "--budget", "1steps", "--resolution", "16"]
+    arguments += ["--data", "digits"]
     for name in ("wandb", "mlflow", "tensorboard"):
         assert run_betanas([*arguments, "--device", "cpu", "--track", name]) == 2
         assert f"pip install 'betanas[{name}]'" in capsys.readouterr().err

@@ -54,7 +54,7 @@ def train(
     track: Annotated[str | None, typer.Option(help="tensorboard, wandb or mlflow.")] = None,
     processes: Annotated[
         int,
-        typer.Option(min=1, help="Processes that train together, each on a batch of its own; on GPUs, one for each."),
+        typer.Option(help="Processes that train together, each on a batch of its own; on GPUs, one for each."),
     ] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
