@@ -1,1 +1,1 @@
-"""What a study says: tables from records, figures from tables, a report from figures. Neither torch nor Ax."""
+"""What a study says: tables from records, figures from tables, a report from figures. It needs no torch."""

@@ -1,7 +1,7 @@
 """What a search maximises, as data: accuracy, accuracy weighed against a cost, a front, or a function of the user's.
 
 A study's plan holds one of these frozen dataclasses; `betanas.search.scoring` turns a trial into its number. Reading
-them needs neither torch nor Ax.
+them needs neither torch nor model libraries.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A study as a person opens it: its plan, its trials, its best network. Reading it loads neither torch nor Ax."""
+"""A study as a person opens it: its plan, its trials, its best network. Reading it loads no torch."""
 
 from __future__ import annotations
 

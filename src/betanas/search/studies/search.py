@@ -183,7 +183,7 @@ class StrategyProposer(Proposer):
         return None if record.top1 is None else self._parts.score(record, blueprint)
 
     def conclude(self) -> None:
-        """Keep the strategy's model as plain data beside the trials, for analyses that have neither torch nor Ax."""
+        """Keep the strategy's model as plain data beside the trials, for analyses that have no torch."""
         with self._parts.computing() as threads:
             self._strategy.threads = threads
             document = self._strategy.export_surrogate()
