@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from betanas.intervals import MeanInterval
     from betanas.search.compared import ComparedRow
 
+# Characters that every column of a comparison needs.
+_WIDE = 120
 
 _BUDGET = replace(
     SETTINGS["budget"], panel="Training", help="Of each training: 60s for equal seconds; 200epochs for convergence."
@@ -110,19 +112,25 @@ def compare(
     if as_json:
         print_json({"folder": place.text, **document})
     else:
-        out.print(comparison_table(rows))
+        out.print(comparison_table(rows, width=out.width))
 
 
-def comparison_table(rows: Sequence[ComparedRow]) -> Table:
-    """Table 7 or 8 of the report: means over seeds, with 95% intervals."""
+def comparison_table(rows: Sequence[ComparedRow], *, width: int) -> Table:
+    """Table 7 or 8 of the report: means over seeds, with 95% intervals where three seeds or more give one.
+
+    Args:
+        rows: of the table.
+        width: of the terminal, in characters; a narrow one is shown what decides, and the JSON has the rest.
+    """
+    wide = width >= _WIDE
     several = len({(row.budget, row.recipe) for row in rows}) > 1
     judged_on = {row.judged_on for row in rows}
     alike = len(judged_on) == 1
     table = Table(header_style="bold", pad_edge=False)
-    table.add_column("Network")
+    table.add_column("Network", no_wrap=wide, overflow="fold")
     top1 = f"{judged_on.pop().capitalize()} top-1" if alike else "Top-1"
-    headings = ["Side", *(("Budget", "Recipe") if several else ()), "Parameters", "MACs", top1, "Top-5"]
-    for heading in (*headings, "Training", "Images/s", "Memory", "Seeds"):
+    headings = ["Side", *(("Budget", "Recipe") if several else ()), "Parameters", *(("MACs",) if wide else ()), top1]
+    for heading in (*headings, *(("Top-5", "Training", "Images/s", "Memory") if wide else ("Training",)), "Seeds"):
         table.add_column(heading, justify="right")
     for row in rows:
         done = row.training_seconds.n if row.training_seconds else 0
@@ -131,19 +139,22 @@ def comparison_table(rows: Sequence[ComparedRow]) -> Table:
             str(row.resolution),
             *((row.budget or "-", row.recipe or "-") if several else ()),
             format_count(row.params),
-            format_count(row.macs),
+            *((format_count(row.macs),) if wide else ()),
             _percent(row.top1) + " (validation)" * (not alike and row.judged_on == "validation"),
-            _percent(row.top5),
+            *((_percent(row.top5),) if wide else ()),
             format_seconds(row.training_seconds.mean) if row.training_seconds else "-",
-            f"{row.images_per_second.mean:,.0f}" if row.images_per_second else "-",
-            format_bytes(row.peak_memory) if row.peak_memory else "-",
+            *((_speed(row), format_bytes(row.peak_memory) if row.peak_memory else "-") if wide else ()),
             f"{done}" + (f" ({row.failed} failed)" if row.failed else ""),
         )
     return table
 
 
+def _speed(row: ComparedRow) -> str:
+    return f"{row.images_per_second.mean:,.0f}" if row.images_per_second else "-"
+
+
 def _percent(found: MeanInterval | None) -> str:
     if found is None:
         return "-"
-    margin = f" ± {100 * found.margin:.2f}" if found.margin is not None else ""
+    margin = f" ± {100 * found.margin:.2f}" if found.margin is not None and found.known else ""
     return f"{100 * found.mean:.2f}{margin}"

@@ -20,7 +20,7 @@ def show_result(out: Console, study: Study, status: dict[str, Any]) -> None:
     if study.is_comparison:
         from betanas.cli.compare import comparison_table
 
-        out.print(comparison_table(study.compared()))
+        out.print(comparison_table(study.compared(), width=out.width))
         return
     counts, plan = status["trials"], study.plan
     out.print(
