@@ -19,16 +19,14 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-import torch
 
 from _record import spread, write_record
 from betanas.data import open_source
 from betanas.export.classifier import ImageClassifier
-from betanas.export.formats import INPUT, ONNX_FILE, onnx_runner, write_onnx
-from betanas.export.quantisation import INT8_FILE, Agreement, write_int8
+from betanas.export.formats import INPUT, ONNX_FILE, write_onnx
+from betanas.export.quantisation import INT8_FILE, Judge, write_int8
 from betanas.export.samples import QuantisationSamples, Sample, quantisation_samples
 from betanas.export.sidecar import Sidecar
-from betanas.export.verification import logits_of
 from betanas.library import load_network
 from betanas.library.catalogue import find_named
 
@@ -69,19 +67,6 @@ def onnxruntime_defaults(graph: Path, to: Path, calibration: Sample, *, per_chan
             return None if batch is None else {INPUT: batch.numpy()}
 
     quantize_static(graph, to, Reader(), per_channel=per_channel)
-
-
-def agreement(graph: Path, expected: torch.Tensor, final: Sample) -> Agreement:
-    """A graph's agreement with the float32 network on the test part."""
-    found = logits_of(onnx_runner(graph), final.images).argmax(1)
-    share = lambda right: right.double().mean().item()  # noqa: E731
-    return Agreement(
-        final.origin,
-        len(found),
-        share(expected == final.labels),
-        share(found == final.labels),
-        share(found == expected),
-    )
 
 
 def times(graphs: dict[str, Path], repeats: int) -> dict[str, dict[str, float | int]]:
@@ -131,7 +116,7 @@ def main() -> None:
     samples = quantisation_samples(sidecar, open_source(given.images))
     samples = few(samples) if given.quick else samples
     assert samples.final is not None
-    expected = logits_of(classifier, samples.final.images).argmax(1)
+    judge = Judge(classifier, samples.final)
     figures: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as place:
         home = Path(place)
@@ -141,7 +126,7 @@ def main() -> None:
             name = f"onnxruntime's defaults, {'per channel' if per_channel else 'per tensor'}"
             graphs[name] = home / f"defaults-{per_channel}.onnx"
             onnxruntime_defaults(graphs["float32"], graphs[name], samples.calibration, per_channel=per_channel)
-            figures[name] = {"test": asdict(agreement(graphs[name], expected, samples.final))}
+            figures[name] = {"test": asdict(judge.of(graphs[name]))}
         for name, full_range in VARIANTS.items():
             graphs[name] = home / f"{full_range}-{INT8_FILE}"
             made = write_int8(

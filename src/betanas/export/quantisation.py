@@ -113,14 +113,15 @@ def write_int8(
     Raises:
         ExportError: the loss exceeds the tolerance whatever is tried; nothing is left at `to`.
     """
-    wanted = _Judge(expected, validation)
+    wanted = Judge(expected, validation)
     with tempfile.TemporaryDirectory(prefix="betanas-") as place, _quiet():
         prepared = _prepared(graph, Path(place))
         layers = _layers(prepared)
-        quantise = _Quantiser(prepared, Path(place) / "int8.onnx", calibration.images, full_range=full_range)
-        tried = {method: wanted.of(quantise(method)) for method in _METHODS}
+        quantise = _Quantiser(prepared, Path(place), calibration.images, full_range=full_range)
+        written = {method: quantise(method) for method in _METHODS}
+        tried = {method: wanted.of(path) for method, path in written.items()}
         method = max(tried, key=lambda name: (tried[name].top1, tried[name].same))
-        found, kept = tried[method], tuple[str, ...]()
+        best, found, kept = written[method], tried[method], tuple[str, ...]()
         ranking: list[str] = []
         while found.loss > tolerance:
             ranking = ranking or _most_sensitive_first(quantise, layers, expected, validation.images[:_RANKED_ON])
@@ -133,12 +134,12 @@ def write_int8(
                     hint="Nothing was kept. Export --format onnx, or allow more with --max-loss.",
                 )
             kept = tuple(ranking[:count])
-            found = wanted.of(quantise(method, keep=kept))
-        written = quantise(method, keep=kept)
-        to.write_bytes(written.read_bytes())
+            best = quantise(method, keep=kept)
+            found = wanted.of(best)
+        to.write_bytes(best.read_bytes())
     return Quantisation(
         validation=found,
-        final=None if final is None else _Judge(expected, final).of(to),
+        final=None if final is None else Judge(expected, final).of(to),
         calibrated_on=len(calibration.images),
         method=method,
         full_range=full_range,
@@ -147,8 +148,13 @@ def write_int8(
     )
 
 
-class _Judge:
-    """Compares 8-bit graphs with the network on the same images."""
+class Judge:
+    """Compares 8-bit graphs with the network on the same images.
+
+    Args:
+        expected: runs the network.
+        sample: labelled images.
+    """
 
     def __init__(self, expected: Runner, sample: Sample) -> None:
         if sample.labels is None:
@@ -157,6 +163,7 @@ class _Judge:
         self._choices = logits_of(expected, sample.images).argmax(1)
 
     def of(self, graph: Path) -> Agreement:
+        """How a graph compares."""
         choices = logits_of(onnx_runner(graph), self._sample.images).argmax(1)
         return Agreement(
             origin=self._sample.origin,
@@ -168,19 +175,22 @@ class _Judge:
 
 
 class _Quantiser:
-    """Calls onnxruntime with what all attempts share; every call writes the same file anew."""
+    """Calls onnxruntime with what all attempts share; every call writes a file of its own."""
 
-    def __init__(self, graph: Path, to: Path, images: Tensor, *, full_range: bool) -> None:
-        self._graph, self._to, self._images, self._full_range = graph, to, images, full_range
+    def __init__(self, graph: Path, place: Path, images: Tensor, *, full_range: bool) -> None:
+        self._graph, self._place, self._images, self._full_range = graph, place, images, full_range
+        self._calls = 0
 
     def __call__(
         self, method: str, *, keep: Sequence[str] = (), only: Sequence[str] | None = None, images: int | None = None
     ) -> Path:
         from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
+        self._calls += 1
+        to = self._place / f"int8-{self._calls}.onnx"
         quantize_static(
             self._graph,
-            self._to,
+            to,
             _Reader(self._images[:images]),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
@@ -191,7 +201,7 @@ class _Quantiser:
             nodes_to_quantize=None if only is None else list(only),
             calibrate_method=CalibrationMethod[method],
         )
-        return self._to
+        return to
 
 
 class _Reader:
