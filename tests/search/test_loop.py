@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from older_plans import flat_document
 from sqlalchemy import text
 
 import betanas as bn
+from betanas.cli.main import run
 from betanas.errors import LimitError, StudyError
 from betanas.search.executors.base import (
     Assignment,
@@ -25,7 +27,7 @@ from betanas.search.executors.base import (
 from betanas.search.failures import MAX_ATTEMPTS, failing_steadily, worth_another_attempt
 from betanas.search.feasibility import Problem, corrected_limits
 from betanas.search.loop import LoopParts, SearchFailedError, StudyLoop
-from betanas.search.planning import make_strategy, problem_of
+from betanas.search.planning import make_strategy, problem_of, stopping_rule
 from betanas.search.progress import SearchListener
 from betanas.search.propose.base import Strategy, Suggestion
 from betanas.search.records import StudyPlan, TrialRecord, network_key
@@ -35,6 +37,7 @@ from betanas.search.store.location import StudyLocation
 from betanas.search.store.store import Store
 from betanas.search.studies.search import SearchParts, StrategyProposer, trial_seed
 from betanas.search.study import Study
+from betanas.training.budget import Budget
 from betanas.training.result import CurvePoint, TrialResult
 
 Script = Callable[[Assignment], TrialResult]
@@ -340,6 +343,30 @@ def test_losers_are_stopped_and_leaders_are_not(store: Store, digits_setup: Work
     assert stopped.training_seconds == 4.0
     assert stopped.objective is not None
     assert 0.05 < stopped.objective < 0.2, "what it was expected to reach"
+
+
+def test_status_says_what_early_stopping_saved_and_how_often_it_was_wrong(
+    tmp_path: Path, plan: StudyPlan, digits_setup: WorkerSetup, capsys: pytest.CaptureFixture[str]
+) -> None:
+    training = replace(plan.training, stop_early=True, budget=Budget(12.0, "seconds"))
+    place = tmp_path / "stopped"
+    place.mkdir()
+    with closing(Store.create(StudyLocation.parse(place), replace(plan, training=training))) as store:
+        store.set_trials_planned(40)
+        rule = stopping_rule(store.plan())
+        assert rule is not None
+        level = lambda index: 0.1 if index >= 12 else 0.5 + index / 100  # noqa: E731
+        executor = PatientExecutor(replace(digits_setup, stoppable=True), level)
+        loop_with(store, executor, stopping=rule).run()
+    controls = sum(rule.is_control(index) for index in range(12, 40))
+    assert 0 < controls < 28, "the seed gives some of each"
+    assert run(["status", str(place), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["stopping"]
+    assert (found["stopped"], found["controls"], found["wrong"]) == (28 - controls, controls, 0)
+    assert run(["status", str(place)]) == 0
+    text = capsys.readouterr().out
+    assert f"stopped early: {28 - controls} of 40 trials" in text
+    assert f"of {controls} that were trained to the end all the same, 0 would have been" in " ".join(text.split())
 
 
 def test_several_workers_get_different_networks(store: Store, digits_setup: WorkerSetup) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import asdict
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -61,6 +61,8 @@ def status(study: StudyArgument, as_json: JsonOption = False) -> None:
         out.print(f"  best: {which}, accuracy {best['accuracy']:.2%}, {format_count(best['params'])} parameters")
     if found.get("advice"):
         out.print(f"  [yellow]{found['advice']}[/yellow]")
+    if found.get("stopping"):
+        out.print(f"  {_stopping_line(found['stopping'])}")
     if found.get("front"):
         out.print(f"  front: trials {', '.join(str(one['trial']) for one in found['front'])}, the cheapest first")
     out.print(
@@ -70,6 +72,20 @@ def status(study: StudyArgument, as_json: JsonOption = False) -> None:
     )
     if found["state"] in ("interrupted", "paused", "failed"):
         out.print(f"  go on with: betanas resume {shlex.quote(found['study'])}", soft_wrap=True)
+
+
+def _stopping_line(found: dict[str, Any]) -> str:
+    """What early stopping saved, and how often it was wrong."""
+    line = (
+        f"stopped early: {found['stopped']} of {found['trials']} trials, which saved "
+        f"{format_seconds(found['saved_seconds'])} ({found['saved_share']:.0%} of the training)"
+    )
+    if not found["controls"]:
+        return f"{line}; how often that was wrong is not known yet"
+    return (
+        f"{line}; of {found['controls']} that were trained to the end all the same, {found['wrong']} would have been "
+        f"stopped wrongly (95% interval of the share: {found['wrong_low']:.0%} to {found['wrong_high']:.0%})"
+    )
 
 
 def best(

@@ -210,8 +210,9 @@ def stopping_report(records: Iterable[TrialRecord], rule: StoppingRule) -> Stopp
     for record in ended:
         if record.state != "completed":
             continue
-        verdict = first_hopeless(record.curve, history, rule, index=record.index)
-        if verdict is not None and verdict.bar is not None and rule.is_control(record.index):
+        control = rule.is_control(record.index)
+        verdict = first_hopeless(record.curve, history, rule, index=record.index) if control else None
+        if verdict is not None and verdict.bar is not None:
             controls += 1
             miss = final_accuracy(record.curve) - verdict.bar
             misses += [miss] if miss >= 0 else []

@@ -303,6 +303,7 @@ class Study:
                 for record in _front(records, plan)
             ],
             "advice": guessing(plan, records),
+            "stopping": _stopping(plan, records),
         }
 
     # Asking something of a search that runs -----------------------------------------------------------------
@@ -396,6 +397,17 @@ def _leader(records: Sequence[TrialRecord]) -> TrialRecord | None:
     """The completed trial with the best objective, the first of equals."""
     judged = [record for record in records if record.state == "completed" and record.objective is not None]
     return max(judged, key=lambda record: (record.objective or 0.0, -record.index), default=None)
+
+
+def _stopping(plan: StudyPlan, records: Sequence[TrialRecord]) -> dict[str, Any] | None:
+    """What early stopping saved and how often it was wrong; None where the study's trials are not stopped early."""
+    if not plan.training.stop_early:
+        return None
+    from betanas.search.planning import stopping_rule  # scipy's, which takes a moment to load
+    from betanas.search.stopping import stopping_report
+
+    rule = stopping_rule(plan)
+    return asdict(stopping_report(records, rule)) if rule else None
 
 
 def _front(records: Sequence[TrialRecord], plan: StudyPlan) -> tuple[TrialRecord, ...]:
