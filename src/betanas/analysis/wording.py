@@ -83,7 +83,7 @@ def of_trials(number: int) -> str:
 
 def subject(snapshot: StudySnapshot) -> str:
     """What was searched or compared, on what."""
-    what = "networks" if snapshot.compared else snapshot.plan.search.space
+    what = "networks" if snapshot.compared else snapshot.plan.search.space_title
     return f"{what} on {snapshot.plan.data.source}"
 
 
@@ -95,7 +95,7 @@ def summary(snapshot: StudySnapshot) -> tuple[str, ...]:
         counts = ", ".join(f"{count} {state}" for state, count in states.items())
         return (f"Trained side by side: {', '.join(names)}.", f"Of {len(snapshot.trials)} trainings: {counts}.")
     plan, counted = snapshot.plan, totals(snapshot)
-    space = plan.search.space
+    space = plan.search.space_title
     sentences = [
         f"This study searched the space {space} ({len(snapshot.ranges)} parameters) for networks that classify "
         f"{plan.data.source} ({len(plan.classes)} classes) at {plan.resolution} x {plan.resolution} pixels, with "
@@ -326,7 +326,7 @@ def plan_facts(snapshot: StudySnapshot) -> tuple[tuple[str, str], ...]:
     ]
     limits += [f"parameters at most {count_text(most)} at R={side}" for side, most in plan.limits.lookahead]
     facts = [
-        ("Space", f"{plan.search.space}, preset {plan.search.preset}"),
+        ("Space", f"{plan.search.space_title}, preset {plan.search.preset}"),
         ("Data", f"{plan.data.source} (fingerprint {plan.data_fingerprint}), {len(plan.classes)} classes"),
         (
             "Images",

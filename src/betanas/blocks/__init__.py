@@ -13,8 +13,21 @@ from pkgutil import iter_modules
 from betanas.blocks.activation import Activation
 from betanas.blocks.kind import BlockKind
 from betanas.blocks.steps import ConvNorm, SqueezeExcitation, Step, Widths
+from betanas.blocks.variants import BLOCKS, Blocks, space_title
 
-__all__ = ["KINDS", "Activation", "BlockKind", "ConvNorm", "SqueezeExcitation", "Step", "Widths", "kind_named"]
+__all__ = [
+    "BLOCKS",
+    "KINDS",
+    "Activation",
+    "BlockKind",
+    "Blocks",
+    "ConvNorm",
+    "SqueezeExcitation",
+    "Step",
+    "Widths",
+    "kind_named",
+    "space_title",
+]
 
 
 def _find() -> tuple[BlockKind, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from betanas.cli.describe import BlocksOption
 from betanas.cli.inherited import TRAINED_ON, training_for
 from betanas.cli.networks import find_networks
 from betanas.cli.options import MACHINE, Given, with_settings
@@ -47,6 +48,7 @@ def compare(
     trial: Annotated[
         list[int] | None, typer.Option(help="A trial of the one study named, instead of its best; repeat for several.")
     ] = None,
+    blocks: BlocksOption = "ordinary",
     trust_files: TrustOption = False,
     keep: Annotated[str | None, typer.Option(help="A study that keeps the result, for its report.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
@@ -78,7 +80,9 @@ def compare(
     source, resolution = open_source(on.data), on.resolution
     # The recipe as it is: its variants follow device and budget, which is what must be alike for all.
     recipe = on.recipe.with_settings(variants=())
-    entrants = find_networks(networks, source=source, resolution=resolution, trials=trial or (), trusted=trust_files)
+    entrants = find_networks(
+        networks, source=source, resolution=resolution, trials=trial or (), trusted=trust_files, blocks=blocks
+    )
     prepare(source, resolution=resolution)
     images = JobImages(source.name, source.fingerprint, resolution, validation_share=on.validation_share)
 

@@ -9,8 +9,18 @@ from typing import Annotated, Any
 
 import typer
 
+from betanas.blocks import BLOCKS, space_title
 from betanas.cli.output import console, cost_line, layer_table, print_json
 from betanas.errors import VectorError
+
+BlocksOption = Annotated[
+    str,
+    typer.Option(
+        help="Of a space's networks: ordinary, lite (no squeeze-excitation, ReLU6) or lite-hardswish.",
+        metavar="|".join(BLOCKS),
+        autocompletion=lambda incomplete: [name for name in BLOCKS if name.startswith(incomplete)],
+    ),
+]
 
 _DEFAULT_BATCH = 100  # the report's (Table 2)
 
@@ -26,6 +36,7 @@ def describe(
     classes: Annotated[int, typer.Option(help="Classes to tell apart.")] = 100,
     channels: Annotated[int, typer.Option(help="Channels of the image.")] = 3,
     preset: Annotated[str, typer.Option(help="Which of the space's ranges to show.")] = "default",
+    blocks: BlocksOption = "ordinary",
     batch_size: Annotated[int, typer.Option(help="Images a training step, for the memory.")] = _DEFAULT_BATCH,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
@@ -36,16 +47,25 @@ def describe(
     from betanas.spaces import get_space
     from betanas.spaces import published as published_vector
 
-    found = get_space(space, preset)
+    found = get_space(space, preset, blocks=blocks)
+    title = space_title(found.name, blocks)
     if published and vector is not None:
         raise VectorError("A network has one vector.", hint="Type --vector or --published, not both.")
     if not published and vector is None:
         if as_json:
             ranges = {name: [searched.low, searched.high] for name, searched in found.parameters.items()}
-            print_json({"space": found.name, "preset": preset, "presets": list(found.presets), "ranges": ranges})
+            print_json(
+                {
+                    "space": found.name,
+                    "blocks": blocks,
+                    "preset": preset,
+                    "presets": list(found.presets),
+                    "ranges": ranges,
+                }
+            )
             return
         out = console()
-        out.print(f"[bold]{found.name}[/bold], preset {preset} (presets: {', '.join(found.presets)})")
+        out.print(f"[bold]{title}[/bold], preset {preset} (presets: {', '.join(found.presets)})")
         wide = max(4, *map(len, found.parameters))
         for name, searched in found.parameters.items():
             line = f"  {name:<{wide}} {searched!s:<9} {found.meanings.get(name, '')}"
@@ -57,6 +77,7 @@ def describe(
         print_json(
             {
                 "space": found.name,
+                "blocks": blocks,
                 "vector": found.check(values),
                 "num_params": blueprint.num_params,
                 "macs": blueprint.macs,
@@ -67,7 +88,7 @@ def describe(
         )
         return
     out = console()
-    out.print(layer_table(blueprint, title=f"{found.name} at {resolution}x{resolution}, {classes} classes"))
+    out.print(layer_table(blueprint, title=f"{title} at {resolution}x{resolution}, {classes} classes"))
     out.print(cost_line(blueprint, batch_size))
 
 

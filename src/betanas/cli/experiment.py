@@ -10,6 +10,7 @@ from typing import Annotated, Any, Protocol
 import typer
 from rich.console import Console
 
+from betanas.cli.describe import BlocksOption
 from betanas.cli.output import console, print_json
 from betanas.cli.study import JsonOption, TrustOption
 from betanas.cli.train import DataOption, DeviceOption, RecipeOption
@@ -47,6 +48,7 @@ def scaling(
     epochs: Annotated[str, typer.Option(help="Of the trainings for equal epochs: 3epochs.")] = "2epochs",
     study: Annotated[str | None, typer.Option(help="A study whose trials, best to worst, give the vectors.")] = None,
     space: SpaceOption = "betanet3",
+    blocks: BlocksOption = "ordinary",
     preset: PresetOption = "default",
     with_published: Annotated[
         bool, typer.Option("--with-published", help="The report's vector is one of them.")
@@ -79,6 +81,7 @@ def scaling(
         epochs=epochs,
         study=study,
         space=space,
+        blocks=blocks,
         preset=preset,
         with_published=with_published,
         rule=rule,
@@ -104,6 +107,7 @@ def search(
     seeds: Annotated[int, typer.Option(help="Searches of each strategy.")] = 5,
     trials: Annotated[int, typer.Option(help="Usable trainings of each search.")] = 30,
     space: SpaceOption = "betanet3",
+    blocks: BlocksOption = "ordinary",
     preset: PresetOption = "default",
     resolution: Annotated[int, typer.Option(help="Side of the recorded images.")] = 32,
     classes: Annotated[int, typer.Option(help="Their classes.")] = 100,
@@ -133,6 +137,7 @@ def search(
         seeds=seeds,
         trials=trials,
         space=space,
+        blocks=blocks,
         preset=preset,
         resolution=resolution,
         classes=classes,
@@ -164,6 +169,7 @@ def objective(
     final: Annotated[str, typer.Option(help="Budget of their trainings: 60s.")] = "3s",
     seeds: Annotated[int, typer.Option(help="Trainings of each leader.")] = 2,
     space: SpaceOption = "betanet3",
+    blocks: BlocksOption = "ordinary",
     preset: PresetOption = "default",
     strategy: Annotated[str, typer.Option(help="Of both searches.")] = "gpei",
     max_params: ParamsOption = None,
@@ -196,6 +202,7 @@ def objective(
         final=final,
         seeds=seeds,
         space=space,
+        blocks=blocks,
         preset=preset,
         strategy=strategy,
         max_params=_count(max_params),

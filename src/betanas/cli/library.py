@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from betanas.blocks import space_title
 from betanas.cli.output import console, cost_line, layer_table, print_json, vector_line
 from betanas.cli.study import JsonOption
 from betanas.quantities import format_count
@@ -52,6 +53,7 @@ def _document(network: LibraryNetwork) -> dict[str, Any]:
     return {
         "name": network.name,
         "space": network.space,
+        "blocks": network.blocks,
         "vector": dict(network.vector),
         "resolution": blueprint.resolution,
         "num_classes": blueprint.num_classes,
@@ -90,7 +92,7 @@ def _print_network(network: LibraryNetwork) -> None:
     title = f"{network.name}: {network.blueprint.resolution} pixels, {network.blueprint.num_classes} classes"
     out.print(layer_table(network.blueprint, title=title))
     out.print(cost_line(network.blueprint, _BATCH))
-    out.print(f"{network.space}  {vector_line(network.vector)}", soft_wrap=True)
+    out.print(f"{space_title(network.space, network.blocks)}  {vector_line(network.vector)}", soft_wrap=True)
     out.print(f"found by: {network.found}", soft_wrap=True)
     out.print(f"weights: {_weights_in_words(network.weights)}")
     out.print(f"made again by: {network.remake}", soft_wrap=True, markup=False)

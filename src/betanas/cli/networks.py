@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from betanas.blocks import space_title
 from betanas.blueprint import PLAIN_NETWORKS, Blueprint, plain_network
 from betanas.errors import BlueprintError, StudyError, did_you_mean
 
@@ -21,6 +22,7 @@ def find_networks(
     resolution: int,
     trials: Sequence[int] = (),
     trusted: bool = False,
+    blocks: str = "ordinary",
 ) -> list[Entrant]:
     """The networks that names stand for, for a source's classes and channels.
 
@@ -30,12 +32,18 @@ def find_networks(
         resolution: side of the networks' input, in pixels.
         trials: of the one study among the names, instead of its best network.
         trusted: whether the Python files that a study names may be run.
+        blocks: of the spaces' networks among them; other networks have their own.
 
     Raises:
         BlueprintError: as of `find_network`.
         StudyError: as of `find_network`, or trials are asked for of no study, or of several.
     """
+    from betanas.spaces import available_spaces
+
     studies = [name for name in names if is_study(name)]
+    spaces = available_spaces()
+    if not set(names) & set(spaces):
+        refuse_blocks(blocks, ", ".join(names))
     if trials and len(studies) != 1:
         raise StudyError(
             "Trials are chosen from one study.",
@@ -43,14 +51,41 @@ def find_networks(
             hint="Name one study's directory, or leave --trial out.",
         )
     return [
-        find_network(name, source=source, resolution=resolution, trial=trial, trusted=trusted)
+        find_network(
+            name,
+            source=source,
+            resolution=resolution,
+            trial=trial,
+            trusted=trusted,
+            blocks=blocks if name in spaces else "ordinary",
+        )
         for name in names
         for trial in (trials if trials and name in studies else (None,))
     ]
 
 
+def refuse_blocks(blocks: str, name: str) -> None:
+    """Refuse `--blocks` for a network that is what it is.
+
+    Raises:
+        BlueprintError: it was typed.
+    """
+    if blocks != "ordinary":
+        raise BlueprintError(
+            "Only the network of a space, or of a vector, can have other blocks.",
+            value=f"{blocks} for {name}",
+            hint="Leave --blocks out: studies, blueprints and named networks have their own.",
+        )
+
+
 def find_network(
-    name: str, *, source: DataSource, resolution: int, trial: int | None = None, trusted: bool = False
+    name: str,
+    *,
+    source: DataSource,
+    resolution: int,
+    trial: int | None = None,
+    trusted: bool = False,
+    blocks: str = "ordinary",
 ) -> Entrant:
     """The network that a name stands for, for a source's classes and channels.
 
@@ -61,9 +96,10 @@ def find_network(
         resolution: side of the network's input, in pixels.
         trial: of a study, instead of its best network.
         trusted: whether the Python files that a study names may be run.
+        blocks: of a space's network.
 
     Raises:
-        BlueprintError: the name is none of these, or the blueprint is for other images.
+        BlueprintError: the name is none of these, the blueprint is for other images, or the blocks are fixed.
         StudyError: there is no such study or trial, no trial has completed, or a file would be run untrusted.
     """
     from betanas.library import library_networks
@@ -77,7 +113,9 @@ def find_network(
     if (named := library_networks().get(name)) is not None:
         return Entrant.of(name, named.at(resolution=resolution, **sizes))
     if name in available_spaces():
-        return Entrant.of(name, get_space(name).blueprint(published(name), resolution=resolution, **sizes))
+        space = get_space(name, blocks=blocks)
+        return Entrant.of(space_title(name, blocks), space.blueprint(published(name), resolution=resolution, **sizes))
+    refuse_blocks(blocks, name)
     if is_study(name):
         return _of_study(name, resolution=resolution, sizes=sizes, trial=trial, trusted=trusted)
     if path.is_file():
@@ -121,9 +159,9 @@ def _fits(blueprint: Blueprint, resolution: int, sizes: dict[str, int]) -> bool:
 
 
 def _of_study(name: str, *, resolution: int, sizes: dict[str, int], trial: int | None, trusted: bool) -> Entrant:
+    from betanas.search.planning import space_of
     from betanas.search.propose.listed import Entrant
     from betanas.search.study import Study
-    from betanas.spaces import get_space
     from betanas.trust import check_trust
 
     with Study.open(name) as study:
@@ -136,7 +174,7 @@ def _of_study(name: str, *, resolution: int, sizes: dict[str, int], trial: int |
             title = f"{title}, trial {trial}"
     if not _fits(blueprint, resolution, sizes):
         check_trust({"space": plan.search.space}, trusted=trusted)
-        blueprint = get_space(plan.search.space).blueprint(vector, resolution=resolution, **sizes)
+        blueprint = space_of(plan).blueprint(vector, resolution=resolution, **sizes)
     return Entrant.of(title, blueprint, vector=vector)
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from betanas.cli.describe import read_vector
-from betanas.cli.networks import benchmark_entrant, is_study
+from betanas.cli.describe import BlocksOption, read_vector
+from betanas.cli.networks import benchmark_entrant, is_study, refuse_blocks
 from betanas.cli.output import console, print_json
 from betanas.cli.study import JsonOption
 from betanas.cli.train import DeviceOption, RecipeOption
@@ -48,6 +48,7 @@ def profile(
     resolution: Annotated[int | None, typer.Option(help="Side of the images: the network's own, else 224.")] = None,
     classes: Annotated[int | None, typer.Option(help="Classes to tell apart: the network's own, else 100.")] = None,
     channels: Annotated[int | None, typer.Option(help="Channels of the images: the network's own, else 3.")] = None,
+    blocks: BlocksOption = "ordinary",
     leaders: Annotated[int, typer.Option(min=1, help="How many of a study's best networks.")] = 3,
     runtime: Annotated[
         list[Runtime] | None, typer.Option(help="May be repeated; without it, all three.", show_default=False)
@@ -81,7 +82,7 @@ def profile(
         energy_seconds=1.0 if energy else 0.0,
     )
     sizes = (resolution, classes, channels)
-    subjects = [subject for name in networks for subject in _subjects(name, sizes, leaders)]
+    subjects = [subject for name in networks for subject in _subjects(name, sizes, leaders, blocks)]
     rows: list[Measurement] = []
     for subject in subjects:
         rows += [
@@ -105,7 +106,9 @@ def profile(
             out.print(f"{row.network}, {row.runtime}: {row.reason}", soft_wrap=True, markup=False)
 
 
-def _subjects(name: str, sizes: tuple[int | None, int | None, int | None], leaders: int) -> Iterator[Subject]:
+def _subjects(
+    name: str, sizes: tuple[int | None, int | None, int | None], leaders: int, blocks: str
+) -> Iterator[Subject]:
     from betanas.export.sidecar import read_sidecar
     from betanas.library import library_networks
     from betanas.models.benchmarks import available_networks
@@ -114,10 +117,12 @@ def _subjects(name: str, sizes: tuple[int | None, int | None, int | None], leade
     from betanas.training.kept import SIDECAR
 
     path = Path(name)
+    if name not in available_spaces() and (is_study(name) or not (path.is_file() or name == "-")):
+        refuse_blocks(blocks, name)
     if name in available_networks():
         yield _benchmark(name, *_asked(sizes))
     elif name in available_spaces():
-        yield Subject.of_blueprint(name, _constructed(name, published(name), sizes))
+        yield Subject.of_blueprint(name, _constructed(name, published(name), sizes, blocks))
     elif (named := library_networks().get(name)) is not None:
         own = named.blueprint
         resolution, classes, channels = _asked(sizes, (own.resolution, own.num_classes, own.in_channels))
@@ -135,7 +140,7 @@ def _subjects(name: str, sizes: tuple[int | None, int | None, int | None], leade
             for index, blueprint in _leaders(study, leaders):
                 yield Subject.of_blueprint(f"{study.name}, trial {index}", blueprint)
     elif path.is_file() or name == "-":
-        yield Subject.of_blueprint(path.stem, _from_file(path, sizes))
+        yield Subject.of_blueprint(path.stem, _from_file(path, sizes, blocks))
     else:
         known = (*available_spaces(), *available_networks(), *library_networks())
         raise BlueprintError(
@@ -154,12 +159,13 @@ def _asked(
 
 
 def _constructed(
-    space: str, vector: Mapping[str, float], sizes: tuple[int | None, int | None, int | None]
+    space: str, vector: Mapping[str, float], sizes: tuple[int | None, int | None, int | None], blocks: str
 ) -> Blueprint:
     from betanas.spaces import get_space
 
     resolution, classes, channels = _asked(sizes)
-    return get_space(space).blueprint(vector, resolution=resolution, num_classes=classes, in_channels=channels)
+    described = get_space(space, blocks=blocks)
+    return described.blueprint(vector, resolution=resolution, num_classes=classes, in_channels=channels)
 
 
 def _benchmark(name: str, resolution: int, classes: int, channels: int) -> Subject:
@@ -178,16 +184,18 @@ def _benchmark(name: str, resolution: int, classes: int, channels: int) -> Subje
     )
 
 
-def _from_file(path: Path, sizes: tuple[int | None, int | None, int | None]) -> Blueprint:
+def _from_file(path: Path, sizes: tuple[int | None, int | None, int | None], blocks: str) -> Blueprint:
     """The blueprint in a file, or the one that the vector in it describes."""
     from betanas.blueprint import Blueprint
     from betanas.spaces import space_with
 
     try:
-        return Blueprint.load(path)
+        found = Blueprint.load(path)
     except BlueprintError:
         vector = read_vector(path)
-    return _constructed(space_with(vector), vector, sizes)
+        return _constructed(space_with(vector), vector, sizes, blocks)
+    refuse_blocks(blocks, path.name)
+    return found
 
 
 def _leaders(study: Study, count: int) -> Iterator[tuple[int, Blueprint]]:

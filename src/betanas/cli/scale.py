@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from betanas.cli.describe import read_vector
-from betanas.cli.networks import is_study
+from betanas.cli.describe import BlocksOption, read_vector
+from betanas.cli.networks import is_study, refuse_blocks
 from betanas.cli.output import console, print_json
 from betanas.cli.study import TrustOption
 from betanas.errors import LimitError, StudyError, VectorError, did_you_mean
@@ -48,6 +48,7 @@ def scale(
     ] = None,
     rule: Annotated[str, typer.Option(help="self-similar, growing-k, slow-width or compound.")] = "self-similar",
     space: Annotated[str | None, typer.Option(help="The space of a vector's file; else known by its names.")] = None,
+    blocks: BlocksOption = "ordinary",
     from_resolution: Annotated[
         int | None, typer.Option(help="Where the network was found: a study's own, else 224.")
     ] = None,
@@ -94,7 +95,9 @@ def scale(
         raise LimitError("A network is scaled to one target.", hint="Type one of the --to- options.")
     if keep and not is_study(network):
         raise StudyError("Curves can be kept in a study only.", value=network, hint="Leave --keep out.")
-    origin = _find_origin(network, space, Origin, sizes=(from_resolution, classes, channels), trust_files=trust_files)
+    origin = _find_origin(
+        network, space, blocks, Origin, sizes=(from_resolution, classes, channels), trust_files=trust_files
+    )
     knobs = Knobs(growth=growth, width_power=width_power, alpha=alpha, beta=beta, gamma=gamma)
     chosen = make_rule(rule, origin, knobs)
     for side in (up_to, to_resolution or up_to):
@@ -196,6 +199,7 @@ def _targets(params: str | None, macs: str | None, memory: str | None) -> dict[M
 def _find_origin(
     name: str,
     space: str | None,
+    blocks: str,
     make: type[Origin],
     *,
     sizes: tuple[int | None, int | None, int | None],
@@ -206,6 +210,8 @@ def _find_origin(
 
     resolution, classes, channels = sizes
     if is_study(name):
+        refuse_blocks(blocks, name)
+        from betanas.search.planning import space_of
         from betanas.search.study import Study
         from betanas.trust import check_trust
 
@@ -215,7 +221,7 @@ def _find_origin(
             best = study.best()
         found = best.blueprint
         return make(
-            get_space(plan.search.space),
+            space_of(plan),
             best.vector,
             resolution or found.resolution,
             classes or found.num_classes,
@@ -224,13 +230,14 @@ def _find_origin(
     images = (resolution or _PUBLISHED_AT, classes or 100, channels or 3)
     if Path(name).is_file() or name == "-":
         vector = read_vector(Path(name))
-        return make(get_space(space or space_with(vector)), vector, *images)
+        return make(get_space(space or space_with(vector), blocks=blocks), vector, *images)
     if name in available_spaces():
-        return make(get_space(name), published(name), *images)
+        return make(get_space(name, blocks=blocks), published(name), *images)
     if (named := library_networks().get(name)) is not None:
+        refuse_blocks(blocks, name)
         found = named.blueprint
         return make(
-            get_space(named.space),
+            get_space(named.space, blocks=named.blocks),
             named.vector,
             resolution or found.resolution,
             classes or found.num_classes,

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from betanas.blocks import space_title
 from betanas.cli.output import console, cost_line, layer_table, print_json, shown, vector_line
 from betanas.quantities import format_count, format_seconds
 
@@ -44,8 +45,9 @@ def status(study: StudyArgument, as_json: JsonOption = False) -> None:
     out.print(f"[bold]{shown(found['study'])}[/bold]: {found['state']}")
     if found["kind"] == "search":
         out.print(
-            f"  {shown(found['space'])} on {shown(found['data'])} at {found['resolution']}x{found['resolution']}, "
-            f"{found['budget']} a trial, strategy {shown(found['strategy'])}"
+            f"  {shown(space_title(found['space'], found['blocks']))} on {shown(found['data'])} "
+            f"at {found['resolution']}x{found['resolution']}, {found['budget']} a trial, "
+            f"strategy {shown(found['strategy'])}"
         )
     else:
         out.print(f"  comparison of {shown(', '.join(found['networks']) or 'nothing yet')}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from betanas.cli.describe import BlocksOption
 from betanas.cli.inherited import TRAINED_ON, TrainedOn, training_for
 from betanas.cli.networks import find_networks
 from betanas.cli.options import Given, filled, with_settings
@@ -49,6 +50,7 @@ def train(
     given: Given,
     patience: PatienceOption = 0,
     device: DeviceOption = "auto",
+    blocks: BlocksOption = "ordinary",
     trial: Annotated[int | None, typer.Option(help="A trial of the study, instead of its best network.")] = None,
     trust_files: TrustOption = False,
     track: Annotated[str | None, typer.Option(help="tensorboard, wandb or mlflow.")] = None,
@@ -79,6 +81,7 @@ def train(
         patience=patience,
         device=device,
         trial=trial,
+        blocks=blocks,
         trust_files=trust_files,
         track=track,
         quiet=as_json,
@@ -116,6 +119,7 @@ class _Training:
     patience: int
     device: str
     trial: int | None
+    blocks: str
     trust_files: bool
     track: str | None
     quiet: bool
@@ -145,6 +149,7 @@ def _train(wanted: _Training) -> dict[str, Any]:
         resolution=wanted.on.resolution,
         trials=() if wanted.trial is None else (wanted.trial,),
         trusted=wanted.trust_files,
+        blocks=wanted.blocks,
     )
     processes: Processes = OneProcess()
     device, threads = wanted.device, None

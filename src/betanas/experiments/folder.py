@@ -20,6 +20,9 @@ _RESULT = "results.json"
 _PLAN = "plan.json"
 _LOCK = "experiment.lock"
 
+# Settings that came later, with what experiments did before.
+_LATER = {"blocks": "ordinary"}
+
 
 class ExperimentFolder:
     """Holds one experiment.
@@ -55,7 +58,7 @@ class ExperimentFolder:
                 hint="Choose another with --folder.",
             ) from error
         wanted = json.loads(json.dumps(settings))
-        differing = [name for name in wanted if name not in free and kept.get(name) != wanted[name]]
+        differing = [name for name in wanted if name not in free and kept.get(name, _LATER.get(name)) != wanted[name]]
         if stored.get("experiment") != self._experiment:
             differing = ["experiment"]
         if differing:

@@ -87,7 +87,7 @@ class ObjectiveSettings:
         leaders: of each search that are trained again.
         final: their budget, in seconds.
         seeds: trainings of each leader.
-        space, preset, strategy: of both searches.
+        space, blocks, preset, strategy: of both searches.
         max_params, max_macs: limits of both.
         recipe: a recipe's name, or a TOML file.
         batch_size: images a step; None for the recipe's.
@@ -107,6 +107,7 @@ class ObjectiveSettings:
     final: str = "3s"
     seeds: int = 2
     space: str = "betanet3"
+    blocks: str = "ordinary"
     preset: str = "default"
     strategy: str = "gpei"
     max_params: int | None = None
@@ -192,7 +193,7 @@ def plan_objective(settings: ObjectiveSettings, folder: Path) -> ObjectivePlan:
     prepare(source, resolution=settings.resolution)
     engines = Engines(source, recipe, split_seed=settings.seed, device=settings.device)
     problem = Problem(
-        get_space(settings.space, settings.preset),
+        get_space(settings.space, settings.preset, blocks=settings.blocks),
         settings.resolution,
         len(source.classes),
         source.in_channels,
@@ -396,6 +397,7 @@ def _search_settings(plan: ObjectivePlan, arm: Arm, pair: int, place: Path) -> S
         data=settings.data,
         study=str(place),
         space=settings.space,
+        blocks=settings.blocks,
         preset=settings.preset,
         resolution=settings.resolution,
         budget=plan.budget(arm),

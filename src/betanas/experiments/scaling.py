@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from betanas.blocks import space_title
 from betanas.blueprint import Blueprint, FloatArray
 from betanas.data import open_source, prepare
 from betanas.experiments.engines import Engines
@@ -44,10 +45,11 @@ from betanas.experiments.vectors import NamedVector, admitted, drawn_vectors, ra
 from betanas.experiments.verdict import Verdict, above, all_of, in_words
 from betanas.quantities import format_count
 from betanas.search.feasibility import Problem
+from betanas.search.planning import space_of
 from betanas.search.propose.listed import Entrant, Listed
 from betanas.search.settings import MachineSettings
 from betanas.search.study import Study
-from betanas.spaces import get_space, published
+from betanas.spaces import SearchSpace, get_space, published
 from betanas.spaces.base import check_input
 from betanas.spaces.scaling import Origin, make_rule
 from betanas.training.budget import Budget
@@ -87,7 +89,7 @@ class ScalingSettings:
         seconds: budget of the trainings for equal seconds.
         epochs: budget of the trainings for equal epochs; steps will do.
         study: whose trials give the vectors; None draws them from the space.
-        space, preset: where vectors are drawn from.
+        space, blocks, preset: where vectors are drawn from; a study has its own.
         with_published: whether the report's vector of the space is one of them.
         rule: the scaling rule.
         max_params, max_macs: of a vector's network at the largest resolution.
@@ -106,6 +108,7 @@ class ScalingSettings:
     epochs: str = "2epochs"
     study: str | None = None
     space: str = "betanet3"
+    blocks: str = "ordinary"
     preset: str = "default"
     with_published: bool = False
     rule: str = "self-similar"
@@ -189,8 +192,7 @@ def plan_scaling(settings: ScalingSettings, folder: Path) -> ScalingPlan:
         check_input(resolution, len(source.classes), source.in_channels)
         prepare(source, resolution=resolution)
     engines = Engines(source, recipe, split_seed=settings.seed, device=settings.device)
-    space_name, candidates, plugins = _candidates(settings, engines, known)
-    space = get_space(space_name)
+    space, candidates, plugins = _candidates(settings, engines, known)
 
     def build(candidate: NamedVector) -> list[Blueprint]:
         origin = Origin(space, candidate.vector, settings.resolutions[0], len(source.classes), source.in_channels)
@@ -208,7 +210,7 @@ def plan_scaling(settings: ScalingSettings, folder: Path) -> ScalingPlan:
     places = spread(settings.vectors, len(kept)) if by_rank else range(settings.vectors)
     vectors = tuple(kept[place] for place in places)
     derived = known or {
-        "space": space_name,
+        "space": space_title(space.name, space.blocks),
         "vectors": [asdict(each) for each, _ in vectors],
         "seconds_a_seed": _seconds_a_seed(settings, engines, [networks for _, networks in vectors]),
     }
@@ -332,6 +334,10 @@ def _check(settings: ScalingSettings) -> None:
             "Scaling needs at least two vectors and one seed.",
             value=f"{settings.vectors} vectors, {settings.seeds} seeds",
         )
+    if settings.study is not None and settings.blocks != "ordinary":
+        raise ExperimentError(
+            "A study's vectors have the study's blocks.", value=settings.blocks, hint="Leave --blocks out, or --study."
+        )
     seconds, epochs = Budget.parse(settings.seconds), Budget.parse(settings.epochs)
     if seconds.unit != "seconds" or epochs.unit == "seconds":
         raise ExperimentError(
@@ -343,31 +349,31 @@ def _check(settings: ScalingSettings) -> None:
 
 def _candidates(
     settings: ScalingSettings, engines: Engines, known: Mapping[str, Any] | None
-) -> tuple[str, list[NamedVector], tuple[str, ...]]:
-    """The space's name, the vectors to choose from (those chosen before, a study's by rank, or drawn ones), plugins."""
+) -> tuple[SearchSpace, list[NamedVector], tuple[str, ...]]:
+    """The space, the vectors to choose from (those chosen before, a study's by rank, or drawn ones), plugins."""
     plugins: tuple[str, ...] = ()
     if settings.study is not None:
         with Study.open(settings.study) as study:
             check_trust(study.plan, trusted=settings.trust_files, code_only=True)
             plugins = study.plan.search.plugins
             run_plugins(plugins)
-            name, found = study.plan.search.space, ranked_vectors(study)
+            space, found = space_of(study.plan), ranked_vectors(study)
     else:
-        name, found = settings.space, []
+        space, found = get_space(settings.space, settings.preset, blocks=settings.blocks), []
     if known is not None:
-        return name, [NamedVector(each["name"], each["vector"]) for each in known["vectors"]], plugins
-    first = [NamedVector("published", published(name))] if settings.with_published else []
+        return space, [NamedVector(each["name"], each["vector"]) for each in known["vectors"]], plugins
+    first = [NamedVector("published", published(space.name))] if settings.with_published else []
     if settings.study is None:
         source = engines.source
         problem = Problem(
-            get_space(name, settings.preset),
+            space,
             settings.resolutions[0],
             len(source.classes),
             source.in_channels,
             engines.recipe.batch_size,
         )
         found = drawn_vectors(problem, settings.vectors, seed=settings.seed)
-    return name, [*first, *found], plugins
+    return space, [*first, *found], plugins
 
 
 def _seconds_a_seed(settings: ScalingSettings, engines: Engines, networks: Sequence[Sequence[Blueprint]]) -> float:

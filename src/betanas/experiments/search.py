@@ -68,7 +68,7 @@ class StrategySettings:
         against: the other strategies.
         seeds: searches of each strategy.
         trials: usable trainings of each search.
-        space, preset, resolution, classes, channels, batch_size: what was recorded.
+        space, blocks, preset, resolution, classes, channels, batch_size: what was recorded.
         max_params, max_macs, lookahead: limits of the searches; recordings say nothing beyond their own.
         noise: standard deviation of one training, where no vector was recorded twice.
         jobs: searches at the same time.
@@ -80,6 +80,7 @@ class StrategySettings:
     seeds: int = 5
     trials: int = 30
     space: str = "betanet3"
+    blocks: str = "ordinary"
     preset: str = "default"
     resolution: int = 32
     classes: int = 100
@@ -358,7 +359,7 @@ def _kept(file: Path, one: SimulatedSearch) -> SimulatedSearch:
 
 def _problem(settings: StrategySettings) -> Problem:
     return Problem(
-        get_space(settings.space, settings.preset),
+        get_space(settings.space, settings.preset, blocks=settings.blocks),
         settings.resolution,
         settings.classes,
         settings.channels,

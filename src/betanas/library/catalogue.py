@@ -13,6 +13,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from betanas.blocks import Blocks
 from betanas.blueprint import Blueprint
 from betanas.errors import BlueprintError, did_you_mean
 from betanas.spaces import get_space, published
@@ -65,6 +66,7 @@ class LibraryNetwork:
         found: how it was found, in a few words.
         remake: the command that makes it again.
         weights: trained ones, where they come with the package.
+        blocks: what the space's blocks were.
     """
 
     name: str
@@ -74,13 +76,14 @@ class LibraryNetwork:
     found: str
     remake: str
     weights: Weights | None = None
+    blocks: Blocks = "ordinary"
 
     def at(self, *, resolution: int, num_classes: int, in_channels: int) -> Blueprint:
         """The network for other images: the kept blueprint where it is for them, else the vector's."""
         own = (self.blueprint.resolution, self.blueprint.num_classes, self.blueprint.in_channels)
         if (resolution, num_classes, in_channels) == own:
             return self.blueprint
-        return get_space(self.space).blueprint(
+        return get_space(self.space, blocks=self.blocks).blueprint(
             self.vector, resolution=resolution, num_classes=num_classes, in_channels=in_channels
         )
 
@@ -144,6 +147,7 @@ def _read(path: Path) -> LibraryNetwork:
             blueprint=Blueprint.from_dict(data["blueprint"]),
             found=data["found"],
             remake=data["remake"],
+            blocks=data.get("blocks", "ordinary"),
             weights=Weights(
                 path=path.with_suffix(".safetensors"),
                 data=data["data"],

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from betanas.blocks import Blocks
 from betanas.data import open_source
 from betanas.errors import BlueprintError
 from betanas.export.sidecar import read_sidecar
@@ -28,6 +29,7 @@ def pack_network(
     vector: Mapping[str, float],
     found: str,
     remake: str,
+    blocks: Blocks = "ordinary",
     folder: Path = WEIGHTS_FOLDER,
     trust_files: bool = False,
 ) -> LibraryNetwork:
@@ -40,6 +42,7 @@ def pack_network(
         vector: its parameter vector.
         found: how it was found, in a few words.
         remake: the command that makes it again.
+        blocks: what the space's blocks are.
         folder: where the weights go.
         trust_files: whether the Python file that the training's folder names as its data source may be run.
 
@@ -65,7 +68,7 @@ def pack_network(
         raise BlueprintError("A library network must be one that a blueprint describes.", value=sidecar.architecture)
     if sidecar.classes is None:
         check_trust({"source": notes["data"]["source"]}, trusted=trust_files, what="This training")
-    described = get_space(space).blueprint(
+    described = get_space(space, blocks=blocks).blueprint(
         vector,
         resolution=blueprint.resolution,
         num_classes=blueprint.num_classes,
@@ -89,6 +92,7 @@ def pack_network(
         {
             "format": FORMAT_VERSION,
             "space": space,
+            "blocks": blocks,
             "vector": get_space(space).check(vector),
             "found": found,
             "remake": remake,

@@ -32,7 +32,7 @@ from betanas.search.settings import (
 from betanas.search.stopping import StoppingRule
 from betanas.search.store.location import StudyLocation
 from betanas.search.store.store import refuse_taken
-from betanas.spaces import get_space
+from betanas.spaces import SearchSpace, get_space
 from betanas.training.budget import Budget
 from betanas.training.job import Job, JobImages
 from betanas.training.recipe import Recipe, load_recipe, recipe_for
@@ -77,7 +77,7 @@ def plan_search(settings: SearchSettings, listener: SearchListener) -> Planned:
             value=f"strategy {search.strategy}",
             hint="Leave --strategy out.",
         )
-    space = get_space(search.space, search.preset, ranges=search.ranges, fixed=search.fixed)
+    space = get_space(search.space, search.preset, ranges=search.ranges, fixed=search.fixed, blocks=search.blocks)
     root = Path(settings.machine.data_root) if settings.machine.data_root else None
     source = open_source(settings.data.source, root=root)
     recipe = recipe_for(training.recipe, mirror_safe=source.mirror_safe, flip=training.flip)
@@ -169,7 +169,7 @@ def problem_of(plan: StudyPlan) -> Problem:
     """What a plan searches."""
     recipe, objective = Recipe.from_dict(plan.recipe_settings), plan.search.objective
     return Problem(
-        space=get_space(plan.search.space).replace(ranges=dict(plan.search.ranges)),
+        space=space_of(plan).replace(ranges=dict(plan.search.ranges)),
         resolution=plan.resolution,
         num_classes=len(plan.classes),
         in_channels=plan.in_channels,
@@ -179,6 +179,11 @@ def problem_of(plan: StudyPlan) -> Problem:
         optimizer=recipe.optimizer,
         against=objective.cost if isinstance(objective, Pareto) else "",
     )
+
+
+def space_of(plan: StudyPlan) -> SearchSpace:
+    """The plan's space with its blocks, with the ranges of its default preset."""
+    return get_space(plan.search.space, blocks=plan.search.blocks)
 
 
 def make_strategy(plan: StudyPlan, problem: Problem) -> Strategy:

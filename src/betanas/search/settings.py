@@ -12,6 +12,7 @@ from dataclasses import MISSING, asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from betanas.blocks import Blocks, space_title
 from betanas.declaration import (
     Group,
     Kind,
@@ -299,6 +300,12 @@ class ProposalSettings(Group):
     preset: str = setting(
         text("the name of a space's preset", example="default"), "Which ranges of the space.", default="default"
     )
+    blocks: Blocks = setting(
+        choice(Blocks),
+        "Of the networks: as the space describes them; lite, without squeeze-excitation and with ReLU6, for 8 bits and "
+        "small processors; or lite-hardswish.",
+        default="ordinary",
+    )
     ranges: Mapping[str, tuple[float, float]] = setting(
         named("a parameter's name and a range with = between them", _range, example="k=2:4"),
         "Another range for a parameter: k=2:4.",
@@ -343,6 +350,11 @@ class ProposalSettings(Group):
         default=(),
         flag="--plugin",
     )
+
+    @property
+    def space_title(self) -> str:
+        """The space as people call it, with its blocks where they are not its own."""
+        return space_title(self.space, self.blocks)
 
     @property
     def planned(self) -> int | None:

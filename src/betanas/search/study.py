@@ -284,6 +284,7 @@ class Study:
         best = _leader(records)
         return {
             "space": plan.search.space,
+            "blocks": plan.search.blocks,
             "data": plan.data.source,
             "resolution": plan.resolution,
             "budget": str(plan.training.budget),

@@ -12,9 +12,11 @@ from typing import ClassVar, Self
 import numpy as np
 from typing_extensions import override
 
+from betanas.blocks import BLOCKS, Blocks
 from betanas.blueprint import Blueprint, BlueprintBatch, FloatArray, IntArray
 from betanas.errors import SpaceError, VectorError, did_you_mean
 from betanas.quantities import MAX_RESOLUTION, MIN_RESOLUTION
+from betanas.spaces.variants import variant_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,12 @@ class Range:
         """The interval's length."""
         return self.high - self.low
 
+    @property
+    def middle(self) -> Range:
+        """A fixed range at the interval's middle."""
+        value = self.low + self.span / 2
+        return Range(value, value)
+
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high
 
@@ -63,17 +71,24 @@ class SearchSpace(ABC):
         presets: ranges by preset name; each must name every parameter, in the same order.
         domain: the widest values for which `blueprint` works: what `--range` and a vector are checked against.
         meanings: what each parameter decides, in a few words for `betanas describe`; may be left out.
+        block_parameters: those that decide nothing but squeeze-excitation and activation, which `with_blocks` replaces.
+        blocks: what the networks' blocks are; only `with_blocks` changes it.
+        ordinary: the class whose networks a variant's are made of; None for a class that is no variant.
     """
 
     name: ClassVar[str]
     presets: ClassVar[Mapping[str, Mapping[str, Range]]]
     domain: ClassVar[Mapping[str, Range]]
     meanings: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    block_parameters: ClassVar[tuple[str, ...]] = ()
+    blocks: ClassVar[Blocks] = "ordinary"
+    ordinary: ClassVar[type[SearchSpace] | None] = None
 
     def __init__(self, parameters: Mapping[str, Range], *, preset: str = "custom") -> None:
         self._check_names(parameters, SpaceError, "ranges")
         for name, wanted in parameters.items():
             self._check_domain(name, wanted)
+            self._check_meaning(name, wanted)
         self._parameters = MappingProxyType({name: parameters[name] for name in self.domain})
         self.preset = preset
 
@@ -165,6 +180,27 @@ class SearchSpace(ABC):
             changed[name] = new
         return type(self)(changed, preset=self.preset if not wanted else "custom")
 
+    def with_blocks(self, blocks: str) -> SearchSpace:
+        """The same space with other blocks (`--blocks lite`): a vector's network keeps its layers, widths and sides.
+
+        Args:
+            blocks: `lite` has no squeeze-excitation and ReLU6 everywhere, `lite-hardswish` Hardswish; `ordinary` is
+                the space as it is. Ranges of the `block_parameters`, which decide nothing then, become fixed.
+
+        Raises:
+            SpaceError: there are no such blocks.
+        """
+        if blocks not in BLOCKS:
+            raise SpaceError(
+                f"The blocks of a space are {', '.join(BLOCKS)}.",
+                value=blocks,
+                hint=did_you_mean(blocks, BLOCKS, "Type --blocks lite."),
+            )
+        made = variant_of(self.ordinary or type(self), blocks)
+        idle = made.block_parameters if made.ordinary else ()
+        ranges = {name: searched.middle if name in idle else searched for name, searched in self._parameters.items()}
+        return made(ranges, preset=self.preset)
+
     def check(self, vector: Mapping[str, float]) -> dict[str, float]:
         """The vector in the order of `parameters`, as floats.
 
@@ -235,6 +271,14 @@ class SearchSpace(ABC):
                 f"The parameter {name} of {self.name} can take values from {allowed.low:g} to {allowed.high:g}.",
                 value=str(wanted),
                 hint=f"Type, for example, --range {name}={low:g}:{high:g}." if low < high else "",
+            )
+
+    def _check_meaning(self, name: str, wanted: Range) -> None:
+        if self.ordinary and name in self.block_parameters and not wanted.fixed:
+            raise SpaceError(
+                f"The parameter {name} of {self.name} decides nothing with {self.blocks} blocks.",
+                value=str(wanted),
+                hint=f"Leave --range {name} out, or --blocks.",
             )
 
 

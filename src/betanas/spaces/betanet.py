@@ -90,6 +90,7 @@ class Skeleton:
 class BetaNet(ArraySpace):
     """What BetaNet2 and BetaNet3 share: everything but where and how the width changes."""
 
+    block_parameters: ClassVar[tuple[str, ...]] = ("S0", "S1")
     meanings: ClassVar[Mapping[str, str]] = {
         "k": "log2 of the largest side allowed in the last feature map: fewer contractions where it is large",
         "K": "layers for each contraction",

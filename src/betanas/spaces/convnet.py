@@ -33,6 +33,7 @@ class ConvNet(ArraySpace):
     """18 parameters: plain, ResNet-like and EfficientNet-like networks, and what lies between them."""
 
     name: ClassVar[str] = "convnet"
+    block_parameters: ClassVar[tuple[str, ...]] = ("squeeze", "S", "activation")
     domain: ClassVar[Mapping[str, Range]] = {
         "k": Range(0.01, 16.0),
         "K": Range(1.0, 20.0),

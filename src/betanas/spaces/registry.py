@@ -54,6 +54,7 @@ def get_space(
     *,
     ranges: Mapping[str, tuple[float, float] | Range] | None = None,
     fixed: Mapping[str, float] | None = None,
+    blocks: str = "ordinary",
 ) -> SearchSpace:
     """A search space by name, or from a Python file that registers one.
 
@@ -63,8 +64,9 @@ def get_space(
         preset: which of the space's ranges to search.
         ranges: other ranges for some parameters.
         fixed: values for parameters that are not to be searched.
+        blocks: `ordinary`, `lite` or `lite-hardswish`, as in `SearchSpace.with_blocks`.
 
     Raises:
         SpaceError: there is no such space or preset, or a range does not fit.
     """
-    return SPACES.get(name).from_preset(preset).replace(ranges=ranges, fixed=fixed)
+    return SPACES.get(name).from_preset(preset).with_blocks(blocks).replace(ranges=ranges, fixed=fixed)

@@ -89,7 +89,7 @@ def installed_space(snapshot: StudySnapshot) -> SearchSpace:
             value=snapshot.plan.search.space,
             hint="Register the space in Python and make the report there.",
         )
-    return get_space(snapshot.plan.search.space)
+    return get_space(snapshot.plan.search.space, blocks=snapshot.plan.search.blocks)
 
 
 def scaling_of(snapshot: StudySnapshot) -> Table[ScalingRow]:

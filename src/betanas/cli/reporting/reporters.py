@@ -202,8 +202,9 @@ def headline(plan: StudyPlan) -> str:
     """What is searched, in one line."""
     time = plan.search.time or plan.search.training_time
     return (
-        f"{plan.search.space} on {plan.data.source}, {len(plan.classes)} classes, {plan.resolution}x{plan.resolution}, "
-        f"{plan.training.budget} a trial, {plan.search.strategy}" + (f", {time} in all" if time else "")
+        f"{plan.search.space_title} on {plan.data.source}, {len(plan.classes)} classes, "
+        f"{plan.resolution}x{plan.resolution}, {plan.training.budget} a trial, {plan.search.strategy}"
+        + (f", {time} in all" if time else "")
     )
 
 
