@@ -13,13 +13,13 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
-import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 
+from _onnx import milliseconds
 from _record import spread, write_record
 from betanas.data import open_source
 from betanas.export.classifier import ImageClassifier
@@ -71,20 +71,7 @@ def onnxruntime_defaults(graph: Path, to: Path, calibration: Sample, *, per_chan
 
 def times(graphs: dict[str, Path], repeats: int) -> dict[str, dict[str, float | int]]:
     """Milliseconds of one image on one thread, interleaved."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    sessions = {
-        name: onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        for name, path in graphs.items()
-    }
-    image = {INPUT: np.random.default_rng(0).random((1, 3, 32, 32), dtype=np.float32)}
-    taken: dict[str, list[float]] = {name: [] for name in sessions}
-    for repeat in range(repeats + 5):
-        for name, session in sessions.items():
-            start = time.perf_counter()
-            session.run(None, image)
-            if repeat >= 5:
-                taken[name].append(1000 * (time.perf_counter() - start))
+    taken = milliseconds(graphs, repeats)
     base = statistics.median(taken["float32"])
     return {
         name: {**spread(values), "ratio_to_float32": statistics.median(values) / base} for name, values in taken.items()
