@@ -25,13 +25,16 @@ _MOST_NETWORKS = 1000
 
 def check_strategy(
     strategy: type[Strategy] | str, *, options: Mapping[str, Any] | None = None, repeats: bool = False
-) -> None:
+) -> list[Observation]:
     """Check that a search strategy keeps its promises, on a small problem whose answers cost nothing.
 
     Args:
         strategy: its class, name or `.py` file.
         options: with which it shows what it can in twelve trials.
         repeats: whether its whole point is to suggest networks again, and infeasible ones, as the report's does.
+
+    Returns:
+        The twelve trials of the search that was checked.
 
     Raises:
         BrokenPromiseError: it does not; the message says which promise.
@@ -47,6 +50,7 @@ def check_strategy(
     checks.check_refusals(repeats=repeats)
     if not repeats:
         checks.check_end()
+    return checks.history
 
 
 def small_problem() -> Problem:
@@ -135,17 +139,17 @@ class _Checks:
         self.promises.require(again == self.history[11].vector, rule, f"{again}, not {self.history[11].vector}")
 
     def check_several(self) -> None:
-        together, apart = self.make(told=self.history[:9]), self.make(told=self.history[:9])
+        together, apart = self.make(told=self.history[:10]), self.make(told=self.history[:10])
         one_by_one = []
-        for index in range(9, 12):
+        for index in range(10, 12):
             (suggestion,) = apart.ask()
             one_by_one.append(suggestion)
             apart.tell(Observation(index, suggestion.vector, suggestion.origin, "running"))
-        several = together.ask(3)
+        several = together.ask(2)
         rule = "asking for several must be asking for one and telling it as running, again and again"
         self.promises.require(several == one_by_one, rule, f"{several}, not {one_by_one}")
         different = len({tuple(suggestion.vector.values()) for suggestion in several})
-        self.promises.require(different == 3, "candidates for trials at the same time must differ", several)
+        self.promises.require(different == 2, "candidates for trials at the same time must differ", several)
 
     def check_failures(self) -> None:
         for state, value in (("completed", 0.5), ("failed", None)):
