@@ -27,6 +27,7 @@ ORDER = [
     "blocks",
     "trust",
     "files",
+    "lazy",
     "lifetimes",
     "blueprint",
     "cost",

@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from betanas._version import __version__
+from betanas.lazy import load_when_used
 
 if TYPE_CHECKING:
     from betanas import export, search
@@ -34,37 +35,37 @@ if TYPE_CHECKING:
     from betanas.training.recipe import Recipe, load_recipe
 
 _HOMES = {
-    "ArraySource": "betanas.data",
-    "BetanasError": "betanas.errors",
-    "Blueprint": "betanas.blueprint",
-    "DataSource": "betanas.data",
-    "Executor": "betanas.search.executors",
-    "Layer": "betanas.blueprint",
-    "Observation": "betanas.search.propose",
-    "Prediction": "betanas.search.propose",
-    "Range": "betanas.spaces",
-    "Recipe": "betanas.training.recipe",
-    "SearchSettings": "betanas.search.settings",
-    "SearchSpace": "betanas.spaces",
-    "Strategy": "betanas.search.propose",
-    "Study": "betanas.search.study",
-    "Suggestion": "betanas.search.propose",
-    "UserError": "betanas.errors",
-    "available_spaces": "betanas.spaces",
-    "benchmark_network": "betanas.models",
-    "build": "betanas.models",
-    "get_space": "betanas.spaces",
-    "load_network": "betanas.library",
-    "load_recipe": "betanas.training.recipe",
-    "open_source": "betanas.data",
-    "predict": "betanas.export",
-    "published": "betanas.spaces",
-    "register_executor": "betanas.search.executors",
-    "register_objective": "betanas.search.objectives",
-    "register_source": "betanas.data",
-    "register_space": "betanas.spaces",
-    "register_strategy": "betanas.search.propose",
-    "resume": "betanas.search.run",
+    "ArraySource": "data",
+    "BetanasError": "errors",
+    "Blueprint": "blueprint",
+    "DataSource": "data",
+    "Executor": "search.executors",
+    "Layer": "blueprint",
+    "Observation": "search.propose",
+    "Prediction": "search.propose",
+    "Range": "spaces",
+    "Recipe": "training.recipe",
+    "SearchSettings": "search.settings",
+    "SearchSpace": "spaces",
+    "Strategy": "search.propose",
+    "Study": "search.study",
+    "Suggestion": "search.propose",
+    "UserError": "errors",
+    "available_spaces": "spaces",
+    "benchmark_network": "models",
+    "build": "models",
+    "get_space": "spaces",
+    "load_network": "library",
+    "load_recipe": "training.recipe",
+    "open_source": "data",
+    "predict": "export",
+    "published": "spaces",
+    "register_executor": "search.executors",
+    "register_objective": "search.objectives",
+    "register_source": "data",
+    "register_space": "spaces",
+    "register_strategy": "search.propose",
+    "resume": "search.run",
 }
 
 __all__ = [
@@ -105,12 +106,13 @@ __all__ = [
 ]
 
 
+_find = load_when_used(__name__, _HOMES)
+
+
 def __getattr__(name: str) -> Any:
     if name in ("export", "search"):  # the package is what is called; see betanas.search
         return import_module(f"betanas.{name}")
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return _find(name)
 
 
 def __dir__() -> list[str]:

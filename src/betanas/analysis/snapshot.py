@@ -56,6 +56,7 @@ class StudySnapshot:
         state: what the study was doing.
         blueprints: networks by trial index; at least the best trial's, where there is one.
         compared: whether the study is a comparison; its plan then says what the first of its trainings trained with.
+        baselines: the plain networks that the search trained first.
         confirmations: what was trained again; those of before schema 3 are among the attachments.
     """
 
@@ -68,6 +69,7 @@ class StudySnapshot:
     blueprints: Mapping[int, Blueprint] = field(default_factory=dict)
     confirmations: tuple[Confirmation, ...] = ()
     compared: bool = False
+    baselines: tuple[TrialRecord, ...] = ()
 
     @classmethod
     def of(cls, study: Study, *, curves: bool = True) -> StudySnapshot:
@@ -87,7 +89,9 @@ class StudySnapshot:
             read = {trial.index: study.trial(trial.index) for trial in bare.ranked[:LEADING_CURVES]}
             records = tuple(read.get(trial.index, trial) for trial in records)
         blueprints = {} if bare.best is None else {bare.best.index: study.blueprint(bare.best.index)}
-        return replace(bare, trials=records, blueprints=blueprints, confirmations=study.retrained())
+        return replace(
+            bare, trials=records, blueprints=blueprints, confirmations=study.retrained(), baselines=study.baselines()
+        )
 
     @classmethod
     def _of_comparison(cls, study: Study) -> StudySnapshot:

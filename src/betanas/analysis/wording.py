@@ -15,6 +15,7 @@ from betanas.analysis.tables.layers import layer_table
 from betanas.analysis.tables.noise import noise
 from betanas.blueprint import Blueprint
 from betanas.quantities import format_bytes, format_count, format_seconds
+from betanas.search.beaten import beside_baselines
 from betanas.search.chance import guessing, median_epochs
 from betanas.search.records import TrialRecord
 from betanas.spaces import available_spaces, get_space
@@ -120,6 +121,8 @@ def summary(snapshot: StudySnapshot) -> tuple[str, ...]:
     if counted.median is not None and counted.usable > 2 and best.objective is not None and not advice:
         gap = (best.objective - counted.median) * measure.scale
         sentences.append(f"That is {gap:.2f} {unit} above the median of the {counted.usable:,} usable trials.")
+    if best.top1 is not None and (beside := beside_baselines(best.top1, best.params, snapshot.baselines)):
+        sentences.append(beside)
     if won is not None and won.confirmed is not None:
         count = sum(row.mean is not None for row in _confirmed(snapshot))
         sentences.append(

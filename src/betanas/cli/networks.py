@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from betanas.blocks import space_title
-from betanas.blueprint import PLAIN_NETWORKS, Blueprint, plain_network
+from betanas.blueprint import Blueprint
 from betanas.errors import BlueprintError, StudyError, did_you_mean
 
 if TYPE_CHECKING:
@@ -103,8 +103,8 @@ def find_network(
         StudyError: there is no such study or trial, no trial has completed, or a file would be run untrusted.
     """
     from betanas.library import library_networks
-    from betanas.models.benchmarks import available_networks
-    from betanas.search.propose.listed import Entrant
+    from betanas.models import available_networks
+    from betanas.search.propose.listed import Entrant, benchmark_entrant
     from betanas.spaces import available_spaces, get_space, published
 
     path, sizes = Path(name), {"num_classes": len(source.classes), "in_channels": source.in_channels}
@@ -147,7 +147,7 @@ def is_study(name: str) -> bool:
     if not Path(name).is_dir() or Path(name).name != name:
         return Path(name).is_dir()
     from betanas.library import library_networks
-    from betanas.models.benchmarks import available_networks
+    from betanas.models import available_networks
     from betanas.spaces import available_spaces
 
     return name not in (*available_networks(), *library_networks(), *available_spaces())
@@ -176,16 +176,3 @@ def _of_study(name: str, *, resolution: int, sizes: dict[str, int], trial: int |
         check_trust({"space": plan.search.space}, trusted=trusted)
         blueprint = space_of(plan).blueprint(vector, resolution=resolution, **sizes)
     return Entrant.of(title, blueprint, vector=vector)
-
-
-def benchmark_entrant(name: str, *, resolution: int, num_classes: int, in_channels: int) -> Entrant:
-    """A benchmark network for images of a size; a plain one is a blueprint like any other."""
-    from betanas.models import benchmark_costs
-    from betanas.search.propose.listed import Entrant
-
-    sizes = {"num_classes": num_classes, "in_channels": in_channels}
-    if name in PLAIN_NETWORKS:
-        plain = plain_network(name, resolution=resolution, **sizes)
-        return Entrant(name, plain.to_dict(), plain.num_params, plain.macs, "benchmark")
-    params, macs = benchmark_costs(name, resolution=resolution, **sizes)
-    return Entrant(name, {"network": name, **sizes}, params, macs, "benchmark")

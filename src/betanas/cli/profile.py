@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from betanas.cli.describe import BlocksOption, read_vector
-from betanas.cli.networks import benchmark_entrant, is_study, refuse_blocks
+from betanas.cli.networks import is_study, refuse_blocks
 from betanas.cli.output import console, print_json
 from betanas.cli.study import JsonOption
 from betanas.cli.train import DeviceOption, RecipeOption
@@ -111,7 +111,7 @@ def _subjects(
 ) -> Iterator[Subject]:
     from betanas.export.sidecar import read_sidecar
     from betanas.library import library_networks
-    from betanas.models.benchmarks import available_networks
+    from betanas.models import available_networks
     from betanas.profiling import Subject
     from betanas.spaces import available_spaces, published
     from betanas.training.kept import SIDECAR
@@ -170,6 +170,7 @@ def _constructed(
 
 def _benchmark(name: str, resolution: int, classes: int, channels: int) -> Subject:
     from betanas.profiling import Subject
+    from betanas.search.propose.listed import benchmark_entrant
 
     found = benchmark_entrant(name, resolution=resolution, num_classes=classes, in_channels=channels)
     return Subject(

@@ -63,6 +63,8 @@ def status(study: StudyArgument, as_json: JsonOption = False) -> None:
         out.print(f"  best: {which}, accuracy {best['accuracy']:.2%}, {format_count(best['params'])} parameters")
     if found.get("advice"):
         out.print(f"  [yellow]{found['advice']}[/yellow]")
+    if found.get("baselines"):
+        out.print(f"  for comparison: {_baselines_line(found['baselines'])}")
     if found.get("stopping"):
         out.print(f"  {_stopping_line(found['stopping'])}")
     if found.get("front"):
@@ -74,6 +76,16 @@ def status(study: StudyArgument, as_json: JsonOption = False) -> None:
     )
     if found["state"] in ("interrupted", "paused", "failed"):
         out.print(f"  go on with: betanas resume {shlex.quote(found['study'])}", soft_wrap=True)
+
+
+def _baselines_line(baselines: list[dict[str, Any]]) -> str:
+    """What the networks that were trained first have reached."""
+    return ", ".join(
+        f"{one['name']} {one['accuracy']:.2%} ({format_count(one['params'])} parameters)"
+        if one["accuracy"] is not None and one["state"] == "completed"
+        else f"{one['name']} {one['state']}"
+        for one in baselines
+    )
 
 
 def _stopping_line(found: dict[str, Any]) -> str:

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+from betanas.lazy import load_when_used
 
 if TYPE_CHECKING:
     from betanas.export.classifier import ImageClassifier, load_classifier
@@ -43,10 +44,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__ = load_when_used(__name__, _MODULES)
 
 
 class _CallablePackage(ModuleType):

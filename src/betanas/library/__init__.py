@@ -5,8 +5,9 @@ Names are loaded when they are first used, so that looking through the library l
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from betanas.lazy import load_when_used
 
 if TYPE_CHECKING:
     from betanas.library.catalogue import LibraryNetwork, Weights, find_named, library_networks
@@ -25,7 +26,4 @@ _MODULES = {
 __all__ = ["LibraryNetwork", "Weights", "find_named", "library_networks", "load_network", "pack_network"]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__ = load_when_used(__name__, _MODULES)

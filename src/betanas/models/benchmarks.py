@@ -12,6 +12,7 @@ from torchvision import models
 from betanas.blueprint import PLAIN_NETWORKS, plain_network
 from betanas.errors import BlueprintError, did_you_mean
 from betanas.models import small_images
+from betanas.models.names import available_networks
 from betanas.models.network import build
 
 # A blueprint states its images' side, but the modules of a convolutional network do not depend on it.
@@ -32,11 +33,6 @@ SMALL_IMAGE_NETWORKS: dict[str, Callable[[int], nn.Module]] = {
         small_images.efficientnet_b0_32px,
     )
 }
-
-
-def available_networks() -> tuple[str, ...]:
-    """The names `benchmark_network` knows."""
-    return (*_CONSTRUCTORS, *PLAIN_NETWORKS, *SMALL_IMAGE_NETWORKS)
 
 
 def benchmark_network(name: str, *, num_classes: int, in_channels: int = 3) -> nn.Module:

@@ -86,7 +86,7 @@ def confirmed_in(attachments: Sequence[Attachment]) -> tuple[Confirmation, ...]:
 def confirmed_by_trials(store: Store) -> tuple[Confirmation, ...]:
     """The confirmations whose trainings are trials."""
     trained: dict[str, list[TrialRecord]] = {}
-    for record in store.trials(confirmations=True):
+    for record in store.trials(apart="confirmation"):
         trained.setdefault(record.blueprint_key, []).append(record)
     if not trained:
         return ()

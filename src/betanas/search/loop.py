@@ -22,7 +22,7 @@ from betanas.search.executors.base import (
 from betanas.search.failures import MAX_FAILURES_IN_A_ROW, failing_steadily, worth_another_attempt
 from betanas.search.progress import SearchListener
 from betanas.search.propose.proposer import Proposer
-from betanas.search.records import TrialRecord, result_fields
+from betanas.search.records import Purpose, TrialRecord, result_fields
 from betanas.search.store.store import Store
 from betanas.training.result import CurvePoint, TrialResult
 
@@ -46,7 +46,7 @@ class LoopParts:
         executor: who trains.
         listener: who is told.
         session: the number of this session.
-        confirmation: whether the trials are those of a confirmation, which are kept apart from the study's own.
+        apart: what the trials are for, where they are kept apart from the study's own.
         curves: whether the proposer needs to know the learning curves of earlier trials.
     """
 
@@ -55,7 +55,7 @@ class LoopParts:
     executor: Executor
     listener: SearchListener
     session: int
-    confirmation: bool = False
+    apart: Purpose | None = None
     curves: bool = False
 
 
@@ -140,7 +140,7 @@ class StudyLoop:
         """Learn what other searches of the study have done, and which trials a dead one has left behind."""
         parts = self._parts
         self._synchronised = time.monotonic()
-        for record in parts.store.trials(curves=parts.curves, confirmations=parts.confirmation):
+        for record in parts.store.trials(curves=parts.curves, apart=parts.apart):
             if record.index not in self._running and self._records.get(record.index) != record:
                 self._note(record)
         living = {parts.session, *parts.store.living_sessions()}

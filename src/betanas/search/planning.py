@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from betanas import host_memory
+from betanas.blueprint import PLAIN_NETWORKS, plain_network
 from betanas.data import DataSource, open_source
-from betanas.errors import StrategyError, StudyError
+from betanas.errors import BlueprintError, StrategyError, StudyError, did_you_mean
+from betanas.models import available_networks
 from betanas.quantities import MAX_RESOLUTION
 from betanas.search.executors.base import ExecutorSettings, Patience, WorkerSetup
 from betanas.search.executors.registry import EXECUTORS, make_executor
@@ -108,6 +111,7 @@ def plan_search(settings: SearchSettings, listener: SearchListener) -> Planned:
         recipe_settings=recipe.to_dict(),
         memory_dtype=memory_dtype,
     )
+    plan = replace(plan, search=replace(plan.search, baselines=_baselines(plan)))
     for note in source.notes:
         listener.on_note(note)
     from betanas.data import open_splits, prepare  # with torch, which takes seconds that no refusal should
@@ -121,11 +125,46 @@ def plan_search(settings: SearchSettings, listener: SearchListener) -> Planned:
     return Planned(plan, location)
 
 
+def _baselines(plan: StudyPlan) -> tuple[str, ...]:
+    """The networks that a search trains first: those asked for, or plain ones within the limits of its candidates.
+
+    Where none are asked for, they take a tenth of the trials at most.
+    """
+    if plan.search.baselines is not None:
+        return plan.search.baselines
+    if _trials_expected(plan) < 10 * len(PLAIN_NETWORKS):
+        return ()
+    sizes = {"num_classes": len(plan.classes), "in_channels": plan.in_channels}
+    plain = {name: plain_network(name, resolution=plan.resolution, **sizes) for name in PLAIN_NETWORKS}
+    limits = plan.limits
+    return tuple(
+        name
+        for name, each in plain.items()
+        if each.num_params <= (limits.params or math.inf) and each.macs <= (limits.macs or math.inf)
+    )
+
+
+def _trials_expected(plan: StudyPlan) -> float:
+    """How many trials a search will have, as far as its plan says."""
+    search, budget = plan.search, plan.training.budget
+    times = [each.amount for each in (search.time, search.training_time) if each is not None]
+    if budget.unit != "seconds":
+        return search.planned or (math.inf if times else 0)
+    return min([search.planned or math.inf, *(seconds / budget.amount for seconds in times)])
+
+
 def _check_names(settings: SearchSettings) -> None:
     """Refuse a wrong name before what the right ones stand for is loaded: a message should not wait for torch."""
     STRATEGIES.require(settings.search.strategy)
     EXECUTORS.require(settings.machine.executor)
     load_recipe(settings.training.recipe)
+    for name in settings.search.baselines or ():
+        if name not in available_networks():
+            raise BlueprintError(
+                "A search's baselines must be benchmark networks, or none.",
+                value=name,
+                hint=did_you_mean(name, available_networks(), f"They are {', '.join(available_networks())}."),
+            )
     if isinstance(settings.search.objective, Registered):
         OBJECTIVES.require(settings.search.objective.name)
 

@@ -29,7 +29,10 @@ TrialState = Literal["waiting", "running", "completed", "infeasible", "failed", 
 STATES: tuple[TrialState, ...] = get_args(TrialState)
 
 # What a trial's training is for.
-Purpose = Literal["search", "confirmation", "comparison"]
+Purpose = Literal["search", "confirmation", "comparison", "baseline"]
+
+# Kept apart from a search's own trials, which its strategy and its figures see.
+APART: tuple[Purpose, ...] = ("confirmation", "baseline")
 
 StudyState = Literal["new", "running", "paused", "interrupted", "finished", "failed"]
 
@@ -146,8 +149,9 @@ class ComparisonPlan:
 # What the plan's document says of its kind; a search's says nothing.
 COMPARISON = "comparison"
 
-# The index of a confirmation's first trial: far beyond a search's own, which decide its seeds.
+# The index of a confirmation's and of a baseline's first trial: far beyond a search's own, which decide its seeds.
 FIRST_CONFIRMATION = 1_000_000
+FIRST_BASELINE = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +159,8 @@ class TrialRecord:
     """One trial, from proposal to result. A failed one is a record with a reason, never a gap.
 
     Attributes:
-        index: 0, 1, 2, ... in the order of proposal; of a confirmation from `FIRST_CONFIRMATION` on.
+        index: 0, 1, 2, ... in the order of proposal; of a confirmation from `FIRST_CONFIRMATION` on, of a baseline from
+            `FIRST_BASELINE` on.
         vector: the parameter vector; empty where the network comes from no space.
         blueprint_key: digest of the network.
         origin: what proposed it: `sobol`, `gpei`, `random`, `listed`, ...
@@ -166,8 +171,8 @@ class TrialRecord:
         repeat_of: the trial whose network it repeats, where it was not trained again.
         session: the search session in which it was last started (a restart begins a new one).
         purpose: what it was trained for.
-        name: what tables call the network; empty in a search.
-        role: `searched` or `benchmark` in a comparison; empty elsewhere.
+        name: what tables call the network; empty of a search's own.
+        role: `searched` or `benchmark` in a comparison, `benchmark` of a baseline; empty elsewhere.
         job_key: equal for equal trainings; empty in studies of before schema 3.
         resolution: side of the network's input, in pixels.
         budget: for how long at most; None only in a record that is made by hand.

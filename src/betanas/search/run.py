@@ -16,6 +16,7 @@ from betanas.search.store.location import StudyLocation
 from betanas.search.store.lock import lock_of
 from betanas.search.store.place import new_place
 from betanas.search.store.store import Store
+from betanas.search.studies.baselines import baseline_proposer
 from betanas.search.studies.comparison import resume_comparison
 from betanas.search.studies.conduct import conduct
 from betanas.search.studies.search import SearchParts, StrategyProposer
@@ -88,6 +89,7 @@ def _run(
         settings=executor_settings(plan, store.location),
         extent={name: changed[name] for name in EXTENT if name in changed},
         ago=monotonic() - began,
+        make_first=lambda: baseline_proposer(store, plan),
         on_begin=lambda loop, executor: listener.on_begin(
             plan, loop.records, location=store.location.text, capacity=executor.capacity
         ),

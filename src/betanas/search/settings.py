@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -81,6 +81,13 @@ def _bytes(given: Any) -> int:
 def _range(given: Any) -> tuple[float, float]:
     low, high = parse_range(given) if isinstance(given, str) else given
     return as_number(low), as_number(high)
+
+
+def _networks(given: Any) -> tuple[str, ...]:
+    return () if given == "none" or given == () or given == [] else _NETWORKS.read(given)
+
+
+_NETWORKS = names("benchmark networks' names with commas between them, or none", example="plain4,resnet20")
 
 
 def _budget(given: Any) -> Budget:
@@ -286,6 +293,8 @@ class ProposalSettings(Group):
         objective: one of the dataclasses of `betanas.search.objectives`, its kind, a mapping of its fields, or a `.py`
             file.
         seed: decides the split, the suggestions and each trial's initialisation.
+        baselines: benchmark networks that are trained before the first trial, with the images, recipe and budget of
+            the trials; in a plan never None, but in one of before there were any.
         time: wall-clock of the whole search, over all its sessions; None for no limit.
         training_time: training seconds of all its trials; None for no limit.
     """
@@ -343,6 +352,11 @@ class ProposalSettings(Group):
         DURATION, "Wall-clock of the whole search: 30m; no trial is begun that cannot end in it.", default=None
     )
     training_time: Budget | None = setting(DURATION, "Training seconds of all trials together: 10m.", default=None)
+    baselines: tuple[str, ...] | None = setting(
+        replace(_NETWORKS, read=_networks, known="betanas.models:available_networks"),
+        "Networks to train first and to compare with, or none; plain4 and plain6 in a search of 20 trials or more.",
+        default=None,
+    )
     seed: int = setting(whole(0, 2**32 - 1, example="0"), "Decides everything random.", default=0)
     plugins: tuple[str, ...] = setting(
         several("a Python file", text("a file", example="mine.py").read, example="mine.py", metavar="FILE"),

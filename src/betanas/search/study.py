@@ -170,6 +170,10 @@ class Study:
         """Those confirmations whose trainings are trials; earlier versions kept attachments."""
         return confirmed_by_trials(self._store)
 
+    def baselines(self) -> tuple[TrialRecord, ...]:
+        """The plain networks that the search trained first, to be compared with."""
+        return self._store.trials(apart="baseline")
+
     def recipes(self) -> Mapping[str, Recipe]:
         """The recipes that trials trained with, by the digests in their records."""
         return self._store.recipes()
@@ -305,6 +309,10 @@ class Study:
             ],
             "advice": guessing(plan, records),
             "stopping": _stopping(plan, records),
+            "baselines": [
+                {"name": one.name, "accuracy": one.top1, "params": one.params, "macs": one.macs, "state": one.state}
+                for one in self.baselines()
+            ],
         }
 
     # Asking something of a search that runs -----------------------------------------------------------------

@@ -36,7 +36,7 @@ class ListedReporter(SearchListener):
 
 def training_of(record: TrialRecord) -> str:
     """Which training a trial of a given network is."""
-    return f"{record.name}, seed {record.seed}"
+    return f"{record.name}, for comparison" if record.purpose == "baseline" else f"{record.name}, seed {record.seed}"
 
 
 def reached(record: TrialRecord) -> str:

@@ -60,7 +60,7 @@ class Reporter(SearchListener):
 
     @override
     def on_trial_started(self, record: TrialRecord) -> None:
-        if self._tally:
+        if self._tally and record.purpose == "search":
             self._tally.start(record)
 
     @override
@@ -101,7 +101,7 @@ class PlainReporter(Reporter):
 
     @override
     def on_trial_ended(self, record: TrialRecord) -> None:
-        if self._tally is None:
+        if self._tally is None or record.purpose != "search":
             self._say(f"{training_of(record)}:", reached(record))
             return
         is_best = self._tally.end(record)
@@ -148,11 +148,11 @@ class LiveReporter(Reporter):
     @override
     def on_trial_started(self, record: TrialRecord) -> None:
         super().on_trial_started(record)
-        self._doing = "training"
+        self._doing = "training" if record.purpose == "search" else f"training {record.name}, to compare with"
 
     @override
     def on_trial_ended(self, record: TrialRecord) -> None:
-        if self._tally is None:
+        if self._tally is None or record.purpose != "search":
             self._say(f"{training_of(record)}:", reached(record))
             return
         if self._tally.end(record) or record.state == "failed":

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from betanas.cli.output import cost_line, layer_table, vector_line
 from betanas.quantities import format_bytes, format_count, format_seconds
+from betanas.search.beaten import beside_baselines
 from betanas.search.records import TrialRecord
 from betanas.search.study import Study
 
@@ -43,6 +44,9 @@ def show_result(out: Console, study: Study, status: dict[str, Any]) -> None:
     )
     if status["advice"]:
         out.print(f"[yellow]{status['advice']}[/yellow]")
+    observed = status["best"]
+    if words := beside_baselines(observed["accuracy"], observed["params"], study.baselines()):
+        out.print(words)
     if front := study.front():
         out.print(front_table(front))
     out.print(f"Study: {study.location}   (betanas status, best, resume {study.location})", soft_wrap=True)

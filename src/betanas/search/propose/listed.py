@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from typing_extensions import override
 
-from betanas.blueprint import Blueprint
+from betanas.blueprint import PLAIN_NETWORKS, Blueprint, plain_network
 from betanas.search.propose.proposer import Proposal, Proposer
 from betanas.search.records import Purpose, TrialRecord, network_key, with_job
 from betanas.training.job import Job
@@ -49,6 +49,22 @@ class Entrant:
     def of(cls, name: str, blueprint: Blueprint, *, vector: Mapping[str, float] | None = None) -> Entrant:
         """A blueprint's network."""
         return cls(name, blueprint.to_dict(), blueprint.num_params, blueprint.macs, "searched", vector)
+
+
+def benchmark_entrant(name: str, *, resolution: int, num_classes: int, in_channels: int) -> Entrant:
+    """A benchmark network for images of a size; a plain one is a blueprint like any other.
+
+    Raises:
+        BlueprintError: there is no such network.
+    """
+    sizes = {"num_classes": num_classes, "in_channels": in_channels}
+    if name in PLAIN_NETWORKS:
+        plain = plain_network(name, resolution=resolution, **sizes)
+        return Entrant(name, plain.to_dict(), plain.num_params, plain.macs, "benchmark")
+    from betanas.models import benchmark_costs
+
+    params, macs = benchmark_costs(name, resolution=resolution, **sizes)
+    return Entrant(name, {"network": name, **sizes}, params, macs, "benchmark")
 
 
 @dataclass(frozen=True, slots=True)

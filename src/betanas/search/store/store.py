@@ -17,9 +17,11 @@ from sqlalchemy.exc import DBAPIError
 from betanas.blueprint import Blueprint, Layer
 from betanas.errors import BlueprintError, StoreError, StudyError, UserError
 from betanas.search.records import (
+    APART,
     COMPARISON,
     Attachment,
     ComparisonPlan,
+    Purpose,
     SessionRecord,
     StudyPlan,
     TrialRecord,
@@ -485,18 +487,18 @@ class Store:
                 )
         return True
 
-    def trials(self, *, curves: bool = False, confirmations: bool = False) -> tuple[TrialRecord, ...]:
+    def trials(self, *, curves: bool = False, apart: Purpose | None = None) -> tuple[TrialRecord, ...]:
         """The study's trials in the order of their index.
 
         Args:
             curves: each with its last attempt's learning curve.
-            confirmations: those of its confirmation, which are kept apart, instead of its own.
+            apart: `confirmation` or `baseline`: those trials, which are kept apart, instead of its own.
         """
-        kept_apart = trials.c.purpose == "confirmation"
+        wanted = trials.c.purpose == apart if apart else trials.c.purpose.not_in(APART)
         with self._reading() as connection:
             rows = connection.execute(
                 select(trials.c.id, trials.c.number, *_RECORD_COLUMNS)
-                .where(trials.c.study_id == self._study_id, kept_apart if confirmations else ~kept_apart)
+                .where(trials.c.study_id == self._study_id, wanted)
                 .order_by(trials.c.number)
             ).all()
             points = self._curves(connection, rows) if curves else {}

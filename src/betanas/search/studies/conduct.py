@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 from betanas.environment import hardware, versions
@@ -17,6 +18,7 @@ from betanas.search.executors.registry import make_executor
 from betanas.search.loop import LoopParts, StudyLoop
 from betanas.search.progress import SearchListener
 from betanas.search.propose.proposer import Proposer
+from betanas.search.records import Purpose
 from betanas.search.store.location import hide_passwords
 from betanas.search.store.store import Store
 
@@ -30,7 +32,8 @@ def conduct(
     settings: ExecutorSettings,
     extent: Mapping[str, object] | None = None,
     ago: float = 0.0,
-    confirmation: bool = False,
+    apart: Purpose | None = None,
+    make_first: Callable[[], Proposer | None] = lambda: None,
     on_begin: Callable[[StudyLoop, Executor], None] = lambda loop, executor: None,
 ) -> str:
     """Train what a proposer proposes, in a session of its own; the caller holds the study's lock.
@@ -44,7 +47,8 @@ def conduct(
         extent: how long a search goes on from now, by the names of the settings; kept once the executor is known to
             work.
         ago: seconds since the command began.
-        confirmation: whether the trials are a confirmation's.
+        apart: what the trials are for, where they are kept apart from the study's own.
+        make_first: proposes baselines, which are trained before anything else.
         on_begin: called before the first trial.
 
     Returns:
@@ -70,12 +74,13 @@ def conduct(
     try:
         with _interruptible(), executor:
             proposer = make_proposer(executor)
-            loop = StudyLoop(
-                LoopParts(store, proposer, executor, listener, session, confirmation, curves=setup.stoppable)
-            )
+            parts = LoopParts(store, proposer, executor, listener, session, apart, curves=setup.stoppable)
+            loop = StudyLoop(parts)
             on_begin(loop, executor)
             with store.beating(session):
-                ending = loop.run()
+                first = make_first()
+                paused = first and StudyLoop(replace(parts, proposer=first, apart="baseline")).run() == "paused"
+                ending = "paused" if paused else loop.run()
                 proposer.conclude()
     except KeyboardInterrupt:
         ending = "interrupted"

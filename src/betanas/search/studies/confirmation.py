@@ -13,14 +13,15 @@ from betanas.errors import StudyError
 from betanas.search.confirmed import Confirmation, candidate_name, read_confirmations
 from betanas.search.planning import executor_settings, job_of, resumed, strategy_of, worker_setup
 from betanas.search.progress import SearchListener
-from betanas.search.propose.listed import Entrant, ListedProposer, listed, waiting_trial
-from betanas.search.records import FIRST_CONFIRMATION, StudyPlan
+from betanas.search.propose.listed import Entrant, ListedProposer, listed
+from betanas.search.records import FIRST_CONFIRMATION, StudyPlan, network_key
 from betanas.search.settings import ResumeSettings
 from betanas.search.store.location import StudyLocation
 from betanas.search.store.lock import lock_of
 from betanas.search.store.store import Store
 from betanas.search.studies.conduct import conduct
 from betanas.search.studies.search import trial_seed
+from betanas.search.studies.waiting import add_waiting
 from betanas.training.job import Job
 from betanas.userfile import run_plugins
 
@@ -68,7 +69,7 @@ def confirm(
                     listener or SearchListener(),
                     setup=worker_setup(plan),
                     settings=executor_settings(plan, store.location),
-                    confirmation=True,
+                    apart="confirmation",
                 )
             keys = {candidate.blueprint.key for candidate in candidates}
             return tuple(one for one in read_confirmations(store) if one.blueprint.key in keys)
@@ -100,16 +101,6 @@ def _wanted(store: Store, plan: StudyPlan, candidates: list[Confirmation], seeds
     entrants = [Entrant.of(candidate_name(each.trial), each.blueprint, vector=each.vector) for each in candidates]
     fresh = [trial_seed(plan.search.seed, FIRST_CONFIRMATION + place) for place in range(seeds)]
     known = {one.blueprint.key: {run.seed for run in one.runs} for one in read_confirmations(store)}
-    trials = store.trials(confirmations=True)
-    waiting = {record.job_key for record in trials if record.ended is None}
-    index = max((record.index for record in trials), default=FIRST_CONFIRMATION - 1)
-    wanted = dict[str, Job]()
-    for each in listed(entrants, fresh, lambda entrant, seed: job_of(plan, entrant.architecture, seed=seed)):
-        record = waiting_trial(each, index + 1, "confirmation")
-        if record.seed in known.get(record.blueprint_key, ()):
-            continue
-        wanted[record.job_key] = each.job
-        if record.job_key not in waiting:
-            store.add_trial(record, each.job)
-            index += 1
-    return wanted
+    wanted = listed(entrants, fresh, lambda entrant, seed: job_of(plan, entrant.architecture, seed=seed))
+    missing = [each for each in wanted if each.job.seed not in known.get(network_key(each.job.network), ())]
+    return add_waiting(store, missing, "confirmation", first=FIRST_CONFIRMATION)
