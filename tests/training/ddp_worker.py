@@ -66,7 +66,7 @@ def main(job_path: str, folder: str) -> None:
             found[compression]["network"] = engine.run(
                 job["blueprint"], budget=Budget.parse("2epochs"), seed=0
             ).to_dict()
-    seconds = engine.run(job["blueprint"], budget=Budget.parse("1s"), seed=0)
+    seconds = engine.run(job["blueprint"], budget=Budget.parse("0.3s"), seed=0)
     rank = processes.share.rank
     stopped = engine.run(job["blueprint"], budget=Budget.parse("20steps"), seed=0, on_point=lambda _: rank == 0)
     found |= {"seconds": seconds.to_dict(), "stopped": stopped.to_dict()}

@@ -1,10 +1,11 @@
 """Run by the tests in a process of its own, which they kill: a long training on digits.
 
-Usage: python long_worker.py JOB.pickle FOLDER SECONDS_AFTER_EACH_EVALUATION
+Usage: python long_worker.py JOB.pickle FOLDER EVALUATION_AT_WHICH_IT_WAITS
 """
 
 from __future__ import annotations
 
+import itertools
 import pickle
 import sys
 import time
@@ -18,7 +19,7 @@ from betanas.training.job import Job, JobImages
 from betanas.training.kept import TrainingFolder
 
 
-def train(job: dict, folder: Path, pause: float = 0.0, **settings):
+def train(job: dict, folder: Path, waits_at: int = 0, **settings):
     engine = TrialEngine(job["splits"], resolution=8, recipe=job["recipe"], device="cpu")
     training = Job(
         **{
@@ -33,8 +34,10 @@ def train(job: dict, folder: Path, pause: float = 0.0, **settings):
         }
     )
 
+    evaluations = itertools.count(1)
+
     def on_point(_) -> bool:
-        time.sleep(pause)
+        time.sleep(600.0 if next(evaluations) == waits_at else 0.0)
         return True
 
     return engine.train(
@@ -50,4 +53,4 @@ def train(job: dict, folder: Path, pause: float = 0.0, **settings):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    train(pickle.loads(Path(sys.argv[1]).read_bytes()), Path(sys.argv[2]), float(sys.argv[3]))
+    train(pickle.loads(Path(sys.argv[1]).read_bytes()), Path(sys.argv[2]), int(sys.argv[3]))

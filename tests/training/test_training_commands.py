@@ -100,12 +100,6 @@ def test_bench_refuses_what_it_cannot_measure(run):
         run("bench", "ddp", "--compression", "zip")
 
 
-def test_bench_draws_epoch_time_against_processes(run):
-    text = run("bench", "ddp", "--processes", "1", "--steps", "4", *COMMON)
-    assert "Seconds an epoch" in text
-    assert "█" in text
-
-
 def test_compare_keeps_its_result_in_a_study(tmp_path, capsys):
     golden = Path(__file__).parents[1] / "golden" / "study"
     study = shutil.copytree(golden, tmp_path / "study")
@@ -123,12 +117,15 @@ def test_compare_keeps_its_result_in_a_study(tmp_path, capsys):
     assert "betanet2" in (tmp_path / "t.csv").read_text()
 
 
-def test_bench_keeps_its_result_in_a_study(tmp_path):
+def test_bench_draws_epoch_time_against_processes_and_keeps_it_in_a_study(tmp_path, capsys):
     golden = Path(__file__).parents[1] / "golden" / "study"
     study = str(shutil.copytree(golden, tmp_path / "study"))
     arguments = ["bench", "ddp", "betanet3", "--resolution", "16", "--processes", "1", "--steps", "2"]
     assert run_betanas([*arguments, "--keep", str(tmp_path / "missing")]) == 2
     assert run_betanas([*arguments, "--keep", study]) == 0
+    text = capsys.readouterr().out
+    assert "Seconds an epoch" in text
+    assert "█" in text
     target = tmp_path / "processes.json"
     assert run_betanas(["report", study, "--only", "processes", "--format", "json", "--output", str(target)]) == 0
     assert [row["processes"] for row in json.loads(target.read_text())] == [1]
@@ -141,17 +138,18 @@ def test_threads_of_a_training_sleep_while_they_wait(monkeypatch, tmp_path):
 
 
 class TestWhatAStudysNetworkIsTrainedOn:
-    @pytest.fixture
-    def studies(self, tmp_path: Path) -> dict[str, str]:
+    @pytest.fixture(scope="class")
+    def studies(self, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         """Two searches of one trial: one that mirrors its images, and one of another size and share that does not."""
         common = {"data": "digits", "budget": "1steps", "trials": 1, "strategy": "sobol", "executor": "inline"}
         own = {
             "mirrored": {"resolution": 16, "flip": True, "batch_size": 32},
             "plain": {"resolution": 24, "validation_share": 0.2},
         }
+        place = tmp_path_factory.mktemp("studies")
         for name, settings in own.items():
-            bn.search(**common, **settings, study=tmp_path / name, max_params=200_000).close()
-        return {name: str(tmp_path / name) for name in own}
+            bn.search(**common, **settings, study=place / name, max_params=200_000).close()
+        return {name: str(place / name) for name in own}
 
     def test_as_in_the_study(self, studies: dict[str, str]) -> None:
         found = training_for([studies["mirrored"]], {})

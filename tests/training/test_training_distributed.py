@@ -86,7 +86,7 @@ def test_all_processes_see_the_same_run(ranks):
 
 def test_the_budget_in_seconds_is_kept_by_all(ranks):
     seconds = ranks[0]["seconds"]
-    assert 0.99 <= seconds["training_seconds"] < seconds["wall_seconds"]
+    assert 0.2 < seconds["training_seconds"] < seconds["wall_seconds"]
 
 
 def test_one_process_that_wants_to_stop_stops_all(ranks):

@@ -76,7 +76,7 @@ def test_killed_and_resumed_it_ends_with_the_same_numbers(job, uninterrupted, tm
     (tmp_path / "job.pickle").write_bytes(pickle.dumps(job))
     folder = tmp_path / "run"
     process = subprocess.Popen(
-        [sys.executable, str(WORKER), str(tmp_path / "job.pickle"), str(folder), "1.5"],
+        [sys.executable, str(WORKER), str(tmp_path / "job.pickle"), str(folder), str(after + 1)],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     deadline = time.monotonic() + 600

@@ -199,7 +199,7 @@ def test_train_and_compare_stream_what_does_not_fit(folder: Path, tmp_path: Path
         assert run_betanas([command, "betanet3", "--folder", str(tmp_path / place), *sizes, *arguments, "--json"]) == 0
         return json.loads(capsys.readouterr().out)
 
-    resident = run("train", "resident"), run("compare", "compared", "--seeds", "1")
+    resident = run("train", "resident"), run("compare", "compared", "--seeds", "1", "--executor", "inline")
     no_memory()
     streamed = run("train", "streamed"), run("compare", "streamed-too", "--seeds", "1")
     for name in ("top1", "test_top1", "steps", "epochs"):
