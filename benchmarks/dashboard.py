@@ -46,7 +46,7 @@ AXES_DRAWN = "() => document.querySelector('#parallel-graph .axis-brush') && per
 def served(study: Path) -> Iterator[str]:
     """The address of a dashboard in its own process."""
     code = (
-        "from betanas.analysis.dashboard.app import dashboard_server\nimport sys\n"
+        "from betanas.analysis.dashboard.server import dashboard_server\nimport sys\n"
         f"with dashboard_server([sys.argv[1]], port=0, refresh={REFRESH}) as server:\n"
         "    print(f'http://127.0.0.1:{server.port}/', flush=True)\n    server.serve_forever()\n"
     )

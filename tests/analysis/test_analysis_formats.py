@@ -22,6 +22,13 @@ def test_csv_reads_back() -> None:
     assert read == [{"name": "a,b", "x": "1.234567", "n": "3"}, {"name": "50% of_it", "x": "", "n": "4"}]
 
 
+def test_csv_holds_no_formula() -> None:
+    rows = [{"name": name, "=x": -1.5} for name in ("=1+1", "@x", "-", "-2.5", "+cmd|' /C calc'!A0")]
+    read = list(csv.DictReader(io.StringIO(to_csv(rows))))
+    assert [row["name"] for row in read] == ["'=1+1", "'@x", "-", "-2.5", "'+cmd|' /C calc'!A0"]
+    assert {row["'=x"] for row in read} == {"-1.5"}
+
+
 def test_json_has_no_nan() -> None:
     assert json.loads(to_json([{"a": float("nan"), "b": 1.5, "c": None}])) == [{"a": None, "b": 1.5, "c": None}]
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import ANY
@@ -10,10 +13,11 @@ import pytest
 
 pytest.importorskip("dash")
 
-from betanas.analysis.dashboard.access import LEAST_TOKEN, TOKEN_HEADER, check_opening, is_loopback
-from betanas.analysis.dashboard.app import create_app, dashboard_server
+from betanas.analysis.dashboard.access import LEAST_TOKEN, MOST_WRONG, TOKEN_HEADER, check_opening, is_loopback
+from betanas.analysis.dashboard.app import create_app
 from betanas.analysis.dashboard.feed import StudyFeed
 from betanas.analysis.dashboard.followed import FollowedStudies
+from betanas.analysis.dashboard.server import MOST_BYTES, dashboard_server
 from betanas.errors import StudyError, UserError
 
 HOST = "127.0.0.1:8050"
@@ -151,6 +155,52 @@ def test_a_server_that_cannot_open_says_why(stored_study: Path, tmp_path: Path) 
         dashboard_server([str(stored_study)], port=server.port),
     ):
         pass
+
+
+def test_connections_that_say_nothing_take_no_thread(stored_study: Path) -> None:
+    with dashboard_server([str(stored_study)], port=0) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        try:
+            silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(200)]
+            for each in silent[::2]:
+                each.sendall(b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n")
+            with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/", timeout=60) as answer:
+                assert answer.status == 200
+            assert threading.active_count() < 50
+            for each in silent:
+                each.close()
+        finally:
+            server.shutdown()
+            serving.join()
+
+
+def test_a_body_that_is_too_long_is_not_read(stored_study: Path) -> None:
+    with dashboard_server([str(stored_study)], port=0) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        try:
+            with socket.create_connection(("127.0.0.1", server.port), timeout=60) as visitor:
+                head = f"POST /_dash-update-component HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {MOST_BYTES + 1}"
+                visitor.sendall(f"{head}\r\n\r\n".encode())
+                assert b" 413 " in visitor.recv(200)
+        finally:
+            server.shutdown()
+            serving.join()
+
+
+def test_wrong_tokens_are_answered_ten_times_a_minute(feed: StudyFeed) -> None:
+    client = create_app(FollowedStudies([feed]), token=TOKEN).test_client()
+    wrong = {"Host": HOST, TOKEN_HEADER: "w" * LEAST_TOKEN}
+    for _ in range(MOST_WRONG // 2):
+        assert client.get("/_dash-layout", headers=wrong).status_code == 401
+        assert client.post("/login", data={"token": "wrong"}, headers=OWN).status_code == 401
+    for headers in (wrong, {"Host": HOST, TOKEN_HEADER: TOKEN}):
+        answer = client.get("/_dash-layout", headers=headers)
+        assert (answer.status_code, answer.headers["Retry-After"]) == (429, "60")
+    elsewhere = {"REMOTE_ADDR": "192.0.2.7"}
+    right = client.get("/_dash-layout", headers={"Host": HOST, TOKEN_HEADER: TOKEN}, environ_overrides=elsewhere)
+    assert right.status_code == 200, "one visitor's guesses are no other's"
 
 
 def test_names_of_studies_are_told_apart(stored_study: Path, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ TOKEN = "a secret of some length"
 @contextmanager
 def served(*studies: Path, **options) -> Iterator[str]:
     """The address of a dashboard that runs in a thread."""
-    from betanas.analysis.dashboard.app import dashboard_server
+    from betanas.analysis.dashboard.server import dashboard_server
 
     with dashboard_server([str(study) for study in studies], port=0, refresh=0.5, **options) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -122,6 +122,9 @@ def test_one_damaged_trial_does_not_hide_the_others(
     assert found["damaged"] == ["trials 3: top1, started"]
     assert run(["status", str(place)]) == 0
     assert "trials 3: top1, started" in capsys.readouterr().out
+    report = place / "report.html"
+    assert run(["report", str(place), "--output", str(report)]) == 0
+    assert "Damaged and left out: trials 3: top1, started." in report.read_text(encoding="utf-8")
     with pytest.raises(StudyError, match="trials 3: top1, started"):
         bn.resume(place)
 

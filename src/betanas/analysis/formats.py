@@ -35,14 +35,28 @@ _LATEX = str.maketrans(
 
 PNG_SCALE = 2.0
 
+# How a spreadsheet tells a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
 
 def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows as CSV with a heading; nothing for None."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, fieldnames=_headings(rows), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    out, headings = io.StringIO(), _headings(rows)
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([_no_formula(heading) for heading in headings])
+    writer.writerows([_no_formula(row.get(heading)) for heading in headings] for row in rows)
     return out.getvalue()
+
+
+def _no_formula(cell: object) -> object:
+    """A cell that no spreadsheet computes: a name that begins like a formula is quoted."""
+    if not isinstance(cell, str) or len(cell) < 2 or not cell.startswith(_FORMULA):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
 
 
 def to_json(rows: Sequence[Mapping[str, Any]]) -> str:

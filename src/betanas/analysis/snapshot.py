@@ -57,6 +57,7 @@ class StudySnapshot:
         blueprints: networks by trial index; at least the best trial's, where there is one.
         compared: whether the study is a comparison; its plan then says what the first of its trainings trained with.
         baselines: the plain networks that the search trained first.
+        damaged: what of the study cannot be read and is left out, in words.
         confirmations: what was trained again; those of before schema 3 are among the attachments.
     """
 
@@ -70,6 +71,7 @@ class StudySnapshot:
     confirmations: tuple[Confirmation, ...] = ()
     compared: bool = False
     baselines: tuple[TrialRecord, ...] = ()
+    damaged: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, study: Study, *, curves: bool = True) -> StudySnapshot:
@@ -90,7 +92,12 @@ class StudySnapshot:
             records = tuple(read.get(trial.index, trial) for trial in records)
         blueprints = {} if bare.best is None else {bare.best.index: study.blueprint(bare.best.index)}
         return replace(
-            bare, trials=records, blueprints=blueprints, confirmations=study.retrained(), baselines=study.baselines()
+            bare,
+            trials=records,
+            blueprints=blueprints,
+            confirmations=study.retrained(),
+            baselines=study.baselines(),
+            damaged=study.damaged,
         )
 
     @classmethod
@@ -107,6 +114,7 @@ class StudySnapshot:
             (Attachment("comparison", study.name, study.created, document),),
             study.state,
             compared=True,
+            damaged=study.damaged,
         )
 
     @cached_property

@@ -22,6 +22,8 @@ from betanas.spaces import available_spaces, get_space
 
 NONE = "\N{EN DASH}"
 
+_DAMAGED_NAMED = 5  # the others are counted
+
 
 @dataclass(frozen=True, slots=True)
 class Grid:
@@ -90,11 +92,22 @@ def subject(snapshot: StudySnapshot) -> str:
 
 def summary(snapshot: StudySnapshot) -> tuple[str, ...]:
     """The study in a few sentences."""
-    if snapshot.compared:
-        names = list(dict.fromkeys(trial.name for trial in snapshot.trials))
-        states = Counter(trial.state for trial in snapshot.trials)
-        counts = ", ".join(f"{count} {state}" for state, count in states.items())
-        return (f"Trained side by side: {', '.join(names)}.", f"Of {len(snapshot.trials)} trainings: {counts}.")
+    sentences = _compared_summary(snapshot) if snapshot.compared else _searched_summary(snapshot)
+    if not snapshot.damaged:
+        return sentences
+    named = "; ".join(snapshot.damaged[:_DAMAGED_NAMED])
+    more = len(snapshot.damaged) - _DAMAGED_NAMED
+    return (*sentences, f"Damaged and left out: {named}{f'; and {more} more' if more > 0 else ''}.")
+
+
+def _compared_summary(snapshot: StudySnapshot) -> tuple[str, ...]:
+    names = list(dict.fromkeys(trial.name for trial in snapshot.trials))
+    states = Counter(trial.state for trial in snapshot.trials)
+    counts = ", ".join(f"{count} {state}" for state, count in states.items())
+    return (f"Trained side by side: {', '.join(names)}.", f"Of {len(snapshot.trials)} trainings: {counts}.")
+
+
+def _searched_summary(snapshot: StudySnapshot) -> tuple[str, ...]:
     plan, counted = snapshot.plan, totals(snapshot)
     space = plan.search.space_title
     sentences = [

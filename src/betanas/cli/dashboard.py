@@ -29,7 +29,7 @@ def dashboard(
     from betanas.cli.output import console
 
     require_dash()
-    from betanas.analysis.dashboard.app import dashboard_server
+    from betanas.analysis.dashboard.server import dashboard_server
 
     with dashboard_server(studies, host=host, port=port, token=token, refresh=refresh) as server:
         shown = f"[{host}]" if ":" in host else host

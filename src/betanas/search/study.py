@@ -170,6 +170,11 @@ class Study:
         """Those confirmations whose trainings are trials; earlier versions kept attachments."""
         return confirmed_by_trials(self._store)
 
+    @property
+    def damaged(self) -> tuple[str, ...]:
+        """What cannot be read and is left out, in words."""
+        return self._store.damage
+
     def baselines(self) -> tuple[TrialRecord, ...]:
         """The plain networks that the search trained first, to be compared with."""
         return self._store.trials(apart="baseline")
@@ -256,7 +261,7 @@ class Study:
             },
             "epochs": median_epochs(records),
             "sessions": len(sessions),
-            "damaged": list(self._store.damage),
+            "damaged": list(self.damaged),
             "wall_seconds": round(sum(session.seconds for session in sessions), 3),
             "training_seconds": round(sum(record.training_seconds or 0.0 for record in records), 3),
         }

@@ -10,7 +10,9 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import secrets
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
+from time import monotonic
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, redirect, request
@@ -20,6 +22,9 @@ from betanas.analysis.errors import AnalysisError
 
 TOKEN_HEADER = "X-BetaNAS-Token"  # noqa: S105 - the header's name
 LEAST_TOKEN = 16
+
+# Wrong tokens that one address may try in a minute, and addresses that are remembered.
+MOST_WRONG, _PERIOD, _ADDRESSES = 10, 60.0, 1000
 _POLICY = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; worker-src 'self' blob:; "
     "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -75,6 +80,7 @@ class Access:
         self._token = token
         self._cookie = secrets.token_urlsafe(32)
         self._script_hashes = script_hashes
+        self._wrong: OrderedDict[str, deque[float]] = OrderedDict()
 
     def install(self, server: Flask) -> None:
         """Stand before and behind every request."""
@@ -88,21 +94,36 @@ class Access:
             return _refused("A request that may change something must come from the dashboard's own page.", 403)
         if self._token is None:
             return None
+        if _same(request.cookies.get(self._cookie_name, ""), self._cookie):
+            return None
+        if self._has_guessed_too_often():
+            refusal = _refused("Too many wrong tokens: wait a minute.", 429)
+            refusal.headers["Retry-After"] = f"{_PERIOD:.0f}"
+            return refusal
         if request.path == "/login" and request.method == "POST":
             return self._log_in(request.form.get("token", ""))
-        if self._is_known():
+        offered = request.headers.get(TOKEN_HEADER, "")
+        if self._is_right(offered):
             return None
-        if request.path == "/" and request.method == "GET":
+        if not offered and request.path == "/" and request.method == "GET":
             return Response(_FORM.format(message=""), 401, mimetype="text/html")
         return _refused("This dashboard needs its token.", 401)
 
-    def _is_known(self) -> bool:
-        return _same(request.headers.get(TOKEN_HEADER, ""), self._token or "") or _same(
-            request.cookies.get(self._cookie_name, ""), self._cookie
-        )
+    def _is_right(self, offered: str) -> bool:
+        """Whether a token is the right one; a wrong one is remembered."""
+        right = _same(offered, self._token or "")
+        if offered and not right:
+            self._wrong.setdefault(_visitor(), deque(maxlen=MOST_WRONG)).append(monotonic())
+            while len(self._wrong) > _ADDRESSES:
+                self._wrong.popitem(last=False)
+        return right
+
+    def _has_guessed_too_often(self) -> bool:
+        tried = self._wrong.get(_visitor())
+        return tried is not None and len(tried) == MOST_WRONG and monotonic() - tried[0] < _PERIOD
 
     def _log_in(self, offered: str) -> AnyResponse:
-        if not _same(offered, self._token or ""):
+        if not self._is_right(offered):
             return Response(_FORM.format(message="That is not the token."), 401, mimetype="text/html")
         answer = redirect("/", 303)
         answer.set_cookie(
@@ -125,6 +146,10 @@ class Access:
         if response.mimetype in ("text/html", "application/json"):
             response.headers["Cache-Control"] = "no-store"
         return response
+
+
+def _visitor() -> str:
+    return request.remote_addr or ""
 
 
 def _same_origin() -> bool:
