@@ -39,7 +39,7 @@ ORDER = [
     "experiments",
     "testing",
 ]
-ORDER += ["analysis", "notebook", "display", "export", "library", "timm", "profiling", "cli"]
+ORDER += ["analysis", "notebook", "display", "export", "library", "timm", "profiling", "finding", "cli"]
 
 # What suggests candidates: `search/propose` alone imports it.
 MODELS = ("ax", "botorch", "gpytorch", "linear_operator", "optuna", "smac", "ConfigSpace", "cmaes")
@@ -59,6 +59,7 @@ NEVER = {
     "library": {"betanas.search", "betanas.analysis", *MODELS, "plotly"},
     "timm": {"betanas.spaces", "betanas.search", "betanas.analysis", *MODELS, "plotly"},
     "profiling": {"betanas.spaces", "betanas.search", "betanas.analysis", *MODELS, "plotly"},
+    "finding": {*MODELS, "plotly"},
     "export": {"betanas.spaces", "betanas.search", "betanas.analysis", *MODELS, "plotly"},
 }
 

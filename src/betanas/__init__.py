@@ -2,8 +2,8 @@
 
     import betanas as bn
 
-    study = bn.search(data="digits", study="runs/digits", budget="10s", trials=20)
-    print(study.best())
+    found = bn.find("photos", time="1h", to="model")
+    print(found.advice)
 
 Names are loaded when they are first used, so that importing the package costs nothing.
 """
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from betanas.data import ArraySource, DataSource, open_source, register_source
     from betanas.errors import BetanasError, UserError
     from betanas.export import predict
+    from betanas.finding.finding import Found, find
     from betanas.library import load_network
     from betanas.models import benchmark_network, build
     from betanas.search.executors import Executor, register_executor
@@ -40,6 +41,7 @@ _HOMES = {
     "Blueprint": "blueprint",
     "DataSource": "data",
     "Executor": "search.executors",
+    "Found": "finding.finding",
     "Layer": "blueprint",
     "Observation": "search.propose",
     "Prediction": "search.propose",
@@ -54,6 +56,7 @@ _HOMES = {
     "available_spaces": "spaces",
     "benchmark_network": "models",
     "build": "models",
+    "find": "finding.finding",
     "get_space": "spaces",
     "load_network": "library",
     "load_recipe": "training.recipe",
@@ -74,6 +77,7 @@ __all__ = [
     "Blueprint",
     "DataSource",
     "Executor",
+    "Found",
     "Layer",
     "Observation",
     "Prediction",
@@ -90,6 +94,7 @@ __all__ = [
     "benchmark_network",
     "build",
     "export",
+    "find",
     "get_space",
     "load_network",
     "load_recipe",

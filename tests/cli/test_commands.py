@@ -40,8 +40,21 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     text = output(capsys, "--help")
-    for command in ("describe", "search", "resume", "status", "best"):
+    for command in ("find", "describe", "search", "resume", "status", "best"):
         assert command in text
+
+
+def test_a_search_chooses_what_was_not_typed_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = output(capsys, "search", "--data", "digits", "--budget", "1steps", "--trials", "1", "--executor", "inline")
+    assert "Chosen: study runs/digits\n" in text
+    assert (tmp_path / "runs" / "digits" / "study.sqlite").is_file()
+    assert run(["search", "--data", "digits", "--max-params", "1", "--devices", "cpu"]) == 2
+    said = capsys.readouterr()
+    assert "Chosen: study runs/digits-2, space convnet, resolution 16, budget 42s, time 20m" in said.out
+    assert not (tmp_path / "runs" / "digits-2").exists()
 
 
 def test_describe_a_space(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import betanas as bn
 from betanas.cli.main import run
+from betanas.errors import StudyError
 
 
 def search(tmp_path: Path, *arguments: str, data: str = "digits") -> list[str]:
@@ -96,12 +98,13 @@ def test_data_that_cannot_be_used(tmp_path: Path, capsys: pytest.CaptureFixture[
         assert not (tmp_path / "runs").exists(), name
 
 
-@pytest.mark.parametrize("missing", ["--data", "--study"])
-def test_search_needs(missing: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_search_needs_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = search(tmp_path)
-    place = arguments.index(missing)
+    place = arguments.index("--data")
     assert run(arguments[:place] + arguments[place + 2 :]) == 2
-    assert f"Type, for example, {missing}" in capsys.readouterr().err
+    assert "Type, for example, --data" in capsys.readouterr().err
+    with pytest.raises(StudyError, match="needs the setting study"):
+        bn.search(data="digits")
 
 
 @pytest.mark.parametrize("command", ["status", "best", "resume"])

@@ -40,6 +40,7 @@ _SMALL = {
 
 # Commands that wait for another machine, or train for long by their nature: run by the test that is named.
 ELSEWHERE = {
+    "betanas find": "tests/finding/test_find.py",
     "betanas join": "tests/search/test_shared_store.py",
 }
 

@@ -50,6 +50,16 @@ def test_an_extended_confirmation_repeats_nothing(searched: Path) -> None:
     assert all(len(runs) == 3 for runs in after.values())
 
 
+def test_no_training_is_begun_that_cannot_end_in_time(tmp_path: Path) -> None:
+    place = tmp_path / "study"
+    bn.search(
+        data="digits", study=str(place), resolution=16, budget="4steps", trials=2, strategy="sobol", executor="inline"
+    ).close()
+    assert [one.runs for one in confirm(place, top=2, seeds=1, seconds=-1.0)] == [(), ()]
+    later = confirm(place, top=2, seeds=1)
+    assert [len(one.runs) for one in later] == [1, 1], "what had to wait is trained when there is time"
+
+
 def test_nothing_to_confirm(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="at least one network"):
         confirm(tmp_path, top=0)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -96,12 +96,13 @@ class StudyReport:
     missing: dict[str, str]
 
 
-def build_report(snapshot: StudySnapshot, *, now: datetime | None = None) -> StudyReport:
+def build_report(snapshot: StudySnapshot, *, now: datetime | None = None, opening: Sequence[str] = ()) -> StudyReport:
     """Make the report of a study.
 
     Args:
         snapshot: the study.
         now: time printed on the report; the current time by default.
+        opening: sentences that the summary begins with.
 
     Raises:
         MissingExtraError: plotly is not installed.
@@ -124,7 +125,7 @@ def build_report(snapshot: StudySnapshot, *, now: datetime | None = None) -> Stu
         name=snapshot.name,
         kind="Comparison of networks" if snapshot.compared else "Report of a neural architecture search",
         subject=wording.subject(snapshot),
-        summary=wording.summary(snapshot),
+        summary=(*opening, *wording.summary(snapshot)),
         key_numbers=wording.key_numbers(snapshot),
         sections=sections,
         plan_facts=wording.plan_facts(snapshot),

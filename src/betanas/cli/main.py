@@ -19,6 +19,8 @@ from betanas.cli.dashboard import dashboard
 from betanas.cli.describe import describe
 from betanas.cli.experiment import experiment
 from betanas.cli.export import export
+from betanas.cli.find import find
+from betanas.cli.invocation import Invocation
 from betanas.cli.library import networks
 from betanas.cli.predict import predict
 from betanas.cli.profile import profile
@@ -59,6 +61,7 @@ def _options(
 
 
 for command in (
+    find,
     describe,
     search,
     resume,
@@ -83,13 +86,20 @@ app.add_typer(experiment, name="experiment")
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and end the process with its exit code."""
-    sys.exit(run(arguments))
+    sys.exit(run(arguments, own_process=True))
 
 
-def run(arguments: list[str] | None = None) -> int:
-    """Run a command and give its exit code."""
+def run(arguments: list[str] | None = None, *, own_process: bool = False) -> int:
+    """Run a command and give its exit code.
+
+    Args:
+        arguments: as typed; those of the process where they are not given.
+        own_process: whether the process was started for this command, so that its time began then.
+    """
     try:
-        answer = typer.main.get_command(app).main(arguments, prog_name="betanas", standalone_mode=False)
+        answer = typer.main.get_command(app).main(
+            arguments, prog_name="betanas", standalone_mode=False, obj=Invocation(own_process)
+        )
     except BetanasError as error:
         print(f"betanas: {error}", file=sys.stderr)  # noqa: T201 - the one message a wrong input gets
         return error.exit_code

@@ -27,11 +27,16 @@ def search(
 ) -> None:
     """Search for the network that learns the most within a training budget.
 
+    With --data alone, a place, a space, a resolution, a budget and a time are chosen to fit the images, and said.
+
     Example: betanas search --data photos/ --space betanet3 --study runs/photos --budget 60s --trials 40
     """
     from betanas.search.settings import SearchSettings, read_config
 
-    settings = SearchSettings(**{**(read_config(config) if config else {}), **given})
+    typed = {**(read_config(config) if config else {}), **given}
+    if typed.get("data") is not None:
+        typed = {**_chosen(typed, as_json), **typed}
+    settings = SearchSettings(**typed)
     _watch(as_json, lambda listener: _search(settings, listener))
 
 
@@ -73,6 +78,17 @@ def _go_on(study: str, given: Given, trust_files: bool, as_json: bool) -> None:
 
     changes = ResumeSettings(**given, trust_files=trust_files)
     _watch(as_json, lambda listener: _resume(study, changes, listener))
+
+
+def _chosen(typed: Given, as_json: bool) -> Given:
+    """What is chosen where it was not typed; it is said."""
+    from betanas.finding.searching import chosen_settings
+
+    chosen = chosen_settings(typed)
+    if chosen:
+        said = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in chosen.items())
+        lasting_console(stderr=as_json).print(f"Chosen: {said}", markup=False, soft_wrap=True)
+    return chosen
 
 
 def _search(settings: Any, listener: Any) -> Any:

@@ -73,7 +73,7 @@ def plan_search(settings: SearchSettings, listener: SearchListener) -> Planned:
     _check_together(settings)
     search, training = settings.search, settings.training
     run_plugins(search.plugins)
-    _check_names(settings)
+    check_names(settings)
     if isinstance(search.objective, Pareto) and not get_strategy(search.strategy).finds_fronts:
         raise StrategyError(
             "The objective pareto needs a strategy that can search for a front, such as gpei or sobol.",
@@ -153,7 +153,7 @@ def _trials_expected(plan: StudyPlan) -> float:
     return min([search.planned or math.inf, *(seconds / budget.amount for seconds in times)])
 
 
-def _check_names(settings: SearchSettings) -> None:
+def check_names(settings: SearchSettings) -> None:
     """Refuse a wrong name before what the right ones stand for is loaded: a message should not wait for torch."""
     STRATEGIES.require(settings.search.strategy)
     EXECUTORS.require(settings.machine.executor)

@@ -43,6 +43,9 @@ _SAMPLE = 2048
 # Of a GPU's free memory, for the images: the rest is the network's.
 _SHARE_OF_DEVICE = 0.5
 
+# Seconds: a budget must be positive, and a training that has no time left makes one step.
+_SHORTEST = 1e-3
+
 
 class TrialEngine:
     """Trains networks under a budget, one after another.
@@ -152,6 +155,7 @@ class TrialEngine:
         folder: TrainingFolder | None = None,
         on_point: Callable[[CurvePoint], bool] | None = None,
         on_clock: Callable[[], None] = lambda: None,
+        seconds_left: Callable[[], float] | None = None,
     ) -> TrialResult:
         """Train the network that a function builds; otherwise as `run`.
 
@@ -165,6 +169,8 @@ class TrialEngine:
                 Among several processes each has one.
             on_point: as in `run`.
             on_clock: as in `run`.
+            seconds_left: asked at the start and after every evaluation, of one process and a budget in seconds alone:
+                how many seconds the training's steps may still take, in place of what is left of the budget.
 
         Raises:
             RecipeError: what the folder holds is damaged.
@@ -183,10 +189,12 @@ class TrialEngine:
                     trial.run = self._new_run(build, recipe, budget, seed, forgives_gaps=folder is not None)
                 if trial.run is not None:
                     trial.progress = folder.restore(trial.run) if folder is not None else trial.progress
+                    trial.keep_time(seconds_left)
                     for found in trial.evaluations(patience, on_clock):
                         keeper.save(trial.run, trial.progress, best=trial.progress.add(found))
                         if not self._all_agree(on_point is None or on_point(found.point)):
                             trial.stop()
+                        trial.keep_time(seconds_left)
                     if trial.outcome == "completed" and (folder is not None or test is not None):
                         weights = keeper.best_weights(trial.progress)
                         trial.judge(weights, test)
@@ -302,6 +310,12 @@ class _Trial:
                 return
             self._latest = found.score
             yield found
+
+    def keep_time(self, seconds_left: Callable[[], float] | None) -> None:
+        """Bring the budget in line with the time that is left: evaluations or a restart took more or less of it."""
+        if self.run is not None and seconds_left is not None:
+            clock = self.run.clock
+            clock.budget = Budget(max(clock.seconds + seconds_left(), _SHORTEST), "seconds")
 
     def judge(self, weights: Mapping[str, Tensor], test: Images | None) -> None:
         """Put the chosen weights in their place, and judge them on the test images."""

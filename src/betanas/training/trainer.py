@@ -91,7 +91,7 @@ class Trainer:
         if key not in self._engines:
             _make_room(self._engines)
             self._engines[key] = TrialEngine(
-                self._divided(images),
+                self.divided(images),
                 resolution=images.resolution,
                 recipe=recipe,
                 device=str(self.device),
@@ -108,6 +108,7 @@ class Trainer:
         folder: Path | None = None,
         on_point: Callable[[CurvePoint], bool] | None = None,
         on_clock: Callable[[], None] = lambda: None,
+        seconds_left: Callable[[], float] | None = None,
     ) -> TrialResult:
         """Train a job.
 
@@ -116,6 +117,8 @@ class Trainer:
             folder: where it is kept; given exactly where the job is to be kept.
             on_point: called after every evaluation; False stops the training.
             on_clock: called when everything is ready, before the first step that counts.
+            seconds_left: how long the training's steps may still take, in place of the job's budget in seconds; as in
+                `TrialEngine.train`.
 
         Returns:
             The outcome, good or bad: whatever happens to a training is one.
@@ -143,9 +146,15 @@ class Trainer:
             folder=None if folder is None else TrainingFolder(folder, job, processes=self._processes),
             on_point=on_point,
             on_clock=on_clock,
+            seconds_left=seconds_left,
         )
 
-    def _divided(self, images: JobImages) -> Splits | StreamedSplits:
+    def divided(self, images: JobImages) -> Splits | StreamedSplits:
+        """A job's training and validation images.
+
+        Raises:
+            DataError: they are not there, not the same, or too many of them are broken.
+        """
         if images not in self._splits:
             _make_room(self._splits)
             self._splits[images] = open_splits(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
 
 from typing_extensions import override
@@ -108,13 +110,18 @@ class ListedProposer(Proposer):
 
     Args:
         jobs: what is to be trained, by the keys of the jobs; other trials that wait are left alone.
+        ends: when all of it must have ended, by `time.monotonic`.
     """
 
-    def __init__(self, jobs: Mapping[str, Job]) -> None:
+    def __init__(self, jobs: Mapping[str, Job], *, ends: float = math.inf) -> None:
         self._jobs = jobs
+        self._ends = ends
+        self._longest = 0.0
 
     def tell(self, record: TrialRecord) -> None:
-        """See `Proposer.tell`: what comes of a trial changes nothing."""
+        """See `Proposer.tell`: what a trial took is what the next one is expected to take."""
+        if record.wall_seconds and record.job_key in self._jobs:
+            self._longest = max(self._longest, record.wall_seconds)
 
     def propose(self, session: int) -> Proposal | None:
         """See `Proposer.propose`: all its trials wait in the study already."""
@@ -123,6 +130,16 @@ class ListedProposer(Proposer):
     @override
     def remaining(self) -> int:
         return 0
+
+    @override
+    def has_time(self) -> bool:
+        budgets = (job.budget for job in self._jobs.values())
+        least = max((each.amount for each in budgets if each.unit == "seconds"), default=0.0)
+        return monotonic() + max(least, self._longest) <= self._ends
+
+    @override
+    def seconds_left(self) -> float:
+        return self._ends - monotonic()
 
     @override
     def wants(self, record: TrialRecord) -> bool:

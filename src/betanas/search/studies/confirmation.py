@@ -7,7 +7,9 @@ maximum for the best, on the model's word). Its trainings are trials of the same
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from time import monotonic
 
 from betanas.errors import StudyError
 from betanas.search.confirmed import Confirmation, candidate_name, read_confirmations
@@ -33,6 +35,7 @@ def confirm(
     seeds: int = 3,
     changes: ResumeSettings | None = None,
     listener: SearchListener | None = None,
+    seconds: float = math.inf,
 ) -> tuple[Confirmation, ...]:
     """Retrain a study's leaders and its model's maximum.
 
@@ -44,16 +47,18 @@ def confirm(
         seeds: fresh trainings of each.
         changes: devices of this machine, and whether the study's own files may be run.
         listener: who is told what happens.
+        seconds: wall-clock for it: no training is begun that cannot end in it. All leaders are trained with the first
+            seed before any is with the second.
 
     Returns:
-        What was asked for, the best mean first.
+        What was asked for, the best mean first; what there was no time for comes last, without trainings.
 
     Raises:
         StudyError: there is no completed trial, another process uses the study, or a number makes no sense.
     """
     if top < 1 or seeds < 1:
         raise StudyError("A confirmation needs at least one network and one seed.", value=f"top {top}, seeds {seeds}")
-    changes = changes or ResumeSettings()
+    ends, changes = monotonic() + seconds, changes or ResumeSettings()
     store = Store.open(StudyLocation.parse(study))
     try:
         plan = store.plan()
@@ -65,7 +70,7 @@ def confirm(
             if wanted:
                 conduct(
                     store,
-                    lambda _: ListedProposer(wanted),
+                    lambda _: ListedProposer(wanted, ends=ends),
                     listener or SearchListener(),
                     setup=worker_setup(plan),
                     settings=executor_settings(plan, store.location),

@@ -1,0 +1,67 @@
+"""How fast this machine trains on these images, measured by training a middling network for a moment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from betanas.data import DataSource
+from betanas.errors import BetanasError
+from betanas.finding.timetable import Pace
+from betanas.spaces import SearchSpace
+from betanas.training.budget import Budget
+from betanas.training.job import Job, JobImages
+from betanas.training.recipe import Recipe
+from betanas.training.trainer import Trainer
+
+_MOMENT = Budget(0.5, "seconds")
+
+# Until a worker process has loaded torch and the images; an ONNX export with its check, and the report. Only for the
+# plan: the searches' end is kept by the clock, and the closing is rehearsed before the final training.
+_WORKER_SECONDS, _CLOSING_SECONDS = 4.0, 12.0
+
+# Of a trial, beside its preparation and its evaluations: the model's suggestion, the message to the worker, the store.
+_SUGGESTION_SECONDS = 0.5
+
+
+def measure_pace(
+    source: DataSource,
+    space: SearchSpace,
+    recipe: Recipe,
+    *,
+    resolution: int,
+    seed: int,
+    validation_share: float,
+    device: str,
+    data_root: Path | None = None,
+) -> Pace:
+    """Train the network in the middle of a space's ranges for a moment.
+
+    Raises:
+        DataError: the images cannot be read.
+        BetanasError: it does not train on this machine.
+    """
+    middle = {name: (each.low + each.high) / 2 for name, each in space.parameters.items()}
+    network = space.blueprint(
+        middle, resolution=resolution, num_classes=len(source.classes), in_channels=source.in_channels
+    )
+    job = Job(
+        network=network.to_dict(),
+        images=JobImages(source.name, source.fingerprint, resolution, seed, validation_share),
+        recipe=recipe.with_settings(evaluations=1, variants=()),
+        budget=_MOMENT,
+        seed=seed,
+    )
+    trainer = Trainer(device=device, data_root=data_root)
+    engine = trainer.prepare(job.images, job.recipe)
+    result = trainer.train(job)
+    if not result.steps:
+        raise BetanasError(f"A first network cannot be trained here. {result.reason}")
+    step = result.training_seconds / result.steps
+    beside = max(result.wall_seconds - result.training_seconds, 0.0)
+    return Pace(
+        step=step,
+        steps_per_epoch=max(len(engine.material.train) / recipe.batch_size, 1.0),
+        beside=beside + _SUGGESTION_SECONDS,
+        worker=_WORKER_SECONDS,
+        closing=_CLOSING_SECONDS,
+    )

@@ -1,0 +1,174 @@
+"""When each part of a `find` ends: a pure function of the time, and of what was measured of this machine."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from betanas.errors import StudyError
+from betanas.finding.choose import divide, leaders
+from betanas.quantities import format_seconds
+from betanas.training.budget import Budget
+
+# Of the time that is left for training: the search, and confirming its leaders. The rest trains the winner.
+_SEARCH, _CONFIRMATION = 0.5, 0.2
+
+# A trial teaches something from this number of steps on, and this part of an epoch, and with less than this many
+# seconds it is mostly its own preparation.
+_LEAST_STEPS, _LEAST_EPOCHS, _LEAST_SECONDS = 20, 0.125, 1.0
+
+# The fewest trials that are a search; a confirmation trains at least a leader and the model's maximum.
+_LEAST_TRIALS, _LEAST_CONFIRMED = 6, 2
+
+# The winner is trained for at least this many times a trial's budget.
+_LEAST_TRAINING = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast this machine is, in seconds.
+
+    Attributes:
+        step: of one training step of a middling network.
+        steps_per_epoch: steps of a pass over the training images.
+        beside: wall-clock of a trial beside its training.
+        worker: until a worker process is ready to train.
+        closing: judging, exporting, checking and reporting, with their rehearsal.
+    """
+
+    step: float
+    steps_per_epoch: float
+    beside: float
+    worker: float
+    closing: float
+
+    @property
+    def least_trial(self) -> float:
+        """The shortest training of a trial that teaches something."""
+        return max(_LEAST_SECONDS, _LEAST_STEPS * self.step, _LEAST_EPOCHS * self.steps_per_epoch * self.step)
+
+
+@dataclass(frozen=True, slots=True)
+class Timetable:
+    """When each part ends. All times are wall-clock seconds from the start of the command.
+
+    Attributes:
+        total: when everything ends.
+        searched: when the search ends.
+        confirmed: when the leaders have been trained again.
+        trial: training seconds of a trial.
+        trials: about how many of them.
+        top, seeds: leaders that are confirmed, and fresh trainings of each.
+        training: about how many seconds the winner trains.
+        least: the shortest time that would have been accepted.
+    """
+
+    total: float
+    searched: float
+    confirmed: float
+    trial: float
+    trials: int
+    top: int
+    seeds: int
+    training: float
+    least: float
+
+    def to_document(self) -> dict[str, Any]:
+        """As plain data, ready for JSON."""
+        return asdict(self)
+
+
+def least_time(start: float, pace: Pace, *, workers: int, trial: float | None = None) -> float:
+    """The shortest wall-clock in which a network can be found.
+
+    Args:
+        start: seconds until the search begins.
+        pace: of this machine.
+        workers: trials at the same time.
+        trial: training seconds of a trial, where they are typed.
+    """
+    budget = pace.least_trial if trial is None else trial
+    rounds = math.ceil(_LEAST_TRIALS / workers) + math.ceil(_LEAST_CONFIRMED / workers)
+    return start + 2 * pace.worker + rounds * (budget + pace.beside) + _LEAST_TRAINING * budget + pace.closing
+
+
+def make_timetable(
+    total: float,
+    start: float,
+    pace: Pace,
+    *,
+    workers: int,
+    trial: float | None = None,
+    top: int | None = None,
+    seeds: int | None = None,
+) -> Timetable:
+    """Divide the time.
+
+    Args:
+        total: wall-clock of everything.
+        start: seconds until the search begins.
+        pace: of this machine.
+        workers: trials at the same time.
+        trial: training seconds of a trial, where they are typed.
+        top: leaders to confirm, likewise.
+        seeds: fresh trainings of each, likewise.
+
+    Raises:
+        StudyError: the time is too short; the message says how much is needed.
+    """
+    least = least_time(start, pace, workers=workers, trial=trial)
+    if total < least:
+        enough = rounded_up(least)
+        raise StudyError(
+            f"For these images on this machine the time must be at least {format_seconds(least)}: "
+            f"{_LEAST_TRIALS} trials of {format_seconds(pace.least_trial if trial is None else trial)}, and what "
+            "comes before and after them.",
+            value=str(Budget(total, "seconds")),
+            hint=f"Type, for example, --time {Budget(enough, 'seconds')}.",
+        )
+    free = total - start - 2 * pace.worker - pace.closing
+    searching = _SEARCH * free
+    budget = trial
+    if budget is None:
+        trials, budget = divide(searching, beside=pace.beside, workers=workers, least=pace.least_trial)
+    else:
+        trials = max(int(workers * searching / (budget + pace.beside)), 1)
+    one = budget + pace.beside
+    searching = max(searching, min(math.ceil(_LEAST_TRIALS / workers) * one, free))
+    confirming = _CONFIRMATION * free
+    chosen = leaders(int(workers * confirming / one))
+    top, seeds = top or chosen[0], seeds or chosen[1]
+    confirming = min(
+        math.ceil((top + 1) * seeds / workers) * one, max(free - searching - _LEAST_TRAINING * budget, 0.0)
+    )
+    searched = start + pace.worker + searching
+    confirmed = searched + pace.worker + confirming
+    return Timetable(
+        total=total,
+        searched=searched,
+        confirmed=confirmed,
+        trial=budget,
+        trials=trials,
+        top=top,
+        seeds=seeds,
+        training=max(total - confirmed - pace.closing, 0.0),
+        least=least,
+    )
+
+
+def rounded_up(seconds: float) -> float:
+    """A time that a person would type: whole tens of seconds, from two minutes on whole minutes."""
+    unit = 10.0 if seconds <= 120 else 60.0
+    return math.ceil(seconds / unit) * unit
+
+
+def evaluations(seconds: float, *, one: float) -> int:
+    """How often the winner is judged, and kept, while it trains: once a minute, for at most 2% of the time.
+
+    Args:
+        seconds: of its training.
+        one: seconds of an evaluation.
+    """
+    affordable = 0.02 * seconds / one if one > 0 else math.inf
+    return int(min(max(min(seconds / 60, affordable), 6), 60))

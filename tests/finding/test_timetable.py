@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from betanas.errors import StudyError
+from betanas.finding.timetable import Pace, evaluations, least_time, make_timetable, rounded_up
+
+PACE = Pace(step=0.02, steps_per_epoch=16, beside=1.0, worker=4.0, closing=12.0)
+
+paces = st.builds(
+    Pace,
+    step=st.floats(1e-3, 2.0),
+    steps_per_epoch=st.floats(1.0, 1e4),
+    beside=st.floats(0.1, 60.0),
+    worker=st.floats(0.5, 30.0),
+    closing=st.floats(1.0, 120.0),
+)
+
+
+@given(
+    pace=paces,
+    start=st.floats(0.5, 300.0),
+    more=st.floats(1.0, 100.0),
+    workers=st.integers(1, 16),
+    trial=st.none() | st.floats(1.0, 600.0),
+)
+def test_what_is_accepted_holds_every_part(
+    pace: Pace, start: float, more: float, workers: int, trial: float | None
+) -> None:
+    total = more * (least_time(start, pace, workers=workers, trial=trial) + 1.0)
+    table = make_timetable(total, start, pace, workers=workers, trial=trial)
+    assert start + pace.worker < table.searched <= table.confirmed <= total
+    assert table.confirmed + table.training + pace.closing == pytest.approx(total) or table.training == 0
+    assert table.trial >= (pace.least_trial if trial is None else trial)
+    assert table.trials >= 1
+    assert table.top >= 1
+    assert table.seeds >= 1
+    assert table.least <= total
+
+
+@given(pace=paces, start=st.floats(0.5, 300.0), workers=st.integers(1, 16))
+def test_less_than_the_least_is_refused_with_what_is_enough(pace: Pace, start: float, workers: int) -> None:
+    least = least_time(start, pace, workers=workers)
+    with pytest.raises(StudyError, match="the time must be at least") as refused:
+        make_timetable(0.99 * least, start, pace, workers=workers)
+    assert "--time" in refused.value.hint
+    assert make_timetable(rounded_up(least), start, pace, workers=workers).least == least
+
+
+def test_the_least_time_follows_from_the_images() -> None:
+    few = least_time(5.0, PACE, workers=1)
+    many = least_time(5.0, Pace(0.05, 450, 1.0, 4.0, 12.0), workers=1)
+    assert few == 5 + 8 + 8 * (1.0 + 1.0) + 2 * 1.0 + 12
+    assert many == 5 + 8 + 8 * (450 * 0.05 / 8 + 1.0) + 2 * 450 * 0.05 / 8 + 12
+
+
+def test_what_was_typed_stays() -> None:
+    table = make_timetable(600.0, 5.0, PACE, workers=1, trial=7.0, top=4, seeds=2)
+    assert (table.trial, table.top, table.seeds) == (7.0, 4, 2)
+
+
+def test_an_hour_has_an_interval_and_leaves_the_winner_its_time() -> None:
+    table = make_timetable(3600.0, 10.0, PACE, workers=1)
+    assert table.seeds == 3
+    assert table.training > 10 * table.trial
+    assert 30 <= table.trials <= 60
+
+
+def test_an_accelerator_more_means_more_trials_in_the_same_time() -> None:
+    one, four = (make_timetable(600.0, 10.0, PACE, workers=workers) for workers in (1, 4))
+    assert four.searched == pytest.approx(one.searched)
+    assert four.trials * four.trial > 3 * one.trials * one.trial
+
+
+def test_the_winner_is_judged_about_once_a_minute_for_little_of_the_time() -> None:
+    assert evaluations(20.0, one=0.01) == 6
+    assert evaluations(1800.0, one=0.1) == 30
+    assert evaluations(1800.0, one=4.0) == 9
+    assert evaluations(1e6, one=0.0) == 60
