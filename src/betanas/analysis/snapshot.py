@@ -119,8 +119,8 @@ class StudySnapshot:
 
     @cached_property
     def ranges(self) -> dict[str, Range]:
-        """The searched range of every parameter, in order."""
-        return {name: Range(low, high) for name, (low, high) in self.plan.search.ranges.items()}
+        """The searched range of every parameter, in order, with what the search has widened."""
+        return {name: Range(low, high) for name, (low, high) in self.plan.ranges.items()}
 
     @cached_property
     def usable(self) -> tuple[TrialRecord, ...]:

@@ -16,6 +16,8 @@ from betanas.analysis.tables.noise import noise
 from betanas.blueprint import Blueprint
 from betanas.quantities import format_bytes, format_count, format_seconds
 from betanas.search.beaten import beside_baselines
+from betanas.search.bounds import crowded_in, end_met, widenings_in_words
+from betanas.search.bounds import in_words as bounds_in_words
 from betanas.search.chance import guessing, median_epochs
 from betanas.search.records import TrialRecord
 from betanas.spaces import available_spaces, get_space
@@ -142,8 +144,12 @@ def _searched_summary(snapshot: StudySnapshot) -> tuple[str, ...]:
             f"Of {count} candidates trained again with fresh seeds, {won.label} has the best mean accuracy: "
             f"{percent(won.confirmed.mean)} ({won.confirmed.words(percent)}). It is the winner."
         )
-    bounds = [] if won is None or advice else at_bounds(snapshot, won.vector)
-    if bounds:
+    sentences += [words for words in (widenings_in_words(plan.widenings),) if words]
+    crowded = () if advice else crowded_in(plan, snapshot.trials)
+    bounds = [] if won is None or advice or crowded else at_bounds(snapshot, won.vector)
+    if crowded:
+        sentences.append(bounds_in_words(crowded, widens=plan.search.widen))
+    elif bounds:
         sentences.append(
             f"The winner lies at the end of the searched range of {', '.join(bounds)}. A better network may lie beyond "
             f"it: search again with wider ranges, for example --range {bounds[0].split()[0]}=LOW:HIGH."
@@ -162,7 +168,7 @@ def at_bounds(snapshot: StudySnapshot, vector: Mapping[str, float]) -> list[str]
     return [
         f"{name} ({vector[name]:.3g})"
         for name, searched in snapshot.ranges.items()
-        if not searched.fixed and min(vector[name] - searched.low, searched.high - vector[name]) <= 0.01 * searched.span
+        if end_met(searched, vector[name], within=0.01)
     ]
 
 

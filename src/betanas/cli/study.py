@@ -65,6 +65,8 @@ def status(study: StudyArgument, as_json: JsonOption = False) -> None:
         out.print(f"  [yellow]{found['advice']}[/yellow]")
     if found.get("baselines"):
         out.print(f"  for comparison: {_baselines_line(found['baselines'])}")
+    if found.get("bounds"):
+        out.print(f"  [yellow]{shown(found['bounds'])}[/yellow]", soft_wrap=True)
     if found.get("stopping"):
         out.print(f"  {_stopping_line(found['stopping'])}")
     if found.get("front"):
@@ -119,6 +121,7 @@ def best(
 
     with Study.open(study) as opened:
         found, plan = opened.best(by.value if by else None, trust_files=trust_files), opened.plan
+        on_bounds = opened.on_bounds()
     if as_json:
         print_json(
             {
@@ -132,6 +135,7 @@ def best(
                 "params": found.blueprint.num_params,
                 "macs": found.blueprint.macs,
                 "vector": dict(found.vector),
+                "bounds": on_bounds,
                 "blueprint": found.blueprint.to_dict(),
             }
         )
@@ -151,3 +155,5 @@ def best(
     out.print(layer_table(found.blueprint))
     out.print(cost_line(found.blueprint, plan.batch_size))
     out.print(vector_line(found.vector))
+    if on_bounds:
+        out.print(f"[yellow]{shown(on_bounds)}[/yellow]", soft_wrap=True)

@@ -208,7 +208,7 @@ def problem_of(plan: StudyPlan) -> Problem:
     """What a plan searches."""
     recipe, objective = Recipe.from_dict(plan.recipe_settings), plan.search.objective
     return Problem(
-        space=space_of(plan).replace(ranges=dict(plan.search.ranges)),
+        space=space_of(plan).replace(ranges=plan.ranges),
         resolution=plan.resolution,
         num_classes=len(plan.classes),
         in_channels=plan.in_channels,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Literal, get_args
 
 from betanas.blueprint import Blueprint
+from betanas.declaration import as_number
 from betanas.search.settings import (
     GROUPS,
     SETTINGS,
@@ -38,10 +39,44 @@ StudyState = Literal["new", "running", "paused", "interrupted", "finished", "fai
 
 
 @dataclass(frozen=True, slots=True)
+class Widening:
+    """A range that a search has extended, since its best trials crowded an end of it.
+
+    Attributes:
+        parameter: its name.
+        low, high: the range from then on.
+        trial: the newest trial that it was decided by; later ones are proposed in the wider range.
+        leaders: how many of the best trials lay at the end.
+        of: how many best trials there were.
+    """
+
+    parameter: str
+    low: float
+    high: float
+    trial: int
+    leaders: int
+    of: int
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Widening:
+        """Read what `dataclasses.asdict` wrote.
+
+        Raises:
+            UserError, TypeError, KeyError, ValueError: it is damaged.
+        """
+        low, high = as_number(document["low"]), as_number(document["high"])
+        if not low < high:
+            raise ValueError(f"no range {low}:{high}")
+        trial, leaders, of = (int(document[name]) for name in ("trial", "leaders", "of"))
+        return cls(str(document["parameter"]), low, high, trial, leaders, of)
+
+
+@dataclass(frozen=True, slots=True)
 class StudyPlan:
     """Everything that decides what a search does: the settings, in their groups, and what was found when it began.
 
-    Written once, at the start; how long the search goes on (`search.trials`, `search.time`) alone may change later.
+    Written once, at the start; how long the search goes on (`search.trials`, `search.time`) and what it widens may
+    change later, and nothing else.
 
     Attributes:
         data: which images; `source` is a whole path where it is a file, `resolution` is never None.
@@ -55,6 +90,7 @@ class StudyPlan:
         recipe_settings: the recipe's every setting, so that the study does not depend on a file.
         memory_dtype: of the activations whose memory candidates are priced by: what the first session's device trained
             in.
+        widenings: ranges that the search has extended, in the order in which it did.
     """
 
     data: DataSettings
@@ -67,6 +103,12 @@ class StudyPlan:
     in_channels: int
     recipe_settings: Mapping[str, Any]
     memory_dtype: Literal["float32", "bfloat16"] = "float32"
+    widenings: tuple[Widening, ...] = ()
+
+    @property
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """Every parameter's range as it is searched now: `search.ranges`, with what has been widened."""
+        return {**self.search.ranges, **{one.parameter: (one.low, one.high) for one in self.widenings}}
 
     @property
     def resolution(self) -> int:
@@ -87,6 +129,7 @@ class StudyPlan:
         """The plan as plain JSON."""
         groups = {name: getattr(self, name).to_document() for name in GROUPS}
         found = {name: getattr(self, name) for name in (*_FOUND, "memory_dtype")}
+        found |= {"widenings": [asdict(one) for one in self.widenings]}
         return {**groups, **found, "classes": list(self.classes), "recipe_settings": dict(self.recipe_settings)}
 
     @classmethod
@@ -101,6 +144,10 @@ class StudyPlan:
         groups = {name: group(**document[name]) for name, group in GROUPS.items()}
         found = {name: document[name] for name in _FOUND}
         found["memory_dtype"] = document.get("memory_dtype", "float32")  # of before candidates were priced by it
+        widenings = tuple(Widening.from_document(one) for one in document.get("widenings", ()))
+        if unknown := {one.parameter for one in widenings} - set(document["search"]["ranges"]):
+            raise ValueError(f"no parameter {', '.join(sorted(unknown))}")
+        found["widenings"] = widenings
         return cls(**groups, **{**found, "classes": tuple(document["classes"])})  # type: ignore[arg-type]
 
 

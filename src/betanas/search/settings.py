@@ -327,6 +327,9 @@ class ProposalSettings(Group):
         default_factory=dict,
         flag="--fix",
     )
+    widen: bool = setting(
+        switch(), "Extend ranges at whose ends the best trials crowd, as far as the space goes.", default=False
+    )
     strategy: str = setting(
         text("a search strategy's name", example="gpei", known="betanas.search.propose.registry:available_strategies"),
         "Search strategy.",
@@ -411,8 +414,8 @@ SETTINGS: Mapping[str, Setting] = {
 } | {one.name: one for one in OBJECTIVE_SETTINGS}
 _PLACES = {one.name: (name, field) for name, group in GROUPS.items() for field, one in settings_of(group).items()}
 
-# What may change when a study goes on: where it trains, and how long.
-EXTENT = ("trials", "time", "training_time")
+# What may change when a study goes on: where it trains, how long, and whether its ranges grow.
+EXTENT = ("trials", "time", "training_time", "widen")
 RESUMABLE = (
     *EXTENT,
     "data",

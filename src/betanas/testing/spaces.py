@@ -96,6 +96,8 @@ def _check(space: SearchSpace, vectors: int, seed: int) -> None:
     for place, vector in enumerate(drawn):
         resolution, num_classes, in_channels = _IMAGES[place % len(_IMAGES)]
         check_vector(space, vector, resolution=resolution, num_classes=num_classes, in_channels=in_channels)
+    for vector in _ends_of_domain(space):
+        check_vector(space, vector, resolution=33, num_classes=10, in_channels=3)
     _check_batches(space, drawn, promises)
     _check_refusals(space, promises)
 
@@ -106,6 +108,14 @@ def _corners(space: SearchSpace) -> Iterator[dict[str, float]]:
     yield low
     yield high
     yield from chain.from_iterable(({**low, name: high[name]}, {**high, name: low[name]}) for name in space.free)
+
+
+def _ends_of_domain(space: SearchSpace) -> Iterator[dict[str, float]]:
+    """Each parameter at an end of its domain, as far as a search may widen it, the others at the low end of theirs."""
+    low = {name: searched.low for name, searched in space.parameters.items()}
+    for name in space.free:
+        allowed = space.domain[name]
+        yield from ({**low, name: end} for end in (allowed.low, allowed.high))
 
 
 def _check_batches(space: SearchSpace, drawn: list[dict[str, float]], promises: Promises) -> None:

@@ -46,6 +46,7 @@ def check_strategy(
     checks.check_memory()
     checks.check_several()
     checks.check_failures()
+    checks.check_wider_ranges(repeats=repeats)
     checks.check_predictions(repeats=repeats)
     checks.check_refusals(repeats=repeats)
     if not repeats:
@@ -157,6 +158,23 @@ class _Checks:
             rule = "equal results, or nothing but failures, must not keep it from suggesting"
             with self.promises.holding(rule, f"every trial {state}, {value}"):
                 self.problem.space.check(self.make(told=told).ask()[0].vector)
+
+    def check_wider_ranges(self, *, repeats: bool) -> None:
+        space = self.problem.space
+        ranges = {}
+        for name in space.free:
+            searched, allowed = space.parameters[name], space.domain[name]
+            ranges[name] = (searched.low, min(searched.high + searched.span / 2, allowed.high))
+        wider = replace(self.problem, space=space.replace(ranges=ranges))
+        rule = "where ranges are widened in the middle of a search it must go on from what it was told"
+        with self.promises.holding(rule):
+            (suggestion,) = self.make(wider, told=self.history).ask()
+        inside = all(value in wider.space.parameters[name] for name, value in suggestion.vector.items())
+        self.promises.require(inside, rule, suggestion)
+        feasible = repeats or bool(wider.feasible(wider.space.to_array([suggestion.vector]))[0])
+        self.promises.require(feasible, "candidates must keep the limits in wider ranges too", suggestion)
+        again = self.make(wider, told=self.history).ask()[0]
+        self.promises.require(again == suggestion, f"{rule}, always the same", f"{suggestion}, then {again}")
 
     def check_predictions(self, *, repeats: bool) -> None:
         require = self.promises.require

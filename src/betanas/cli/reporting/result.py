@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from betanas.cli.output import cost_line, layer_table, vector_line
+from betanas.cli.output import cost_line, layer_table, shown, vector_line
 from betanas.quantities import format_bytes, format_count, format_seconds
 from betanas.search.beaten import beside_baselines
 from betanas.search.records import TrialRecord
@@ -47,6 +47,8 @@ def show_result(out: Console, study: Study, status: dict[str, Any]) -> None:
     observed = status["best"]
     if words := beside_baselines(observed["accuracy"], observed["params"], study.baselines()):
         out.print(words)
+    if status["bounds"]:
+        out.print(f"[yellow]{shown(status['bounds'])}[/yellow]", soft_wrap=True)
     if front := study.front():
         out.print(front_table(front))
     out.print(f"Study: {study.location}   (betanas status, best, resume {study.location})", soft_wrap=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime, timedelta
@@ -25,6 +25,7 @@ from betanas.search.records import (
     SessionRecord,
     StudyPlan,
     TrialRecord,
+    Widening,
     result_fields,
 )
 from betanas.search.store.connection import connect, connect_to_copy, explained, writing
@@ -287,8 +288,14 @@ class Store:
         return created
 
     def extend(self, changes: Mapping[str, object]) -> None:
-        """Change how long the search goes on: `trials`, `time` and `training_time`, by name."""
-        plan = self.plan().changed(**changes)
+        """Change how far the search goes on: `trials`, `time`, `training_time` and `widen`, by name."""
+        self._write_plan(self.plan().changed(**changes))
+
+    def widen(self, widenings: Sequence[Widening]) -> None:
+        """Keep which ranges the search has extended so far."""
+        self._write_plan(replace(self.plan(), widenings=tuple(widenings)))
+
+    def _write_plan(self, plan: StudyPlan) -> None:
         with self._writing() as connection:
             connection.execute(
                 update(studies)

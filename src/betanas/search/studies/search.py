@@ -19,12 +19,13 @@ from typing_extensions import override
 from betanas.blueprint import Blueprint
 from betanas.errors import SpaceExhausted
 from betanas.search.allowance import Allowance
+from betanas.search.bounds import next_widenings, widenings_in_words
 from betanas.search.feasibility import Problem, corrected_limits
 from betanas.search.planning import job_of, make_strategy, problem_of, stopping_rule
 from betanas.search.progress import SearchListener
 from betanas.search.propose.base import Observation, Strategy, Suggestion
 from betanas.search.propose.proposer import Proposal, Proposer
-from betanas.search.records import StudyPlan, TrialRecord, with_job
+from betanas.search.records import StudyPlan, TrialRecord, Widening, with_job
 from betanas.search.scoring import Score, make_score
 from betanas.search.stopping import StoppingRule, Verdict
 from betanas.search.store.store import Store
@@ -89,6 +90,7 @@ class StrategyProposer(Proposer):
 
     def __init__(self, parts: SearchParts) -> None:
         self._parts = parts
+        self._problem, self._widenings, self._looked_at = parts.problem, parts.plan.widenings, False
         self._records: dict[int, TrialRecord] = {}
         self._blueprints: dict[int, Blueprint] = {}
         self._by_key: dict[str, int] = {}
@@ -119,6 +121,7 @@ class StrategyProposer(Proposer):
     def tell(self, record: TrialRecord) -> None:
         before = self._records.get(record.index)
         self._records[record.index] = record
+        self._looked_at = False
         if record.state == "completed" and record.repeat_of is None:
             self._by_key.setdefault(record.blueprint_key, record.index)
         if record.cause == "out_of_memory" and (before is None or before.state == "running"):
@@ -140,6 +143,7 @@ class StrategyProposer(Proposer):
 
     @override
     def prepare(self) -> None:
+        self._widen()
         if self._ahead or self._exhausted:
             return
         self._parts.listener.on_suggesting()
@@ -201,11 +205,38 @@ class StrategyProposer(Proposer):
         """The strategy, told every trial so far."""
         if self._told is None:
             records = self._known
-            limits = corrected_limits(self._parts.problem.limits, records)
-            self._told = self._parts.make_strategy(replace(self._parts.problem, limits=limits))
+            self._told = self._parts.make_strategy(self._corrected)
             for record in records:
                 self._told.tell(Observation.of(record))
         return self._told
+
+    @property
+    def _corrected(self) -> Problem:
+        """What is searched now, within limits that no trial has shown to be too high."""
+        return replace(self._problem, limits=corrected_limits(self._problem.limits, self._known))
+
+    def _widen(self) -> None:
+        """Take over what has been widened, here or on another machine, and extend what the leaders crowd now."""
+        if not self._parts.plan.search.widen or self._looked_at:
+            return
+        self._looked_at = True
+        store = self._parts.store
+        kept = store.plan().widenings
+        self._follow(kept)
+        if new := next_widenings(self._corrected, self._known, kept):
+            store.widen((*kept, *new))
+            self._parts.listener.on_note(widenings_in_words(new))
+            self._follow((*kept, *new))
+
+    def _follow(self, widenings: tuple[Widening, ...]) -> None:
+        """Search within the ranges as they have been widened."""
+        if widenings == self._widenings:
+            return
+        self._widenings = widenings
+        ranges = {one.parameter: (one.low, one.high) for one in widenings}
+        self._problem = replace(self._problem, space=self._problem.space.replace(ranges=ranges))
+        self._told = None  # a strategy is made anew from the problem and what is known
+        self._ahead.clear()
 
     def _blueprint(self, index: int) -> Blueprint:
         if index not in self._blueprints:
@@ -213,7 +244,7 @@ class StrategyProposer(Proposer):
         return self._blueprints[index]
 
     def _proposal(self, suggestion: Suggestion, session: int) -> Proposal:
-        problem, plan = self._parts.problem, self._parts.plan
+        problem, plan = self._problem, self._parts.plan
         row = problem.space.to_array([suggestion.vector])
         blueprint, costs = problem.blueprint(row[0]), problem.price(row)
         index = max(self._records, default=-1) + 1
