@@ -247,6 +247,24 @@ def test_resumed_anywhere_it_widens_at_the_same_trial(
         assert suggestions(parted.trials()) == suggestions(whole.trials())
 
 
+def test_a_machine_follows_what_another_has_widened(
+    growing: Callable[[str, int], Store], digits_setup: WorkerSetup, server: str
+) -> None:
+    with closing(growing("alone", TRIALS)) as alone:
+        loop_over(alone, digits_setup, wider_is_better)[0].run()
+        expected, widenings, plan = suggestions(alone.trials()), alone.plan().widenings, alone.plan()
+    shared = Store.create(StudyLocation.parse(f"{server}?study=widened"), replace(plan, widenings=()))
+    with closing(shared) as first, closing(Store.open(StudyLocation.parse(f"{server}?study=widened"))) as second:
+        waiting = loop_over(second, digits_setup, wider_is_better)[0]
+        first.set_trials_planned(widenings[0].trial + 2)
+        loop_over(first, digits_setup, wider_is_better)[0].run()
+        assert first.plan().widenings
+        second.set_trials_planned(TRIALS)
+        waiting.run()
+        assert second.plan().widenings == widenings
+        assert suggestions(second.trials()) == expected
+
+
 def test_a_search_that_is_not_to_widen_does_not(
     growing: Callable[[str, int], Store], digits_setup: WorkerSetup
 ) -> None:

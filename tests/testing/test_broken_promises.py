@@ -58,6 +58,12 @@ def _raise_for_large(found: Blueprint, vector: Mapping[str, float], **_: Any) ->
     return found
 
 
+def _raise_outside_the_ranges(found: Blueprint, vector: Mapping[str, float], **_: Any) -> Blueprint:
+    if vector["G0"] > DEFAULT["G0"].high:
+        raise ZeroDivisionError("too wide")
+    return found
+
+
 def _different_each_time(found: Blueprint, vector: Mapping[str, float], **_: Any) -> Blueprint:
     return replace(found, latent=found.latent + int(np.random.default_rng().integers(1_000_000)))
 
@@ -86,6 +92,8 @@ def _cube_beside_the_ranges(self: Space, points: np.ndarray) -> np.ndarray:
          "must be something to search"),
         (space(**blueprint_that(_raise_for_large)),
          r"any vector in the ranges must give a network\. Seen: ZeroDivisionError: too deep \(\{'k'"),
+        (space(**blueprint_that(_raise_outside_the_ranges)),
+         r"every value in the domain must give a network: a search may go there\. Seen: ZeroDivisionError: too wide"),
         (space(**blueprint_that(lambda found, vector, **_: replace(found, num_classes=7))),
          r"must be for the images that are asked for\. Seen: \(16, 7, 1\)"),
         (space(**blueprint_that(_different_each_time)), "the same vector must give the same network"),

@@ -5,18 +5,19 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from betanas.blueprint import FloatArray
 from betanas.errors import SpaceExhausted
+from betanas.search.bounds import next_widenings
 from betanas.search.feasibility import Problem
 from betanas.search.propose import Observation, Suggestion, get_strategy
 from betanas.search.propose.gpei.local_search import ranked
 from betanas.search.propose.screened import FeasibleStream, sobol_draw
-from betanas.search.records import TrialState
+from betanas.search.records import TrialRecord, TrialState, Widening
 from betanas.search.simulation.recording import as_curve
 from betanas.search.simulation.surrogate import ReplaySurrogate
 from betanas.search.stopping import Curve, StoppingRule
@@ -66,6 +67,7 @@ def simulate(
     workers: int = 1,
     usable: int | None = None,
     stopping: StoppingRule | None = None,
+    widen: bool = False,
 ) -> list[SimulatedTrial]:
     """Search without training.
 
@@ -79,11 +81,14 @@ def simulate(
         workers: trials that train at the same time.
         usable: number of trials with a result at which to end.
         stopping: rule for early stopping; its budget is the surrogate's.
+        widen: whether ranges grow at whose ends the best trials crowd, as with `--widen`.
 
     Returns:
         The trials in the order in which they ended. Fewer than asked for where the space is exhausted.
     """
-    asked = get_strategy(strategy)(problem, seed=seed, options=options)
+    make = get_strategy(strategy)
+    asked = make(problem, seed=seed, options=options)
+    widenings: list[Widening] = []
     queue: list[tuple[float, int, SimulatedTrial]] = []
     ended: list[SimulatedTrial] = []
     history: list[Curve] = []
@@ -109,6 +114,18 @@ def simulate(
         asked.tell(Observation(trial.index, trial.vector, trial.origin, trial.state, trial.observed))
         if trial.state == "completed" and stopping is not None and trial.observed is not None:
             history.append(_curve(problem, surrogate, trial.vector, trial.observed))
+        known = [*map(_record, ended), *(replace(_record(each), state="running") for _, _, each in queue)]
+        if widen and (new := next_widenings(problem, known, widenings)):
+            widenings += new
+            ranges = {one.parameter: (one.low, one.high) for one in new}
+            problem = replace(problem, space=problem.space.replace(ranges=ranges))
+            asked = make(problem, seed=seed, options=options)
+            for record in known:
+                asked.tell(Observation.of(record))
+
+
+def _record(trial: SimulatedTrial) -> TrialRecord:
+    return TrialRecord(trial.index, trial.vector, "", trial.origin, trial.state, objective=trial.observed)
 
 
 def _train(

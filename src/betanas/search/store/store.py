@@ -289,26 +289,16 @@ class Store:
 
     def extend(self, changes: Mapping[str, object]) -> None:
         """Change how far the search goes on: `trials`, `time`, `training_time` and `widen`, by name."""
-        self._write_plan(self.plan().changed(**changes))
+        plan = self.plan().changed(**changes)
+        self._update_study(plan=plan.to_document(), trials_planned=plan.search.trials)
 
     def widen(self, widenings: Sequence[Widening]) -> None:
         """Keep which ranges the search has extended so far."""
-        self._write_plan(replace(self.plan(), widenings=tuple(widenings)))
-
-    def _write_plan(self, plan: StudyPlan) -> None:
-        with self._writing() as connection:
-            connection.execute(
-                update(studies)
-                .where(studies.c.id == self._study_id)
-                .values(plan=plan.to_document(), trials_planned=plan.search.trials)
-            )
+        self._update_study(plan=replace(self.plan(), widenings=tuple(widenings)).to_document())
 
     def set_trials_planned(self, trials_planned: int) -> None:
         """Change how many trials the search is to run."""
-        with self._writing() as connection:
-            connection.execute(
-                update(studies).where(studies.c.id == self._study_id).values(trials_planned=trials_planned)
-            )
+        self._update_study(trials_planned=trials_planned)
 
     def request(self) -> Request:
         """What a person asks of the search: `run`, `pause` (end after the current trials) or `stop` (end now)."""
@@ -318,8 +308,7 @@ class Store:
 
     def set_request(self, request: Request) -> None:
         """Ask something of the search."""
-        with self._writing() as connection:
-            connection.execute(update(studies).where(studies.c.id == self._study_id).values(request=request))
+        self._update_study(request=request)
 
     # Sessions -----------------------------------------------------------------------------------------------
 
@@ -623,6 +612,10 @@ class Store:
     def _clock(self) -> Any:
         """Now: by the server's clock where machines share a study, since theirs may differ."""
         return func.now() if self.shared else self.now()
+
+    def _update_study(self, **values: Any) -> None:
+        with self._writing() as connection:
+            connection.execute(update(studies).where(studies.c.id == self._study_id).values(**values))
 
     def _update_session(self, number: int, **values: Any) -> None:
         with self._writing() as connection:
