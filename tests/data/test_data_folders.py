@@ -296,6 +296,10 @@ def test_a_test_folder_that_cannot_be_read_does_not_stop_a_search(
             r"train and test must have the same classes\. Got 'test lacks dog; train lacks cow'",
         ),
         ({"train/cat": 2, "train/dog": 2, "val/cat": 2, "val/Dog": 1}, r"Got 'val lacks dog; train lacks Dog'"),
+        (
+            {"caf\u00e9": 2, "cafe\u0301": 2},
+            "names must differ in more than how their accents are encoded. Got 'caf\u00e9'",
+        ),
     ],
 )
 def test_a_folder_in_no_layout_is_refused(make_folder: MakeFolder, counts: Mapping[str, int], message: str) -> None:

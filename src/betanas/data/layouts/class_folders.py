@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -144,6 +145,12 @@ def find_classes(
         if not tree.images:
             empty.append(printable(entry.name))
     names = tuple(printable(entry.name) for entry in folders)
+    if alike := sorted({name for name, count in Counter(names).items() if count > 1}):
+        raise DataError(
+            "Class folders' names must differ in more than how their accents are encoded.",
+            value=list_names(alike),
+            hint="They look the same and are two classes here: join them, or rename one.",
+        )
     if len(empty) == len(folders):
         raise DataError("There must be images in the class folders.", value=f"none in {folder}", hint=_LAYOUT)
     if empty and not allow_empty:
