@@ -78,7 +78,7 @@ def search(run: Run, study: Path, workers: int) -> list[dict[str, float]]:
     """Run it in a process of its own; that process's memory as the trials went on."""
     command = [sys.executable, "-m", "betanas", "search", "--data", "digits", "--space", "betanet3"]
     command += ["--study", str(study), "--resolution", "16", "--budget", run.budget, "--trials", str(run.trials)]
-    command += ["--strategy", run.strategy, "--workers", str(workers), "--max-params", "500K"]
+    command += ["--strategy", run.strategy, "--workers", str(workers), "--max-params", "500K", "--baselines", "none"]
     samples: list[dict[str, float]] = []
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     seen = psutil.Process(process.pid)
