@@ -5,7 +5,9 @@ from dataclasses import replace
 from betanas.analysis import wording
 from betanas.analysis.snapshot import StudySnapshot
 from betanas.analysis.tables.confirmation import winner
+from betanas.search.records import Widening
 from betanas.search.settings import Limits
+from betanas.spaces import Range
 
 
 def test_cells_are_readable() -> None:
@@ -59,6 +61,24 @@ def test_a_winner_on_a_bound_is_said(snapshot: StudySnapshot) -> None:
     text = " ".join(wording.summary(replace(alone, trials=trials)))
     assert "K (2), E0 (6)" in text
     assert "--range K=LOW:HIGH" in text
+
+
+def test_leaders_on_a_bound_and_what_was_widened_are_said(snapshot: StudySnapshot) -> None:
+    best = snapshot.best
+    vector = {**best.vector, "E0": 6.0}
+    trials = tuple(replace(best, index=index, vector=vector, objective=0.5 + index / 100) for index in range(15))
+    alone = replace(
+        snapshot, attachments=(), trials=trials, blueprints=dict.fromkeys(range(15), snapshot.blueprints[best.index])
+    )
+    text = " ".join(wording.summary(alone))
+    assert "The best trials crowd the upper end of E0 (6; 5 of 5)" in text
+    assert "betanas resume STUDY --widen --trials N" in text
+    assert "The winner lies at the end" not in text, "said once"
+    widened = replace(snapshot.plan, widenings=(Widening("E0", 1.0, 8.5, 9, 4, 5),))
+    text = " ".join(wording.summary(replace(alone, plan=widened)))
+    assert "The search widened E0 to 1:8.5 after trial 9." in text
+    assert "The best trials crowd" not in text
+    assert replace(alone, plan=widened).ranges["E0"] == Range(1.0, 8.5)
 
 
 def test_parameters_are_explained_where_their_space_does(snapshot: StudySnapshot) -> None:

@@ -16,8 +16,7 @@ from betanas.analysis.tables.noise import noise
 from betanas.blueprint import Blueprint
 from betanas.quantities import format_bytes, format_count, format_seconds
 from betanas.search.beaten import beside_baselines
-from betanas.search.bounds import crowded_in, end_met, widenings_in_words
-from betanas.search.bounds import in_words as bounds_in_words
+from betanas.search.bounds import end_met, on_bounds
 from betanas.search.chance import guessing, median_epochs
 from betanas.search.records import TrialRecord
 from betanas.spaces import available_spaces, get_space
@@ -144,12 +143,9 @@ def _searched_summary(snapshot: StudySnapshot) -> tuple[str, ...]:
             f"Of {count} candidates trained again with fresh seeds, {won.label} has the best mean accuracy: "
             f"{percent(won.confirmed.mean)} ({won.confirmed.words(percent)}). It is the winner."
         )
-    sentences += [words for words in (widenings_in_words(plan.widenings),) if words]
-    crowded = () if advice else crowded_in(plan, snapshot.trials)
-    bounds = [] if won is None or advice or crowded else at_bounds(snapshot, won.vector)
-    if crowded:
-        sentences.append(bounds_in_words(crowded, widens=plan.search.widen))
-    elif bounds:
+    if not advice and (said := on_bounds(plan, snapshot.trials)):
+        sentences.append(said)
+    elif not advice and won is not None and (bounds := at_bounds(snapshot, won.vector)):
         sentences.append(
             f"The winner lies at the end of the searched range of {', '.join(bounds)}. A better network may lie beyond "
             f"it: search again with wider ranges, for example --range {bounds[0].split()[0]}=LOW:HIGH."

@@ -13,7 +13,8 @@ from typing import Literal
 
 from betanas.search.feasibility import LEAST_SHARE, Problem, survey
 from betanas.search.records import StudyPlan, TrialRecord, Widening
-from betanas.spaces import Range, available_spaces, get_space
+from betanas.spaces import Range, available_spaces
+from betanas.spaces.registry import SPACES
 
 # Fewer trials have no leaders that are not most of them.
 LEAST_TRIALS = 15
@@ -100,7 +101,7 @@ def crowded_in(plan: StudyPlan, trials: Sequence[TrialRecord]) -> tuple[CrowdedB
     """The ends where a study's best trials crowd. No file that the study names is run: its domain is then unknown."""
     ranges = {name: Range(low, high) for name, (low, high) in plan.ranges.items()}
     space = plan.search.space
-    return crowded_bounds(ranges, get_space(space).domain if space in available_spaces() else None, trials)
+    return crowded_bounds(ranges, SPACES.get(space).domain if space in available_spaces() else None, trials)
 
 
 def in_words(bounds: Sequence[CrowdedBound], *, widens: bool, study: str = "STUDY") -> str:
@@ -132,6 +133,12 @@ def widenings_in_words(widenings: Sequence[Widening]) -> str:
         return ""
     said = [f"{one.parameter} to {one.low:g}:{one.high:g} after trial {one.trial}" for one in widenings]
     return f"The search widened {', '.join(said)}."
+
+
+def on_bounds(plan: StudyPlan, trials: Sequence[TrialRecord], *, study: str = "STUDY") -> str:
+    """What a study has widened, and where its best trials crowd now, in words; empty for neither."""
+    crowded = in_words(crowded_in(plan, trials), widens=plan.search.widen, study=study)
+    return " ".join(words for words in (widenings_in_words(plan.widenings), crowded) if words)
 
 
 def next_widenings(

@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 from betanas.blueprint import Blueprint
 from betanas.errors import StudyError
 from betanas.intervals import MeanInterval
-from betanas.search.bounds import crowded_in, in_words, widenings_in_words
+from betanas.search.bounds import crowded_in, on_bounds
 from betanas.search.chance import guessing, median_epochs
 from betanas.search.compared import ComparedRow, compared_rows
 from betanas.search.confirmed import Confirmation, confirmed_by_trials, read_confirmations
@@ -240,7 +240,7 @@ class Study:
 
     def on_bounds(self) -> str:
         """Which ranges the search has widened, and at which ends its best trials crowd, in words; empty for neither."""
-        return self._on_bounds(self.plan, self.trials())
+        return on_bounds(self.plan, self.trials(), study=shlex.quote(self.location))
 
     def front(self) -> tuple[TrialRecord, ...]:
         """The trials that none beats in accuracy and the objective's cost at once, cheapest first.
@@ -321,7 +321,7 @@ class Study:
             "advice": guessing(plan, records),
             "widened": [asdict(one) for one in plan.widenings],
             "crowded": [asdict(one) for one in crowded_in(plan, records)],
-            "bounds": self._on_bounds(plan, records),
+            "bounds": on_bounds(plan, records, study=shlex.quote(self.location)),
             "stopping": _stopping(plan, records),
             "baselines": [
                 {"name": one.name, "accuracy": one.top1, "params": one.params, "macs": one.macs, "state": one.state}
@@ -363,10 +363,6 @@ class Study:
         return f"Study({self.location!r})"
 
     # --------------------------------------------------------------------------------------------------------
-
-    def _on_bounds(self, plan: StudyPlan, records: Sequence[TrialRecord]) -> str:
-        crowded = in_words(crowded_in(plan, records), widens=plan.search.widen, study=shlex.quote(self.location))
-        return " ".join(words for words in (widenings_in_words(plan.widenings), crowded) if words)
 
     def _state(self, sessions: Sequence[SessionRecord], records: Sequence[TrialRecord]) -> StudyState:
         if not sessions:  # an older comparison's trainings have none
