@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,11 +29,42 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["BETANAS_CACHE"] = str(tmp_path_factory.getbasetemp() / "cache")
 
 
-@pytest.fixture(scope="module", autouse=True)
+# Files of which a few tests take most of the time, dearest first: begun last, one of them would keep a single test
+# process busy after the others have run out of tests.
+DEAREST = (
+    "search/test_executors_ray.py",
+    "search/test_executors_contract.py",
+    "search/test_executors_several_devices.py",
+    "training/test_training_long_several.py",
+    "training/test_training_distributed.py",
+    "analysis/test_analysis_report_browser.py",
+    "analysis/test_dashboard_browser.py",
+    "search/test_strategies_contract.py",
+    "experiments/test_experiments_runs.py",
+    "search/test_comparison.py",
+    "cli/test_interruptions.py",
+    "search/test_shared_store.py",
+    "docs/test_documented_commands.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    root = Path(__file__).parent
+    places = {root / file: place for place, file in enumerate(DEAREST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+_frozen_modules = 0
+
+
+@pytest.fixture(autouse=True)
 def _libraries_are_no_garbage() -> None:
-    """What earlier modules have imported stays: a trial that ends looks for garbage, in a million objects else."""
-    gc.collect()
-    gc.freeze()
+    """What earlier tests have imported stays: a trial that ends looks for garbage, in a million objects else."""
+    global _frozen_modules
+    if len(sys.modules) > _frozen_modules + 50:
+        _frozen_modules = len(sys.modules)
+        gc.collect()
+        gc.freeze()
 
 
 def server_program(name: str) -> str | None:
