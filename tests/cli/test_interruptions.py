@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from betanas.cli.main import run
 from betanas.search.records import TrialRecord
 from betanas.search.study import Study
 
@@ -54,10 +55,18 @@ def wait_until_gone(processes: list[psutil.Process]) -> None:
     assert len(gone) + len(alive) == len(processes)
 
 
-def test_kill_9_loses_no_completed_trial(searching: tuple[subprocess.Popen[str], Path]) -> None:
+def test_kill_9_loses_no_completed_trial(
+    searching: tuple[subprocess.Popen[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
     search, place = searching
     workers = descendants(search)
     assert workers
+    # A second search is refused, and readers are not.
+    assert run(["resume", str(place)]) == 2
+    assert f"in use by process {search.pid}" in capsys.readouterr().err
+    assert run(["status", str(place)]) == 0
+    status = capsys.readouterr().out
+    assert "running" in status or "finished" in status
     search.send_signal(signal.SIGKILL)
     search.wait()
     wait_until_gone(workers)
@@ -67,9 +76,8 @@ def test_kill_9_loses_no_completed_trial(searching: tuple[subprocess.Popen[str],
         assert study.state == "interrupted"
         assert study.status()["trials"]["running"] == 0
     planned = len(before) + 3
-    more = betanas("resume", str(place), "--trials", str(planned))
-    done = subprocess.run(more, capture_output=True, text=True, check=True)
-    assert f"{planned} of {planned} trials completed" in done.stdout
+    assert run(["resume", str(place), "--trials", str(planned)]) == 0
+    assert f"{planned} of {planned} trials completed" in capsys.readouterr().out
     after = completed(place)
     assert after[: len(before)] == before, "completed trials are untouched"
     assert [record.index for record in after] == list(range(planned))
@@ -93,12 +101,3 @@ def test_an_interruption_ends_with_130_and_can_be_resumed(
     with Study.open(place) as study:
         assert study.state == "interrupted"
         assert study.sessions()[0].ending == "interrupted"
-
-
-def test_a_second_search_is_refused_and_readers_are_not(searching: tuple[subprocess.Popen[str], Path]) -> None:
-    search, place = searching
-    second = subprocess.run(betanas("resume", str(place)), capture_output=True, text=True, check=False)
-    assert second.returncode == 2
-    assert f"in use by process {search.pid}" in second.stderr
-    status = subprocess.run(betanas("status", str(place)), capture_output=True, text=True, check=True)
-    assert "running" in status.stdout or "finished" in status.stdout

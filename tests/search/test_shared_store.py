@@ -74,12 +74,16 @@ def test_only_one_search_has_the_turn(server: str, plan: StudyPlan) -> None:
 def test_two_machines_share_a_study_and_a_dead_ones_trials_are_taken_back(server: str) -> None:
     url = f"{server}?study=shared"
     first = betanas(
-        "search", "--data", "digits", "--study", url, "--resolution", "16", "--budget", "20steps", "--trials", "16",
-        "--strategy", "sobol", "--devices", "cpu",
+        "search", "--data", "digits", "--study", url, "--resolution", "16", "--budget", "20steps", "--trials", "10000",
+        "--strategy", "sobol", "--devices", "cpu", "--max-params", "500K",
     )  # fmt: skip
     wait_for(lambda: completed(url) >= 1, first)
-    second = betanas("join", url)
+    # Stopped (Ctrl-Z) and later killed, it holds the trial that it has begun.
+    first.send_signal(signal.SIGSTOP)
     store = Store.open(StudyLocation.parse(url))
+    planned = completed(url) + 4
+    store.set_trials_planned(planned)
+    second = betanas("join", url)
     wait_for(lambda: len({record.session for record in store.trials()}) == 2, second)
     first.send_signal(signal.SIGKILL)
     first.wait()
@@ -90,9 +94,9 @@ def test_two_machines_share_a_study_and_a_dead_ones_trials_are_taken_back(server
     output, _ = second.communicate(timeout=600)
     assert second.returncode == 0, output
     records = store.trials()
-    assert [record.index for record in records] == list(range(16))
+    assert [record.index for record in records] == list(range(planned))
     assert all(record.state == "completed" for record in records)
-    assert len({record.blueprint_key for record in records}) == 16
+    assert len({record.blueprint_key for record in records}) == planned
     with Study.open(url) as study:
         assert study.state == "finished"
     store.close()

@@ -153,11 +153,11 @@ class TestSimulate:
 
     def test_ends_at_the_usable_ones_and_infeasible_ones_take_no_time(self, surrogate: ReplaySurrogate) -> None:
         limited = replace(PROBLEM, limits=Limits(params=40_000))
-        history = simulate("report", limited, surrogate, 100, seed=1, usable=5, options={"sobol": 100})
+        history = simulate("report", limited, surrogate, 100, seed=1, usable=3, options={"sobol": 100})
         states = [each.state for each in history]
-        assert states.count("completed") == 5
-        assert states.count("infeasible") > 5
-        assert history[-1].ended == pytest.approx(5 * (BUDGET + OVERHEAD))
+        assert states.count("completed") == 3
+        assert states.count("infeasible") > 3
+        assert history[-1].ended == pytest.approx(3 * (BUDGET + OVERHEAD))
         assert all(each.observed is None for each in history if each.state == "infeasible")
 
     def test_an_exhausted_space_ends_early(self, surrogate: ReplaySurrogate) -> None:

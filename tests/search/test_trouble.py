@@ -206,7 +206,7 @@ from betanas.search import wall_clock
 wall_clock.datetime = Clock
 import betanas as bn
 with bn.search(data="digits", study={str(tmp_path / "study")!r}, resolution=16, budget="0.3s", trials=3,
-               strategy="sobol", max_params=200_000, devices=("cpu",), workers=1) as study:
+               strategy="sobol", max_params=200_000, devices=("cpu",), executor="inline") as study:
     print(json.dumps(study.status()))
 """
     )

@@ -329,5 +329,6 @@ def test_an_executor(broken: type[Executor], promise: str) -> None:
 
 
 def test_none_of_it_needs_pytest() -> None:
-    code = "import sys; sys.modules['pytest'] = None; from betanas.testing import check_space; check_space('betanet2')"
+    code = "import sys; sys.modules['pytest'] = None; from betanas.testing import check_space\n"
+    code += "check_space('betanet2', vectors=2)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import signal
@@ -43,8 +45,10 @@ def arguments(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 @pytest.fixture(scope="module")
 def uninterrupted(arguments: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
-    folder = tmp_path_factory.mktemp("whole") / "run"
-    return folder, finish([*BETANAS, *arguments, str(folder), "--processes", "2"])
+    folder, printed = tmp_path_factory.mktemp("whole") / "run", io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        assert run_betanas([*arguments, str(folder), "--processes", "2"]) == 0
+    return folder, json.loads(printed.getvalue())
 
 
 def finish(command: list[str]) -> dict:
@@ -98,16 +102,13 @@ def test_a_killed_process_ends_the_command_and_it_goes_on_under_torchrun(argumen
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
-def test_what_is_wrong_is_said_once(arguments, uninterrupted, tmp_path, capsys):
-    command = [*BETANAS, *arguments, str(uninterrupted[0]), "--processes", "2", "--seed", "4"]
-    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert done.stderr.count("a training with another seed") == 1, "although both processes found it"
-
+def test_what_is_wrong_is_said_once(arguments, uninterrupted, tmp_path, capfd):
     def refusal(*changed: str) -> str:
         assert run_betanas([*arguments, *changed]) == 2
-        return capsys.readouterr().err
+        return capfd.readouterr().err
 
+    found = refusal(str(uninterrupted[0]), "--processes", "2", "--seed", "4")
+    assert found.count("a training with another seed") == 1, "although both processes found it"
     assert "a training with another processes and compression" in refusal(str(uninterrupted[0]))
     assert "PowerSGD remembers" in refusal(str(tmp_path / "new"), "--compression", "powersgd")
     assert "at least one process" in refusal(str(tmp_path / "new"), "--processes", "0")
