@@ -104,6 +104,7 @@ def test_a_folder_becomes_a_checked_model(finished: Found, photos: Path) -> None
 def test_the_report_begins_with_the_advice(finished: Found) -> None:
     assert finished.report is not None
     text = finished.report.read_text()
+    assert "<h1>model</h1>" in text
     assert 0 < text.index("right for") < text.index("This study searched the space")
 
 

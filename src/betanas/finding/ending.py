@@ -32,8 +32,9 @@ from betanas.training.trainer import Trainer
 
 REPORT, ADVICE = "report.html", "advice.txt"
 
-# What is rehearsed may take longer the second time, on a machine that others use too; and Python takes a second to end.
-_MARGIN, _LEAST_MARGIN = 0.1, 1.5
+# What is rehearsed loads its libraries, which the second time has not to; but others use the machine too, and Python
+# takes a second to end.
+_MARGIN, _LEAST_MARGIN = 0.05, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +59,19 @@ class Ending:
         study: whose report is written.
         folder: of the training.
         work: for what is made on the way.
+        name: of the model.
     """
 
-    def __init__(self, job: Job, trainer: Trainer, study: Study, folder: Path, work: Path) -> None:
+    def __init__(self, job: Job, trainer: Trainer, study: Study, folder: Path, work: Path, name: str) -> None:
         self._job = job
         self._trainer = trainer
         self._study = study
         self._folder = folder
         self._work = work
+        self._name = name
 
-    def rehearse(self, name: str) -> Rehearsed:
+    def rehearse(self) -> Rehearsed:
         """Do everything once, with one step of training.
-
-        Args:
-            name: of the model.
 
         Raises:
             BetanasError: something does not work.
@@ -87,9 +87,8 @@ class Ending:
         if source.has_test:  # read now, and judged once, at the end
             test = open_test(source, resolution=job.images.resolution)
             tested = judged * len(test) / validation
-        self.export(place / "training", place / name)  # the first one loads what it needs
         begun = monotonic()
-        self.export(place / "training", place / f"{name}-again")
+        self._export(place / "training", place / self._name)
         self.mistakes(place / "training")
         self.report(place / REPORT, ("",))
         closing = monotonic() - begun + judged + tested
@@ -132,8 +131,11 @@ class Ending:
         recipe = self._job.recipe.with_settings(evaluations=often, interim_images=0)
         return replace(self._job, recipe=recipe, budget=Budget(round(training, 1), "seconds"))
 
-    def export(self, training: Path, to: Path) -> Export:
-        """Write a training's network in the forms that others read, each checked."""
+    def export(self) -> Export:
+        """Write the trained network in the forms that others read, each checked."""
+        return self._export(self._folder, self._work / self._name)
+
+    def _export(self, training: Path, to: Path) -> Export:
         formats = ("safetensors", "onnx") if onnx_is_installed() else ("safetensors",)
         # The data was typed by who runs this; nothing of a stranger's is trusted.
         return export_network(training, to, formats=formats, overwrite=True, trust_files=True)
@@ -148,7 +150,8 @@ class Ending:
         """Write the study's report; whether there is what draws it."""
         if find_spec("plotly") is None or find_spec("jinja2") is None:
             return False
-        write_atomically(to, build_report(StudySnapshot.of(self._study), opening=opening).html.encode())
+        snapshot = replace(StudySnapshot.of(self._study), name=self._name)
+        write_atomically(to, build_report(snapshot, opening=opening).html.encode())
         return True
 
 

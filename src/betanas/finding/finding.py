@@ -295,15 +295,16 @@ class _Finding:
             devices = SETTINGS["devices"].read(devices)
             trainer = Trainer(device=devices[0], data_root=Path(root) if root else None)
             job = job_of(study.plan, won.network, seed=study.plan.search.seed)
-            end = ending.Ending(replace(job, keep=True, test=True), trainer, study, place.training, place.work)
+            kept, name = replace(job, keep=True, test=True), place.folder.absolute().name
+            end = ending.Ending(kept, trainer, study, place.training, place.work, name)
             self._listener.on_part("Rehearsal", ())
-            rehearsed = end.rehearse(place.folder.absolute().name)
+            rehearsed = end.rehearse()
             left = max(table.total - self._clock.elapsed - rehearsed.closing, 0.0)
             self._listener.on_part(
                 "Training", (f"{won.name[0].upper()}{won.name[1:]}, for about {format_seconds(left)}.",)
             )
             result = end.train(rehearsed, lambda: table.total - self._clock.elapsed, self._listener.on_point)
-            export = end.export(place.training, place.work / place.folder.absolute().name)
+            export = end.export()
             wrong = end.mistakes(place.training)
             completed = [each for each in study.trials() if each.state == "completed"]
             validation = len(trainer.divided(job.images).validation)
@@ -350,6 +351,7 @@ class _Finding:
             "interval": interval(judged, images),
             "confirmed": None if won.interval is None else {"mean": won.interval.mean, "trainings": won.interval.n},
             "training_seconds": result.training_seconds,
+            "training_steps": result.steps,
             "verified": {name: each.images for name, each in export.verification.items()},
             "report": ending.REPORT if drawn else "",
             "advice": advice,

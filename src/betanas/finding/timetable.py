@@ -30,7 +30,7 @@ class Pace:
     """How fast this machine is, in seconds.
 
     Attributes:
-        step: of one training step of a middling network.
+        step: of one training step of one of the quicker networks.
         steps_per_epoch: steps of a pass over the training images.
         beside: wall-clock of a trial beside its training.
         worker: until a worker process is ready to train.

@@ -32,6 +32,7 @@ class FindReporter(FindListener):
         self._console = console
         self._search: Reporter = make_reporter(console)
         self._held = ExitStack()
+        self._noted: set[str] = set()
 
     def __enter__(self) -> Self:
         self._held.callback(self._search.close)
@@ -52,7 +53,9 @@ class FindReporter(FindListener):
 
     @override
     def on_note(self, text: str) -> None:
-        self._search.on_note(text)
+        if text not in self._noted:  # a broken image is met by every part of the work
+            self._noted.add(text)
+            self._search.on_note(text)
 
     @override
     def searching(self) -> SearchListener:
