@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from assignments import digits_job
@@ -18,10 +16,6 @@ from betanas.search.records import StudyPlan, TrialRecord
 from betanas.search.store.location import StudyLocation
 from betanas.search.store.store import Store
 
-if TYPE_CHECKING:
-    from ray.cluster_utils import Cluster
-
-
 MISBEHAVIOUR = Path(__file__).parent / "misbehaviour.py"
 
 
@@ -29,29 +23,6 @@ MISBEHAVIOUR = Path(__file__).parent / "misbehaviour.py"
 def _networks_misbehave_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plugins that replace how networks are built do so until the end of a test: a search runs them here too."""
     monkeypatch.setattr(models, "build", models.build)
-
-
-@pytest.fixture(scope="session")
-def ray_node() -> Iterator[Cluster]:
-    """A Ray cluster of one small node."""
-    from ray.cluster_utils import Cluster
-
-    # Ray's processors are counted, not real. Its workers are not to give way to whatever else runs here.
-    head = {"num_cpus": 2, "object_store_memory": 80_000_000, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args={**head, "_system_config": {"worker_niceness": 0}})
-    yield cluster
-    cluster.shutdown()
-
-
-@pytest.fixture(scope="module")
-def ray_cluster(ray_node: Cluster) -> Iterator[Cluster]:
-    """The cluster, to which this process is connected; other modules need a process that is not."""
-    import ray
-
-    ray.init(address=ray_node.address, log_to_driver=False, logging_level=logging.ERROR)
-    ray._private.worker._worker_logs_enabled = False
-    yield ray_node
-    ray.shutdown()
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from betanas.search.executors.local import LocalExecutor
 
 vector = bn.published("betanet3") | {"G0": 1.0, "G1": 1.0}
 network = bn.get_space("betanet3").blueprint(vector, resolution=16, num_classes=10, in_channels=1)
-patience = Patience(grace=8.0)
+patience = Patience(grace=3.0)
 with LocalExecutor(WorkerSetup(digits_job()), ExecutorSettings(devices=("cpu",), patience=patience)) as executor:
     while not executor.idle:
         executor.poll(0.5)

@@ -70,10 +70,9 @@ def train(executor: Executor, wanted: Assignment) -> TrialResult:
     return ended[0].result
 
 
-@pytest.mark.parametrize("name", available_executors())
-def test_every_executor_keeps_its_promises(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    if name == "ray":
-        request.getfixturevalue("ray_cluster")  # it has room for this worker and one more
+# That of Ray is checked on the cluster of its own tests (test_executors_ray.py).
+@pytest.mark.parametrize("name", [name for name in available_executors() if name != "ray"])
+def test_every_executor_keeps_its_promises(name: str, tmp_path: Path) -> None:
     check_executor(name, settings=settings(tmp_path, workers=1))
 
 
@@ -81,7 +80,7 @@ def test_every_executor_keeps_its_promises(name: str, request: pytest.FixtureReq
 def local(digits_setup: WorkerSetup, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalExecutor]:
     place = tmp_path_factory.mktemp("local")
     with LocalExecutor(
-        digits_setup, settings(place, patience=Patience(preparation=300.0, grace=6.0), log_bytes=200_000)
+        digits_setup, settings(place, patience=Patience(preparation=300.0, grace=2.0), log_bytes=200_000)
     ) as made:
         yield made
 
@@ -120,18 +119,18 @@ class TestExecutorsWithProcesses:
         ended = [event for event in until_ended(local, 0) if isinstance(event, TrialEnded)]
         assert ended[0].result.cause == "timeout"
         assert "outlived its budget of 1s" in ended[0].result.reason
-        assert time.monotonic() - began >= 7.0, "budget and grace; how much later a busy machine decides"
+        assert time.monotonic() - began >= 3.0, "budget and grace; how much later a busy machine decides"
         assert not psutil.pid_exists(worker.pid)
 
     def test_a_trial_that_never_comes_to_its_clock_has_a_limit_and_a_cause_of_its_own(
         self, digits_setup: WorkerSetup, digits_blueprint: Blueprint, tmp_path: Path
     ) -> None:
-        patience = Patience(preparation=3.0, grace=10_000.0)
+        patience = Patience(preparation=2.0, grace=10_000.0)
         with LocalExecutor(digits_setup, settings(tmp_path, patience=patience)) as executor:
             for index, budget in enumerate(("1s", "4steps")):
                 result = train(executor, assignment(digits_blueprint, index, kind="hang_first", budget=budget))
                 assert (result.outcome, result.cause) == ("failed", "preparation")
-                assert "within 3 seconds" in result.reason
+                assert "within 2 seconds" in result.reason
 
     def test_grace_counts_from_the_first_step_that_counts(
         self, digits_setup: WorkerSetup, digits_blueprint: Blueprint, tmp_path: Path
@@ -191,7 +190,7 @@ class TestExecutorsWithProcesses:
         assert search.stdout is not None
         assert search.stdout.readline() == "started\n"
         search.send_signal(signal.SIGSTOP)
-        time.sleep(12.0)
+        time.sleep(6.0)
         search.send_signal(signal.SIGCONT)
         assert search.stdout.readline() == "completed \n"
         assert search.wait() == 0

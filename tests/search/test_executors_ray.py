@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 import time
@@ -34,12 +35,12 @@ from betanas.search.executors.ray.executor import RayExecutor
 from betanas.search.progress import SearchListener
 from betanas.search.records import TrialRecord
 from betanas.search.settings import SearchSettings
+from betanas.testing import check_executor
 from betanas.training.result import CurvePoint, TrialResult
 
 if TYPE_CHECKING:
     from ray.cluster_utils import Cluster
 
-# As the first node is (conftest.py).
 RAY_NODE = {"num_cpus": 2, "object_store_memory": 80_000_000}
 
 CPU = ExecutorSettings(devices=("cpu",))
@@ -61,6 +62,22 @@ def ended(events: list[ExecutorEvent]) -> dict[int, list[TrialResult]]:
         if isinstance(event, TrialEnded):
             found.setdefault(event.index, []).append(event.result)
     return found
+
+
+@pytest.fixture(scope="module")
+def ray_cluster() -> Iterator[Cluster]:
+    """A Ray cluster of one small node, to which this process is connected. It ends here: idle it costs too."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    # Ray's processors are counted, not real. Its workers are not to give way to whatever else runs here.
+    head = {**RAY_NODE, "include_dashboard": False, "_system_config": {"worker_niceness": 0}}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
+    ray._private.worker._worker_logs_enabled = False
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +104,11 @@ def plugin_that_tells(folder: Path) -> tuple[Path, Path]:
     told, plugin = folder / "worker", folder / "plugin.py"
     plugin.write_text(f"import os, pathlib; pathlib.Path({str(told)!r}).write_text(str(os.getpid()))")
     return told, plugin
+
+
+def test_it_keeps_the_promises_of_every_executor(ray_cluster: Cluster, tmp_path: Path) -> None:
+    # The cluster has room for this worker and one more.
+    check_executor("ray", settings=replace(CPU, workers=1, log_folder=tmp_path / "logs"))
 
 
 class TestTrials:

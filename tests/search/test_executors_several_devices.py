@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,6 +18,7 @@ from assignments import assignment as any_assignment
 from test_executors_contract import submit_when_idle
 
 from betanas.blueprint import Blueprint
+from betanas.cli.main import run
 from betanas.errors import DeviceError
 from betanas.search.executors.base import (
     Assignment,
@@ -33,6 +32,7 @@ from betanas.search.executors.base import (
 from betanas.search.executors.local import LocalExecutor
 from betanas.search.executors.registry import make_executor
 from betanas.search.executors.slots import plan_slots
+from betanas.search.study import Study
 from betanas.training.result import TrialResult
 
 LONG = "100000steps"
@@ -148,17 +148,15 @@ def test_a_failure_in_one_process_is_the_trial_s(pair: LocalExecutor, digits_blu
     assert train(pair, assignment(digits_blueprint, 8)).outcome == "completed"
 
 
-def test_a_search_from_the_command_line_trains_every_trial_on_several(tmp_path: Path) -> None:
+def test_a_search_from_the_command_line_trains_every_trial_on_several(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     command = f"""search --data digits --space betanet3 --study {tmp_path / "study"} --resolution 16 --strategy sobol
         --budget 2steps --trials 2 --batch-size 32 --workers 1 --devices cpu --per-trial-devices 2
         --compression fp16 --max-params 1M --json"""
-    run = [sys.executable, "-m", "betanas"]
-    done = subprocess.run([*run, *command.split()], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["trials"]["completed"] == 2
-    import betanas as bn
-
-    with bn.Study.open(tmp_path / "study") as study:
+    assert run(command.split()) == 0
+    assert json.loads(capsys.readouterr().out)["trials"]["completed"] == 2
+    with Study.open(tmp_path / "study") as study:
         assert {trial.device for trial in study.trials()} == {"cpu (1 thread), 2 processes"}
 
 
