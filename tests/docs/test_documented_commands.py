@@ -63,7 +63,7 @@ def smaller(words: Sequence[str], sizes: Mapping[str, str] = _SMALL) -> list[str
     if "--stop-early" in found:
         # Curves are compared at equal seconds, and training waits for the verdict.
         found[found.index("--budget") + 1] = "0.3s"
-    elif found[0] in ("search", "resume") and not {"--executor", "--per-trial-devices"} & set(found):
+    elif found[0] in ("search", "resume", "compare") and not {"--executor", "--per-trial-devices"} & set(found):
         # Worker processes take seconds to start, and have tests of their own.
         found += ["--executor", "inline"]
     return found

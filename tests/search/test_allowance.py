@@ -102,7 +102,7 @@ def test_a_plans_allowance(plan: StudyPlan) -> None:
     began = time.monotonic() - 20
     found = Allowance.of(limited, [session(0, 30)], NOON + timedelta(seconds=100), began=began)
     assert (found.time, found.training_time, found.before) == (120.0, 90.0, 30.0)
-    assert 50.0 <= found.elapsed < 60.0
+    assert 50.0 <= found.elapsed < 80.0
     without = Allowance.of(plan, [], NOON, began=began)
     assert without.allows_another([trial(1e6, 1e6)] * 3)
 

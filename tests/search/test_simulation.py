@@ -118,7 +118,7 @@ class TestSurrogate:
             fit_surrogate(PROBLEM, recordings(30, repeats=1))
 
     def test_a_trial_without_a_curve_counts_for_its_accuracy_alone(self) -> None:
-        known = recordings(40)
+        known = recordings(30)
         high = [replace(each, top1=each.top1 + 0.2, curve=((BUDGET, each.top1 + 0.2),)) for each in known]
         both, curves_alone = (fit_surrogate(PROBLEM, some, noise=0.01) for some in ([*known, *high], known))
         rows = SPACE.to_array(each.vector for each in known)
@@ -127,9 +127,9 @@ class TestSurrogate:
 
     def test_another_regression_can_be_asked_for(self, surrogate: ReplaySurrogate) -> None:
         other = next(name for name in surrogate.errors if name != surrogate.model)
-        assert fit_surrogate(PROBLEM, recordings(40), noise=0.01, model=other).model == other
+        assert fit_surrogate(PROBLEM, recordings(30), noise=0.01, model=other).model == other
         with pytest.raises(StudyError, match="extra trees, gradient boosting, Gaussian process"):
-            fit_surrogate(PROBLEM, recordings(40), noise=0.01, model="nearest neighbours")
+            fit_surrogate(PROBLEM, recordings(30), noise=0.01, model="nearest neighbours")
 
 
 class TestSimulate:

@@ -28,16 +28,16 @@ LONG_STAGE = {name: {"initial": 22} for name in ("gpei", "optuna-gp", "smac")} |
 
 @pytest.mark.parametrize("name", available_strategies())
 class TestEveryStrategy:
+    def test_seeds_differ(self, name: str) -> None:
+        first, second = (get_strategy(name)(small_problem(), seed=seed, options=OPTIONS.get(name)) for seed in (1, 2))
+        assert first.ask() != second.ask()
+
     def test_keeps_its_promises_and_names_the_origin(self, name: str) -> None:
         # The report's procedure suggests infeasible networks, and networks again, on purpose.
         trials = check_strategy(name, options=OPTIONS.get(name), repeats=name == "report")
         learner = "gpei" if name == "report" else name
         assert {seen.origin for seen in trials} <= {learner, "sobol"}
         assert trials[-1].origin == learner
-
-    def test_seeds_differ(self, name: str) -> None:
-        first, second = (get_strategy(name)(small_problem(), seed=seed, options=OPTIONS.get(name)) for seed in (1, 2))
-        assert first.ask() != second.ask()
 
     def test_thirty_steps_are_fast(self, name: str) -> None:
         strategy = get_strategy(name)(small_problem(), seed=11, options=LONG_STAGE.get(name))

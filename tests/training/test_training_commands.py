@@ -69,6 +69,7 @@ def test_compare_prints_one_table_and_one_document(run, tmp_path):
     file = tmp_path / "mine.json"
     file.write_text(blueprint.to_json(), encoding="utf-8")
     arguments = ("compare", file, "mobilenet_v2", "--folder", tmp_path / "c", "--budget", "4steps", "--seeds", "1")
+    arguments += ("--executor", "inline")
     assert "Test top-1" in run(*arguments, *COMMON)
     table = json.loads(run(*arguments, *COMMON, "--json"))["table"]
     assert {row["name"] for row in table} == {"mine", "mobilenet_v2"}
@@ -104,7 +105,7 @@ def test_compare_keeps_its_result_in_a_study(tmp_path, capsys):
     golden = Path(__file__).parents[1] / "golden" / "study"
     study = shutil.copytree(golden, tmp_path / "study")
     arguments = ["compare", str(study), "betanet2", "--folder", str(tmp_path / "compared"), "--data", "digits"]
-    arguments += ["--resolution", "16", "--budget", "2steps", "--seeds", "1", "--keep"]
+    arguments += ["--resolution", "16", "--budget", "2steps", "--seeds", "1", "--executor", "inline", "--keep"]
     assert run_betanas([*arguments, str(tmp_path / "missing")]) == 2
     assert "must exist" in capsys.readouterr().err
     assert run_betanas([*arguments, str(study)]) == 0
@@ -120,7 +121,7 @@ def test_compare_keeps_its_result_in_a_study(tmp_path, capsys):
 def test_bench_draws_epoch_time_against_processes_and_keeps_it_in_a_study(tmp_path, capsys):
     golden = Path(__file__).parents[1] / "golden" / "study"
     study = str(shutil.copytree(golden, tmp_path / "study"))
-    arguments = ["bench", "ddp", "betanet3", "--resolution", "16", "--processes", "1", "--steps", "2"]
+    arguments = ["bench", "ddp", "betanet3", "--resolution", "16", "--processes", "2", "--steps", "2"]
     assert run_betanas([*arguments, "--keep", str(tmp_path / "missing")]) == 2
     assert run_betanas([*arguments, "--keep", study]) == 0
     text = capsys.readouterr().out
@@ -128,7 +129,7 @@ def test_bench_draws_epoch_time_against_processes_and_keeps_it_in_a_study(tmp_pa
     assert "█" in text
     target = tmp_path / "processes.json"
     assert run_betanas(["report", study, "--only", "processes", "--format", "json", "--output", str(target)]) == 0
-    assert [row["processes"] for row in json.loads(target.read_text())] == [1]
+    assert [row["processes"] for row in json.loads(target.read_text())] == [2]
 
 
 def test_threads_of_a_training_sleep_while_they_wait(monkeypatch, tmp_path):
@@ -137,20 +138,21 @@ def test_threads_of_a_training_sleep_while_they_wait(monkeypatch, tmp_path):
     assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
 
 
-class TestWhatAStudysNetworkIsTrainedOn:
-    @pytest.fixture(scope="class")
-    def studies(self, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-        """Two searches of one trial: one that mirrors its images, and one of another size and share that does not."""
-        common = {"data": "digits", "budget": "1steps", "trials": 1, "strategy": "sobol", "executor": "inline"}
-        own = {
-            "mirrored": {"resolution": 16, "flip": True, "batch_size": 32},
-            "plain": {"resolution": 24, "validation_share": 0.2},
-        }
-        place = tmp_path_factory.mktemp("studies")
-        for name, settings in own.items():
-            bn.search(**common, **settings, study=place / name, max_params=200_000).close()
-        return {name: str(place / name) for name in own}
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Two searches of one trial: one that mirrors its images, and one of another size and share that does not."""
+    common = {"data": "digits", "budget": "1steps", "trials": 1, "strategy": "sobol", "executor": "inline"}
+    own = {
+        "mirrored": {"resolution": 16, "flip": True, "batch_size": 32},
+        "plain": {"resolution": 24, "validation_share": 0.2},
+    }
+    place = tmp_path_factory.mktemp("studies")
+    for name, settings in own.items():
+        bn.search(**common, **settings, study=place / name, max_params=200_000).close()
+    return {name: str(place / name) for name in own}
 
+
+class TestWhatAStudysNetworkIsTrainedOn:
     def test_as_in_the_study(self, studies: dict[str, str]) -> None:
         found = training_for([studies["mirrored"]], {})
         assert (found.data, found.resolution, found.validation_share) == ("digits", 16, 0.1)

@@ -124,12 +124,6 @@ def job_of(digits, recipe, blueprint, **settings) -> TrialJob:
     )
 
 
-def test_a_trial_is_launched_from_python(digits, recipe, blueprint):
-    result = launch_trial(job_of(digits, recipe, blueprint), processes=2)
-    assert (result.outcome, result.steps) == ("completed", 4), result.reason
-    assert result.epochs == pytest.approx(4 / 28)
-
-
 def test_a_trial_that_fails_in_its_processes_is_a_result(digits, recipe, blueprint):
     wild = recipe.with_settings(optimizer="sgd", learning_rate=1e30, warmup=0.0)
     result = launch_trial(job_of(digits, wild, blueprint, budget=Budget.parse("20steps")), processes=2)
