@@ -98,6 +98,15 @@ def test_data_that_cannot_be_used(tmp_path: Path, capsys: pytest.CaptureFixture[
         assert not (tmp_path / "runs").exists(), name
 
 
+def test_a_study_inside_the_images_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photos = Path(image_folder(tmp_path / "photos", cats=5, dogs=5))
+    before = sorted(photos.rglob("*"))
+    for place in (photos, photos / "study"):
+        assert run(["search", "--data", str(photos), "--study", str(place), "--budget", "1steps"]) == 2
+        assert "must lie outside the images' folder" in capsys.readouterr().err
+    assert sorted(photos.rglob("*")) == before
+
+
 def test_search_needs_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = search(tmp_path)
     place = arguments.index("--data")

@@ -37,7 +37,7 @@ def test_the_interval_by_hand() -> None:
 
 def test_what_was_found_and_how_sure_it_is() -> None:
     said = advise(MEASURED)
-    assert "The best of 12 networks tried has 20.0k parameters" in said
+    assert "The winner of a search of 12 trials has 20.0k parameters" in said
     assert "right for 96.00% of 200 test images (95% interval 92.31% to 97.96%" in said
     assert "looked at once, at the end" in said
     assert "it reached 96.00% on average (3 trainings, 95% interval" in said
@@ -76,7 +76,7 @@ def test_what_would_help(change: dict[str, object], words: str) -> None:
 
 def test_a_plain_network_may_win() -> None:
     said = advise(replace(MEASURED, baseline="plain4", confirmed=None))
-    assert "None of 12 networks learned more than plain4, a plain one trained beside them. It has 20.0k" in said
+    assert "None of 12 trials learned more than plain4, a plain one trained beside them. It has 20.0k" in said
 
 
 def test_where_nothing_was_measured_nothing_is_advised() -> None:

@@ -11,6 +11,12 @@ DATA_VARIABLE, CACHE_VARIABLE = "BETANAS_DATA", "BETANAS_CACHE"
 _SYSTEM = Path("/usr/share/datasets")
 
 
+def lies_inside(folder: Path, data: str) -> bool:
+    """Whether a folder is or lies inside that of the images: what is written there would become part of them."""
+    images = Path(data).expanduser()
+    return images.is_dir() and folder.expanduser().resolve().is_relative_to(images.resolve())
+
+
 def data_places(root: Path | None) -> tuple[Path, ...]:
     """Folders to look for a ready-made data set in, in this order.
 

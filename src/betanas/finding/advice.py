@@ -72,9 +72,9 @@ def advise(measured: Measured) -> str:
 
 
 def _found(it: Measured) -> str:
-    which = f"The best of {it.trials} networks tried"
+    which = f"The winner of a search of {it.trials} trials"
     if it.baseline:
-        which = f"None of {it.trials} networks learned more than {it.baseline}, a plain one trained beside them. It"
+        which = f"None of {it.trials} trials learned more than {it.baseline}, a plain one trained beside them. It"
     return (
         f"{which} has {format_count(it.params)} parameters "
         f"({format_bytes(it.file_bytes)} on disk) and takes images of {it.resolution}x{it.resolution} pixels. "

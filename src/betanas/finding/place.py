@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
+from betanas.data.places import lies_inside
 from betanas.errors import StoreError, StudyError
 from betanas.files import write_atomically
 from betanas.finding.timetable import Timetable
@@ -88,12 +89,11 @@ class Place:
         Raises:
             StudyError: it lies inside the images' folder, is no folder, or holds something else.
         """
-        images, here = Path(data).expanduser(), self.folder.resolve()
-        if images.is_dir() and here.is_relative_to(images.resolve()):
+        if lies_inside(self.folder, data):
             raise StudyError(
                 "The model's folder must lie outside the images': what is written there would become part of the data.",
                 value=str(self.folder),
-                hint=f"Type, for example, --to {shlex.quote(f'{images.resolve().name}-model')}.",
+                hint=f"Type, for example, --to {shlex.quote(f'{Path(data).expanduser().resolve().name}-model')}.",
             )
         if self.folder.exists() and not self.folder.is_dir():
             raise StudyError("--to must be a folder.", value=str(self.folder), hint="Type, for example, --to model.")

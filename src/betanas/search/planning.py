@@ -11,6 +11,7 @@ from typing import Any, Literal
 from betanas import host_memory
 from betanas.blueprint import PLAIN_NETWORKS, plain_network
 from betanas.data import DataSource, open_source
+from betanas.data.places import lies_inside
 from betanas.errors import BlueprintError, StrategyError, StudyError, did_you_mean
 from betanas.models import available_networks
 from betanas.quantities import MAX_RESOLUTION
@@ -70,6 +71,12 @@ def plan_search(settings: SearchSettings, listener: SearchListener) -> Planned:
     """
     location = StudyLocation.parse(settings.study)
     refuse_taken(location)
+    if location.directory is not None and lies_inside(location.directory, settings.data.source):
+        raise StudyError(
+            "A study must lie outside the images' folder: what is written there would become part of the data.",
+            value=location.text,
+            hint="Type, for example, --study runs/first.",
+        )
     _check_together(settings)
     search, training = settings.search, settings.training
     run_plugins(search.plugins)
