@@ -251,4 +251,8 @@ def test_threads_of_workers_sleep_while_they_wait_unless_the_user_wants_otherwis
             group = made._workers[0].group
             assert group is not None
             (worker,) = group.processes
-            assert psutil.Process(worker.pid).environ()["OMP_WAIT_POLICY"] == (wanted or "PASSIVE")
+            # For a moment after a process has begun the system does not show its environment.
+            deadline = time.monotonic() + 600
+            while "OMP_WAIT_POLICY" not in (environment := psutil.Process(worker.pid).environ()):
+                assert time.monotonic() < deadline, "the worker was started without it"
+            assert environment["OMP_WAIT_POLICY"] == (wanted or "PASSIVE")
