@@ -21,6 +21,7 @@ ORDER = [
     "declaration",
     "environment",
     "intervals",
+    "host_load",
     "host_memory",
     "userfile",
     "registry",

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from betanas.host_load import OthersLoad
 from betanas.search.allowance import Allowance
+from betanas.search.executors.base import Executor
+from betanas.search.executors.slots import trains_on_processor
+from betanas.search.loop import StudyLoop
 from betanas.search.planning import executor_settings, plan_search, resumed, worker_setup
 from betanas.search.progress import SearchListener
 from betanas.search.records import StudyPlan
@@ -24,6 +29,14 @@ from betanas.search.study import Study
 from betanas.userfile import run_plugins
 
 
+@dataclass(frozen=True, slots=True)
+class _Beginning:
+    """When a command began, and what other programs use of the processor since."""
+
+    moment: float = field(default_factory=monotonic)
+    load: OthersLoad = field(default_factory=OthersLoad)
+
+
 def search(settings: SearchSettings | None = None, *, listener: SearchListener | None = None, **given: Any) -> Study:
     """Search for a network, and give the study back when it has run its trials.
 
@@ -37,7 +50,7 @@ def search(settings: SearchSettings | None = None, *, listener: SearchListener |
         SearchFailedError: trial after trial failed.
         KeyboardInterrupt: it was interrupted; the study is safe and `resume` goes on.
     """
-    began, listener = monotonic(), listener or SearchListener()
+    began, listener = _Beginning(), listener or SearchListener()
     planned = plan_search(settings if settings is not None else SearchSettings(**given), listener)
     with ExitStack() as held:
         with new_place(planned.location, held):
@@ -63,7 +76,7 @@ def resume(
     Raises:
         StudyError: there is no study, or another process works on it.
     """
-    began, changes, listener = monotonic(), changes or ResumeSettings(), listener or SearchListener()
+    began, changes, listener = _Beginning(), changes or ResumeSettings(), listener or SearchListener()
     location = StudyLocation.parse(study)
     # What is refused must leave the study as it was, and a search that runs on it alone.
     with closing(Store.open(location, read_only=True)) as looked_at:
@@ -77,10 +90,16 @@ def resume(
 
 
 def _run(
-    store: Store, plan: StudyPlan, listener: SearchListener, began: float, changes: ResumeSettings | None = None
+    store: Store, plan: StudyPlan, listener: SearchListener, began: _Beginning, changes: ResumeSettings | None = None
 ) -> Study:
     changed = changes.changes if changes is not None else {}
-    allowance = Allowance.of(plan, store.sessions(), store.now(), began=began)
+    allowance = Allowance.of(plan, store.sessions(), store.now(), began=began.moment)
+
+    def on_begin(loop: StudyLoop, executor: Executor) -> None:
+        listener.on_begin(plan, loop.records, location=store.location.text, capacity=executor.capacity)
+        if trains_on_processor(plan.machine) and (warning := began.load.warning()):
+            listener.on_note(warning)
+
     conduct(
         store,
         lambda executor: StrategyProposer(SearchParts.of(store, plan, executor.proposing, listener, allowance)),
@@ -88,11 +107,9 @@ def _run(
         setup=worker_setup(plan),
         settings=executor_settings(plan, store.location),
         extent={name: changed[name] for name in EXTENT if name in changed},
-        ago=monotonic() - began,
+        ago=monotonic() - began.moment,
         make_first=lambda: baseline_proposer(store, plan),
-        on_begin=lambda loop, executor: listener.on_begin(
-            plan, loop.records, location=store.location.text, capacity=executor.capacity
-        ),
+        on_begin=on_begin,
     )
     return Study(store)
 

@@ -72,6 +72,11 @@ def plan_slots(settings: MachineSettings) -> list[Slot]:
     ]
 
 
+def trains_on_processor(settings: MachineSettings) -> bool:
+    """Whether trials train on this machine's processor."""
+    return settings.executor in ("local", "inline") and _find_devices(settings.devices) == ["cpu"]
+
+
 def available_cores() -> tuple[int, ...]:
     """The processor cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
