@@ -143,11 +143,11 @@ class StrategyProposer(Proposer):
 
     @override
     def prepare(self) -> None:
+        begun = time.monotonic()
         self._widen()
         if self._ahead or self._exhausted:
             return
         self._parts.listener.on_suggesting()
-        begun = time.monotonic()
         try:
             with self._parts.computing() as threads:
                 self._strategy.threads = threads
@@ -223,7 +223,9 @@ class StrategyProposer(Proposer):
         store = self._parts.store
         kept = store.plan().widenings
         self._follow(kept)
-        if new := next_widenings(self._corrected, self._known, kept):
+        with self._parts.computing():
+            new = next_widenings(self._corrected, self._known, kept)
+        if new:
             store.widen((*kept, *new))
             self._parts.listener.on_note(widenings_in_words(new))
             self._follow((*kept, *new))
