@@ -116,7 +116,7 @@ def test_what_is_no_trained_network(training, tmp_path, capsys, edit):
 def test_formats_and_missing_packages(training, tmp_path, capsys, monkeypatch):
     target = tmp_path / "model"
     assert "tensorflow" in refused(capsys, "export", training, "--to", target, "--format", "tensorflow")
-    with pytest.raises(bn.UserError, match="safetensors, onnx, torch, source, int8 or all"):
+    with pytest.raises(bn.UserError, match="safetensors, onnx, torch, source, int8, litert, executorch, coreml or all"):
         bn.export(training, target, formats=["tensorflow"])
     with pytest.raises(bn.UserError, match="a format"):
         bn.export(training, target, formats=[])

@@ -16,6 +16,7 @@ from betanas.quantities import format_bytes
 
 if TYPE_CHECKING:
     from betanas.export.quantisation import Quantisation
+    from betanas.export.verification import Verification
 
 
 class Format(StrEnum):
@@ -26,6 +27,9 @@ class Format(StrEnum):
     torch = "torch"
     source = "source"
     int8 = "int8"
+    litert = "litert"
+    executorch = "executorch"
+    coreml = "coreml"
     all = "all"
 
 
@@ -41,7 +45,8 @@ def export(
         list[Format] | None,
         typer.Option(
             help="May be repeated. safetensors: weights; onnx; torch: a torch.export program; source: a folder of "
-            "plain torch that needs no BetaNAS; int8: ONNX in 8 bits, its loss measured. all is all but int8.",
+            "plain torch that needs no BetaNAS; all: these four. int8: ONNX in 8 bits, its loss measured; litert, "
+            "executorch, coreml: for phones.",
             show_default="all for which the packages are installed",
         ),
     ] = None,
@@ -63,6 +68,13 @@ def export(
             help="int8: weights of 8 instead of 7 bits, for processors with 8-bit dot products alone (VNNI, dotprod).",
         ),
     ] = False,
+    with_preprocessing: Annotated[
+        bool,
+        typer.Option(
+            "--with-preprocessing",
+            help="Graphs take bytes and give probabilities: all that comes between is inside.",
+        ),
+    ] = False,
     trust_files: TrustOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
@@ -79,6 +91,7 @@ def export(
         overwrite=overwrite,
         tolerance=max_loss / 100,
         full_range=full_range,
+        preprocessing=with_preprocessing,
         trust_files=trust_files,
     )
     if not made.classes_named:
@@ -90,17 +103,28 @@ def export(
     if as_json:
         found = {kind: asdict(each) for kind, each in made.verification.items()}
         lost = None if made.quantisation is None else asdict(made.quantisation)
-        print_json({"folder": str(made.folder), "files": made.files, "verification": found, "quantisation": lost})
+        print_json(
+            {
+                "folder": str(made.folder),
+                "files": made.files,
+                "verification": found,
+                "quantisation": lost,
+                "unchecked": made.unchecked,
+            }
+        )
         return
     out = console()
     for name, size in made.files.items():
         out.print(f"{made.folder / name}  {format_bytes(size)}", markup=False, soft_wrap=True)
     for kind, each in made.verification.items():
         out.print(
-            f"{kind}: the same first choice for {each.origin}; logits differ by at most {each.largest_difference:.1e}",
+            f"{kind}: the same first choice for {each.origin}; outputs differ by at most {each.largest_difference:.1e}"
+            f"{_agreed(each)}",
             markup=False,
             soft_wrap=True,
         )
+    for kind in made.unchecked:
+        out.print(f"{kind}: written, and its description checked; only macOS can run it", markup=False, soft_wrap=True)
     if made.quantisation is not None:
         _show_loss(made.quantisation, out)
     if not all(each.real for each in made.verification.values()):
@@ -108,6 +132,12 @@ def export(
             "The images it was trained on are not here, or come from a Python file, which --trust-files runs; "
             "--data DATA checks on real ones."
         )
+
+
+def _agreed(found: Verification) -> str:
+    if found.agreement is None:
+        return ""
+    return f"; the same for {found.agreement:.2%} of all {found.validation_images:,} validation images"
 
 
 def _show_loss(found: Quantisation, out: Console) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from betanas._version import __version__
 from betanas.blocks import KINDS
 from betanas.blueprint import TABLE_HEADINGS, Blueprint
+from betanas.export.on_device import COREML_FOLDER, EXECUTORCH_FILE, LITERT_FILE
 from betanas.export.quantisation import INT8_FILE, Quantisation
 from betanas.export.sidecar import Sidecar
 from betanas.export.verification import TOLERANCE, Verification
@@ -34,6 +35,8 @@ class Facts:
         training: what `result.json` says, without its curve.
         images: how many each part of the data has.
         verification: for each exported format.
+        unchecked: formats that nothing could run where they were written.
+        preprocessing: whether graphs take bytes and give probabilities.
         quantisation: what the 8-bit network lost; None where there is none.
         license: as the user has given it; None where they have not.
     """
@@ -43,6 +46,8 @@ class Facts:
     training: Mapping[str, Any]
     images: Mapping[str, int]
     verification: Mapping[str, Verification]
+    unchecked: Sequence[str]
+    preprocessing: bool
     quantisation: Quantisation | None
     license: str | None
 
@@ -65,7 +70,7 @@ def model_card(sidecar: Sidecar, facts: Facts, *, name: str, data: str, files: M
         f"## Data\n\n{_data(sidecar, facts, data)}",
         f"## Training\n\n{_training(sidecar, facts)}",
         f"## Accuracy\n\n{_accuracy(sidecar, facts, data)}",
-        *([f"## In 8 bits\n\n{_eight_bits(facts.quantisation)}"] if facts.quantisation else []),
+        *([f"## In 8 bits\n\n{_eight_bits(facts.quantisation, facts)}"] if facts.quantisation else []),
         f"## Cost\n\n{_cost(sidecar, facts, files)}",
         *([f"## Architecture\n\n{_architecture(sidecar.blueprint)}"] if sidecar.blueprint else []),
         f"## Limits\n\n{_limits(sidecar, facts)}",
@@ -125,40 +130,84 @@ def _summary(sidecar: Sidecar, facts: Facts, data: str) -> str:
 
 
 def _use(sidecar: Sidecar, facts: Facts) -> str:
-    shape = f"[batch, {sidecar.in_channels}, {sidecar.resolution}, {sidecar.resolution}]"
-    parts = [
-        f"Images go in as float32 of shape `{shape}` with values from 0 to 1, in batches of any size; the "
-        "standardisation is inside the network. Logits come out: their softmax gives probabilities, their largest the "
-        "class. An image is prepared as in training: the middle square, scaled (bicubic) to "
-        f"{sidecar.side_to_decode} and then (bilinear, antialiased) to {sidecar.resolution} pixels. `{SIDECAR}` says "
-        "all this to a program.",
-    ]
-    if facts.verification.keys() & {"safetensors", "onnx"}:
+    there = facts.verification.keys()
+    floats = f"[batch, {sidecar.in_channels}, {sidecar.resolution}, {sidecar.resolution}]"
+    side, output = sidecar.side_to_decode, "probabilities" if facts.preprocessing else "logits"
+    bytes_in = (
+        f"The graphs (ONNX, torch.export, LiteRT, ExecuTorch) have the preprocessing inside: they take bytes, uint8 of "
+        f"shape `[batch, {side}, {side}, {sidecar.in_channels}]`, and give probabilities. An image is prepared as in "
+        f"training: upright, over white, the middle square scaled (bicubic, antialiased) to {side} pixels. "
+        f"The rest (to {sidecar.resolution} pixels, standardisation, softmax) is in the graph. `{SIDECAR}` says all "
+        "this to a program."
+    )
+    floats_in = (
+        f"Images go in as float32 of shape `{floats}` with values from 0 to 1; the standardisation is inside the "
+        "network. Logits come out: their softmax gives probabilities, their largest the class. An image is prepared as "
+        f"in training: the middle square, scaled (bicubic) to {side} and then (bilinear, antialiased) to "
+        f"{sidecar.resolution} pixels. `{SIDECAR}` says all this to a program."
+    )
+    parts = [bytes_in if facts.preprocessing else floats_in]
+    if there & {"safetensors", "onnx"}:
         parts.append("With BetaNAS installed, in this folder:\n\n```\nbetanas predict . photo.jpg\n```")
-    if "source" in facts.verification:
+    if "source" in there:
         parts.append(
             "Without it, with torch and torchvision alone, in the folder `source`:\n\n"
             "```\npython network.py photo.jpg\n```\n\n"
             "```python\nfrom network import load, preprocess\n\nnetwork = load()\n```"
         )
-    if "onnx" in facts.verification:
+    if "onnx" in there:
         parts.append(
-            "With onnxruntime:\n\n```python\nimport onnxruntime\n\n"
+            "With onnxruntime, batches of any size:\n\n```python\nimport onnxruntime\n\n"
             'session = onnxruntime.InferenceSession("network.onnx")\n'
-            '(logits,) = session.run(None, {"images": images})\n```'
+            f'({output},) = session.run(None, {{"images": images}})\n```'
         )
-    if "torch" in facts.verification:
+    if "torch" in there:
         parts.append(
             'With torch alone:\n\n```python\nimport torch\n\nnetwork = torch.export.load("network.pt2").module()\n```'
         )
-    if "safetensors" in facts.verification:
+    if "litert" in there:
+        parts.append(
+            "With LiteRT, one image a call:\n\n```python\nfrom ai_edge_litert.interpreter import Interpreter\n\n"
+            f'run = Interpreter("{LITERT_FILE}").get_signature_runner()\n'
+            f'{output} = run(images=images)["{output}"]\n```'
+        )
+    if "executorch" in there:
+        parts.append(
+            "With ExecuTorch (XNNPACK), one image a call:\n\n```python\nfrom executorch.runtime import Runtime\n\n"
+            f'program = Runtime.get().load_program("{EXECUTORCH_FILE}")\n'
+            f'({output},) = program.load_method("forward").execute([images])\n```'
+        )
+    if "coreml" in (*there, *facts.unchecked):
+        takes = (
+            f"a picture of {side}x{side} pixels" if facts.preprocessing else f"an array {floats}".replace("batch", "1")
+        )
+        parts.append(f"`{COREML_FOLDER}` is for Core ML (iOS 16, macOS 13 and later), {takes} a call.")
+    if "safetensors" in there:
         parts.append(f"`{NETWORK}` holds the weights without the standardisation, by BetaNAS's names for them.")
-    rows = [(kind, f"{found.largest_difference:.1e}", found.origin) for kind, found in facts.verification.items()]
-    parts.append(
-        f"Each form was compared with the trained network: logits within {TOLERANCE:g}, the same first choice for "
-        f"every image.\n\n{_table(('Form', 'Largest difference', 'Images'), rows)}"
-    )
+    parts.append(_checks(facts))
     return "\n\n".join(parts)
+
+
+def _checks(facts: Facts) -> str:
+    rows = [
+        (
+            kind,
+            f"{found.largest_difference:.1e}",
+            found.origin,
+            "-" if found.agreement is None else f"{found.agreement:.2%} of {found.validation_images:,}",
+        )
+        for kind, found in facts.verification.items()
+    ]
+    words = []
+    if rows:
+        words.append(
+            f"Each form was compared with the trained network: outputs within {TOLERANCE:g}, the same first choice for "
+            "every image; then first choices on all validation images.\n\n"
+            f"{_table(('Form', 'Largest difference', 'Images', 'Same first choice, validation'), rows)}"
+        )
+    if facts.unchecked:
+        words.append(f"Not run where it was written, since only macOS can: {', '.join(facts.unchecked)}.")
+    return "\n\n".join(words)
 
 
 def _classes(sidecar: Sidecar) -> str:
@@ -236,7 +285,7 @@ def _accuracy(sidecar: Sidecar, facts: Facts, data: str) -> str:
     return "\n\n".join([words[0], "".join(words[1:2]) + " ".join(words[2:])])
 
 
-def _eight_bits(found: Quantisation) -> str:
+def _eight_bits(found: Quantisation, facts: Facts) -> str:
     judged = [found.validation, *([found.final] if found.final else [])]
     rows = [
         (each.origin, f"{each.top1_float:.2%}", f"{each.top1:.2%}", f"{100 * each.loss:.2f} points", f"{each.same:.1%}")
@@ -250,9 +299,11 @@ def _eight_bits(found: Quantisation) -> str:
         if found.full_range
         else "Weights take seven bits, so that it is right on processors without 8-bit dot products too."
     )
+    around = " The preprocessing around it, and the softmax, are in float32." if facts.preprocessing else ""
     return (
         f"`{INT8_FILE}` computes in 8 bits; {kept}. Ranges of activations: {found.method}, over "
-        f"{found.calibrated_on:,} training images. {bits} One pass an image, without averaging over mirror images.\n\n"
+        f"{found.calibrated_on:,} training images. {bits} One pass an image, without averaging over mirror images."
+        f"{around}\n\n"
         f"{_table(head, rows)}"
     )
 
@@ -286,9 +337,9 @@ def _limits(sidecar: Sidecar, facts: Facts) -> str:
         "elsewhere expect less, and measure it.",
         "Nobody has examined how its errors are spread over groups of people or circumstances.",
     ]
-    if facts.verification.keys() & {"onnx", "torch"}:
-        side = sidecar.resolution
-        points.append(f"The ONNX graph and the torch.export program take images of {side}x{side} pixels, no others.")
+    if {*facts.verification, *facts.unchecked} - {"safetensors", "source"}:
+        side = sidecar.side_to_decode if facts.preprocessing else sidecar.resolution
+        points.append(f"Its graphs take images of {side}x{side} pixels, no others.")
     return "\n".join(f"- {point}" for point in points)
 
 

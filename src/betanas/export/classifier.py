@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
+from torch.nn import functional
 
 from betanas.errors import ExportError
 from betanas.export.sidecar import Sidecar, read_sidecar
@@ -23,19 +24,77 @@ class ImageClassifier(nn.Module):
     Shapes: float images [batch, in_channels, resolution, resolution] -> logits [batch, num_classes].
     """
 
+    output = "logits"
+
     scale: Tensor
     offset: Tensor
 
     def __init__(self, network: nn.Module, sidecar: Sidecar) -> None:
         super().__init__()
         self.network = network
+        self._shape = (sidecar.in_channels, sidecar.resolution, sidecar.resolution)
         self.register_buffer("scale", 255 * torch.tensor(sidecar.scale).view(-1, 1, 1))
         self.register_buffer("offset", torch.tensor(sidecar.offset).view(-1, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
         """Images to logits."""
-        logits: Tensor = self.network(torch.addcmul(self.offset, images, self.scale))
+        logits: Tensor = self.network(images * self.scale + self.offset)
         return logits
+
+    def example(self, batch: int) -> Tensor:
+        """Images of the right shape."""
+        return torch.rand(batch, *self._shape)
+
+
+class BytesClassifier(nn.Module):
+    """Bytes to probabilities: what follows decoding is inside, so that an app computes what was measured.
+
+    Inside are channel order, the scaling from the decoded side to the network's resolution (antialiased, the weights
+    that training's `resize` has), the standardisation and the softmax.
+
+    Shapes: uint8 images [batch, stored_side, stored_side, in_channels], rows from the top, RGB or grey ->
+    probabilities [batch, num_classes].
+    """
+
+    output = "probabilities"
+
+    weights: Tensor | None
+
+    def __init__(self, classifier: ImageClassifier, sidecar: Sidecar) -> None:
+        super().__init__()
+        self.classifier = classifier
+        self._shape = (sidecar.side_to_decode, sidecar.side_to_decode, sidecar.in_channels)
+        self.register_buffer("weights", resize_weights(sidecar))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Bytes to probabilities."""
+        return self.from_planes(images.permute(0, 3, 1, 2).to(torch.float32))
+
+    def from_planes(self, planes: Tensor) -> Tensor:
+        """The same from float [batch, in_channels, stored_side, stored_side], values from 0 to 255."""
+        if self.weights is not None:
+            planes = self.weights @ planes @ self.weights.T
+        probabilities: Tensor = self.classifier(planes / 255).softmax(dim=1)
+        return probabilities
+
+    def example(self, batch: int) -> Tensor:
+        """Images of the right shape."""
+        return torch.randint(0, 256, (batch, *self._shape), dtype=torch.uint8)
+
+
+Exportable = ImageClassifier | BytesClassifier
+
+
+def resize_weights(sidecar: Sidecar) -> Tensor | None:
+    """What scales one axis from the decoded side to the resolution, shape [resolution, stored_side].
+
+    None where the sides are equal. Resizing is linear and separable, so two matrix products do it in any runtime, also
+    in those that have no antialiased resize of their own.
+    """
+    side, size = sidecar.side_to_decode, sidecar.resolution
+    if side == size:
+        return None
+    return functional.interpolate(torch.eye(side)[None, None], size=(size, side), mode="bilinear", antialias=True)[0, 0]
 
 
 def load_classifier(folder: str | Path, *, device: torch.device | str = "cpu") -> ImageClassifier:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from betanas.errors import ExportError, MissingExtraError
-from betanas.export.classifier import ImageClassifier, read_classifier
+from betanas.export.classifier import Exportable, ImageClassifier, read_classifier
 from betanas.export.naming import source_names
 from betanas.export.sidecar import Sidecar
 from betanas.export.source_code import source_code
@@ -26,7 +27,7 @@ ONNX_FILE = "network.onnx"
 PROGRAM_FILE = "network.pt2"
 SOURCE_FOLDER, SOURCE_FILE, CLASSES_FILE = "source", "network.py", "classes.json"
 
-INPUT, OUTPUT = "images", "logits"
+INPUT = "images"
 
 _ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
@@ -40,14 +41,14 @@ def write_safetensors(sidecar: Sidecar, classifier: ImageClassifier, folder: Pat
     return read_classifier(sidecar, folder / NETWORK)
 
 
-def write_program(sidecar: Sidecar, classifier: ImageClassifier, folder: Path) -> Runner:
+def write_program(sidecar: Sidecar, classifier: Exportable, folder: Path) -> Runner:
     """A program of torch.export with a batch of any size, standardisation inside."""
-    torch.export.save(_program(sidecar, classifier), folder / PROGRAM_FILE)
+    torch.export.save(_batched(classifier), folder / PROGRAM_FILE)
     loaded: Runner = torch.export.load(folder / PROGRAM_FILE).module()
     return loaded
 
 
-def write_onnx(sidecar: Sidecar, classifier: ImageClassifier, folder: Path) -> Runner:
+def write_onnx(sidecar: Sidecar, classifier: Exportable, folder: Path) -> Runner:
     """An ONNX graph with a batch of any size, standardisation inside.
 
     Raises:
@@ -55,9 +56,9 @@ def write_onnx(sidecar: Sidecar, classifier: ImageClassifier, folder: Path) -> R
     """
     require_onnx()
     exported = torch.onnx.export(
-        _program(sidecar, classifier),
+        _batched(classifier),
         input_names=[INPUT],
-        output_names=[OUTPUT],
+        output_names=[classifier.output],
         dynamic_shapes={INPUT: {0: "batch"}},
         external_data=False,
         verbose=False,
@@ -92,11 +93,42 @@ def require_onnx(purpose: str = "Exporting to ONNX", packages: Sequence[str] = _
     Raises:
         MissingExtraError: one is not.
     """
+    require(packages, extra="onnx", purpose=purpose)
+
+
+def require(packages: Sequence[str], *, extra: str, purpose: str) -> None:
+    """Refuse early where packages of an extra are not installed.
+
+    Raises:
+        MissingExtraError: one is not.
+    """
     for package in _missing(packages):
-        raise MissingExtraError(package, extra="onnx", purpose=purpose)
+        raise MissingExtraError(package, extra=extra, purpose=purpose)
 
 
-def onnx_runner(path: Path) -> Runner:
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """An ONNX graph, ready to run on the CPU.
+
+    Attributes:
+        session: of onnxruntime.
+        name: of its input.
+        shape: of one image.
+        takes_bytes: whether preprocessing is inside; it then gives probabilities, not logits.
+    """
+
+    session: Any
+    name: str
+    shape: tuple[int, ...]
+    takes_bytes: bool
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Images to logits or probabilities."""
+        (found,) = self.session.run(None, {self.name: images.numpy()})
+        return torch.from_numpy(found)
+
+
+def onnx_runner(path: Path) -> Graph:
     """Runs an ONNX graph on the CPU.
 
     Raises:
@@ -111,22 +143,21 @@ def onnx_runner(path: Path) -> Runner:
     except Exception as error:  # onnxruntime's own exceptions have no common class but this
         raise ExportError("An ONNX file must be one that onnxruntime can load.", value=str(path)) from error
     (entry,) = session.get_inputs()
-
-    def run(images: Tensor) -> Tensor:
-        (logits,) = session.run(None, {entry.name: images.numpy()})
-        return torch.from_numpy(logits)
-
-    return run
+    return Graph(session, entry.name, tuple(entry.shape[1:]), takes_bytes=entry.type == "tensor(uint8)")
 
 
 def _missing(packages: Sequence[str]) -> list[str]:
     return [package for package in packages if find_spec(package) is None]
 
 
-def _program(sidecar: Sidecar, classifier: ImageClassifier) -> torch.export.ExportedProgram:
-    example = torch.rand(_EXAMPLE_BATCH, sidecar.in_channels, sidecar.resolution, sidecar.resolution)
-    batch = torch.export.Dim("batch", min=1)
-    program = torch.export.export(classifier, (example,), dynamic_shapes={INPUT: {0: batch}}, strict=False)
-    for node in program.graph.nodes:  # it holds paths of this machine; ONNX would inherit them
+def program(module: nn.Module, example: Tensor, **settings: Any) -> torch.export.ExportedProgram:
+    """What torch.export makes of a module, without the paths of this machine."""
+    exported = torch.export.export(module.eval(), (example,), strict=False, **settings)
+    for node in exported.graph.nodes:  # what is written from it would inherit them
         node.meta.pop("stack_trace", None)
-    return program
+    return exported
+
+
+def _batched(classifier: Exportable) -> torch.export.ExportedProgram:
+    batch = torch.export.Dim("batch", min=1)
+    return program(classifier, classifier.example(_EXAMPLE_BATCH), dynamic_shapes={INPUT: {0: batch}})

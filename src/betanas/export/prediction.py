@@ -17,11 +17,11 @@ from betanas.errors import DataError, DeviceError, ExportError
 from betanas.export.classifier import find_sidecar, read_classifier
 from betanas.export.formats import ONNX_FILE, onnx_runner
 from betanas.export.quantisation import INT8_FILE
+from betanas.export.samples import interleaved, scaled
 from betanas.export.sidecar import Sidecar, read_classes, read_sidecar
 from betanas.export.verification import Runner
 from betanas.training.device import resolve_device
 from betanas.training.kept import NETWORK, SIDECAR
-from betanas.training.resample import resize
 
 _BATCH = 64
 
@@ -74,7 +74,7 @@ class Predictor:
         device: str = "auto",
         classes: str | Path | Sequence[str] | None = None,
     ) -> None:
-        self.sidecar, self._run, self._device = _open(Path(model), device)
+        self.sidecar, self._probabilities = _open(Path(model), device)
         if classes is not None:
             names = read_classes(Path(classes)) if isinstance(classes, str | Path) else classes
             self.sidecar = self.sidecar.with_classes(names)
@@ -118,10 +118,8 @@ class Predictor:
         return pixels, unreadable
 
     def _judge(self, paths: Sequence[Path], pixels: Sequence[Tensor], top: int) -> list[Prediction]:
-        images = resize(torch.stack(list(pixels)).float(), self.sidecar.resolution) / 255
         with torch.inference_mode():
-            logits = self._run(images.to(self._device)).float().cpu()
-        probabilities = logits.softmax(dim=1).numpy()
+            probabilities = self._probabilities(torch.stack(list(pixels))).numpy()
         order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
         names = self.sidecar.class_names
         return [
@@ -155,7 +153,8 @@ def predict(
     return Predictor(model, device=device, classes=classes)(images, top=top)
 
 
-def _open(model: Path, device: str) -> tuple[Sidecar, Runner, torch.device]:
+def _open(model: Path, device: str) -> tuple[Sidecar, Runner]:
+    """The sidecar, and what gives probabilities for decoded images, uint8 [n, channels, side, side]."""
     if model.is_file():
         if model.suffix != ".onnx":
             raise ExportError(
@@ -166,7 +165,7 @@ def _open(model: Path, device: str) -> tuple[Sidecar, Runner, torch.device]:
     path = find_sidecar(model)
     if (model / NETWORK).is_file():
         sidecar, chosen = read_sidecar(path), resolve_device(device)
-        return sidecar, read_classifier(sidecar, model / NETWORK).to(chosen), chosen
+        return sidecar, _from_logits(sidecar, read_classifier(sidecar, model / NETWORK).to(chosen), chosen)
     for graph in (ONNX_FILE, INT8_FILE):
         if (model / graph).is_file():
             return _open_onnx(model / graph, path, device)
@@ -178,16 +177,31 @@ def _open(model: Path, device: str) -> tuple[Sidecar, Runner, torch.device]:
     )
 
 
-def _open_onnx(graph: Path, sidecar: Path, device: str) -> tuple[Sidecar, Runner, torch.device]:
+def _open_onnx(path: Path, sidecar_path: Path, device: str) -> tuple[Sidecar, Runner]:
     if device not in ("auto", "cpu"):
         raise DeviceError("An ONNX file runs on the CPU.", value=device, hint="Leave --device out.")
-    if not sidecar.is_file():
+    if not sidecar_path.is_file():
         raise ExportError(
             "An .onnx file must have the sidecar beside it that it was exported with.",
-            value=str(graph),
-            hint=f"Copy {sidecar.name} to {graph.parent} too.",
+            value=str(path),
+            hint=f"Copy {sidecar_path.name} to {path.parent} too.",
         )
-    return read_sidecar(sidecar), onnx_runner(graph), torch.device("cpu")
+    sidecar, graph = read_sidecar(sidecar_path), onnx_runner(path)
+    channels, side = sidecar.in_channels, sidecar.side_to_decode if graph.takes_bytes else sidecar.resolution
+    wanted = (side, side, channels) if graph.takes_bytes else (channels, side, side)
+    if graph.shape != wanted:
+        raise ExportError(
+            f"An .onnx file must take images of the shape that its sidecar says, {list(wanted)}.",
+            value=f"{list(graph.shape)} in {path}",
+            hint=f"Give it the {sidecar_path.name} that it was exported with.",
+        )
+    if graph.takes_bytes:
+        return sidecar, lambda planes: graph(interleaved(planes))
+    return sidecar, _from_logits(sidecar, graph, torch.device("cpu"))
+
+
+def _from_logits(sidecar: Sidecar, run: Runner, device: torch.device) -> Runner:
+    return lambda planes: run(scaled(planes, sidecar.resolution).to(device)).float().cpu().softmax(dim=1)
 
 
 def _batches(paths: Sequence[Path]) -> Iterator[list[Path]]:

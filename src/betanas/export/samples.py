@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,16 +31,20 @@ class Sample:
     """Images as an exported network takes them.
 
     Attributes:
-        images: float32, shape [n, in_channels, resolution, resolution], values in [0, 1].
+        images: float32, shape [n, in_channels, resolution, resolution], values in [0, 1]; what takes bytes gets
+            `pixels` in their place.
         origin: what they are, in words.
         real: whether anybody has photographed or drawn them.
         labels: int64, shape [n]; None for images that have none.
+        pixels: the same images as decoded, uint8, shape [n, stored_side, stored_side, in_channels]; None where nothing
+            that takes bytes is checked with them.
     """
 
     images: Tensor
     origin: str
     real: bool
     labels: Tensor | None = None
+    pixels: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,8 +106,21 @@ def real_sample(sidecar: Sidecar, source: DataSource) -> Sample:
         DataError: the images cannot be read.
     """
     if source.has_test:
-        return _sample(sidecar, source, open_test(source, resolution=sidecar.resolution), "test", MOST_REAL)
-    return _sample(sidecar, source, _splits(sidecar, source).validation, "validation", MOST_REAL)
+        whole, part = open_test(source, resolution=sidecar.resolution), "test"
+    else:
+        whole, part = _splits(sidecar, source).validation, "validation"
+    return _sample(sidecar, source, whole, part, MOST_REAL, keep_pixels=True)
+
+
+def validation_batches(sidecar: Sidecar, source: DataSource) -> Iterator[Sample]:
+    """All validation images, a batch at a time, since together they may not fit in memory.
+
+    Raises:
+        DataError: the images cannot be read.
+    """
+    whole = _splits(sidecar, source).validation
+    for rows in torch.split(torch.arange(len(whole)), _BATCH):
+        yield _rows(sidecar, source, whole, "validation", rows, keep_pixels=True)
 
 
 def quantisation_samples(sidecar: Sidecar, source: DataSource) -> QuantisationSamples:
@@ -131,19 +149,66 @@ def _splits(sidecar: Sidecar, source: DataSource) -> Splits | StreamedSplits:
     return open_splits(source, resolution=sidecar.resolution, seed=seed)
 
 
-def _sample(sidecar: Sidecar, source: DataSource, whole: Images, part: str, most: int) -> Sample:
+def _sample(
+    sidecar: Sidecar, source: DataSource, whole: Images, part: str, most: int, *, keep_pixels: bool = False
+) -> Sample:
     count = min(most, len(whole))
     rows = torch.from_numpy(np.linspace(0, len(whole) - 1, count).round().astype(np.int64))
-    batches = list(whole.batches(torch.split(rows, _BATCH), device="cpu"))
-    images = torch.cat([resize(batch.images.float(), sidecar.resolution) / 255 for batch in batches])
+    return _rows(sidecar, source, whole, part, rows, keep_pixels=keep_pixels)
+
+
+def _rows(sidecar: Sidecar, source: DataSource, whole: Images, part: str, rows: Tensor, *, keep_pixels: bool) -> Sample:
+    batches = [
+        (_fitted(batch.images, sidecar) if keep_pixels else batch.images, batch.labels)
+        for batch in whole.batches(torch.split(rows, _BATCH), device="cpu")
+    ]
     # A data set of grey images may serve a network for colour ones.
-    images = images.expand(-1, sidecar.in_channels, -1, -1).contiguous()
-    labels = torch.cat([batch.labels for batch in batches])
-    return Sample(images, f"{count:,} {part} images of {Path(source.name).name}", real=True, labels=labels)
+    batches = [(planes.expand(-1, sidecar.in_channels, -1, -1), labels) for planes, labels in batches]
+    return Sample(
+        torch.cat([scaled(planes, sidecar.resolution) for planes, _ in batches]),
+        f"{len(rows):,} {part} images of {Path(source.name).name}",
+        real=True,
+        labels=torch.cat([labels for _, labels in batches]),
+        pixels=torch.cat([interleaved(planes) for planes, _ in batches]) if keep_pixels else None,
+    )
+
+
+def _fitted(planes: Tensor, sidecar: Sidecar) -> Tensor:
+    """Images of a source that decodes to another side than training's, as something that takes bytes needs them."""
+    side = sidecar.side_to_decode
+    if planes.shape[-1] == side:
+        return planes
+    return resize(planes.float(), side).round().clamp(0, 255).to(torch.uint8)
 
 
 def random_sample(sidecar: Sidecar) -> Sample:
     """Noise, where there are no images; the same every time."""
-    shape = (MOST_RANDOM, sidecar.in_channels, sidecar.resolution, sidecar.resolution)
-    images = torch.rand(shape, generator=torch.Generator().manual_seed(0))
-    return Sample(images, f"{MOST_RANDOM} random images", real=False)
+    side = sidecar.side_to_decode
+    generator = torch.Generator().manual_seed(0)
+    planes = torch.randint(
+        0, 256, (MOST_RANDOM, sidecar.in_channels, side, side), generator=generator, dtype=torch.uint8
+    )
+    return Sample(
+        scaled(planes, sidecar.resolution),
+        f"{MOST_RANDOM} random images",
+        real=False,
+        pixels=interleaved(planes),
+    )
+
+
+def scaled(planes: Tensor, resolution: int) -> Tensor:
+    """Decoded images as a network takes them.
+
+    Args:
+        planes: uint8, shape [n, channels, side, side].
+        resolution: of the network.
+
+    Returns:
+        float32, shape [n, channels, resolution, resolution], values in [0, 1].
+    """
+    return resize(planes.float(), resolution) / 255
+
+
+def interleaved(planes: Tensor) -> Tensor:
+    """Decoded images as what takes bytes wants them: [n, channels, side, side] to [n, side, side, channels]."""
+    return planes.permute(0, 2, 3, 1).contiguous()
