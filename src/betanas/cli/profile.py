@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from betanas.cli.calibration import make_table, write_for_device
 from betanas.cli.describe import BlocksOption, read_vector
 from betanas.cli.networks import is_study, refuse_blocks
 from betanas.cli.output import console, print_json
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from betanas.profiling import Measurement, Subject
     from betanas.search.study import Study
 
+_TABLE = "A latency table"
+
 _RESOLUTION, _CLASSES, _CHANNELS = 224, 100, 3  # the report's, where the network does not bring its own
 
 
@@ -39,12 +42,13 @@ class Runtime(StrEnum):
 
 def profile(
     networks: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             help="Vectors' or blueprints' JSON files, studies (their leaders), folders of betanas train, spaces, named "
-            "networks."
+            "networks.",
+            show_default=False,
         ),
-    ],
+    ] = None,
     resolution: Annotated[int | None, typer.Option(help="Side of the images: the network's own, else 224.")] = None,
     classes: Annotated[int | None, typer.Option(help="Classes to tell apart: the network's own, else 100.")] = None,
     channels: Annotated[int | None, typer.Option(help="Channels of the images: the network's own, else 3.")] = None,
@@ -65,9 +69,51 @@ def profile(
     repeats: Annotated[int, typer.Option(help="Calls that count.")] = 30,
     at_most: Annotated[float, typer.Option(min=0, help="Seconds after which a row begins no further call.")] = 60.0,
     energy: Annotated[bool, typer.Option("--energy/--no-energy", help="Whether energy is measured too.")] = True,
+    calibrate: Annotated[
+        bool,
+        typer.Option("--calibrate", help="Make a latency table instead, for --max-latency.", rich_help_panel=_TABLE),
+    ] = False,
+    table: Annotated[Path, typer.Option(help="Where the table is written.", rich_help_panel=_TABLE)] = Path(
+        "latency.json"
+    ),
+    calibrate_for: Annotated[
+        float | None,
+        typer.Option(min=1, help="Seconds; 105 where not given.", rich_help_panel=_TABLE, show_default=False),
+    ] = None,
+    measured: Annotated[
+        Path | None,
+        typer.Option("--from", help="Measurements of another device, by its measure.py.", rich_help_panel=_TABLE),
+    ] = None,
+    for_device: Annotated[
+        Path | None,
+        typer.Option(help="Write what measures another device to this new folder.", rich_help_panel=_TABLE),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure networks on this machine: time of an answer and of a training step, and energy where it is counted."""
+    if calibrate:
+        if networks:
+            raise BlueprintError(
+                "A latency table is made of random networks.", value=", ".join(networks), hint="Leave them out."
+            )
+        if for_device is not None:
+            write_for_device(for_device, as_json=as_json)
+            return
+        make_table(
+            table,
+            measured=measured,
+            runtimes=[each.value for each in runtime or ()],
+            threads=threads,
+            batch_size=batch_size,
+            seconds=calibrate_for,
+            as_json=as_json,
+        )
+        return
+    if not networks:
+        raise BlueprintError("A network must be named.", hint="Type, for example, betanas profile betanet3.")
+    if measured is not None or for_device is not None:
+        raise BlueprintError("--from and --for-device belong to a latency table.", hint="Add --calibrate.")
+
     from betanas.profiling import Conditions, measure_inference, measure_training
     from betanas.training.device import resolve_device
     from betanas.training.recipe import load_recipe

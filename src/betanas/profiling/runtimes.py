@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from betanas.errors import DeviceError
 from betanas.export.classifier import ImageClassifier
@@ -41,8 +41,16 @@ def prepare_call(runtime: str, subject: Subject, images: Tensor, threads: int) -
     network = subject.build().eval()
     if runtime == "onnxruntime":
         return _onnx_call(subject, network, images, threads)
-    network = network.to(images.device)
-    if runtime == "compiled":
+    return torch_call(network.to(images.device), images, compiled=runtime == "compiled")
+
+
+def torch_call(network: nn.Module, images: Tensor, *, compiled: bool) -> Call:
+    """A call that runs a network in evaluation mode by torch, as it is or compiled.
+
+    Raises:
+        NotMeasurableError: a compiler is missing.
+    """
+    if compiled:
         torch.compiler.reset()  # what was compiled for another network would count as a recompilation of this one
         network.compile(dynamic=False)
 
@@ -50,7 +58,7 @@ def prepare_call(runtime: str, subject: Subject, images: Tensor, threads: int) -
         with torch.inference_mode():
             return network(images)
 
-    if runtime == "compiled":
+    if compiled:
         try:
             call()
         except RuntimeError as error:  # torch has no narrower class for all that a compiler can be missing
@@ -68,7 +76,7 @@ def _onnx_call(subject: Subject, network: Any, images: Tensor, threads: int) -> 
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = threads
     with tempfile.TemporaryDirectory() as folder:
-        sidecar = _sidecar(subject)
+        sidecar = sidecar_of(subject)
         write_onnx(sidecar, ImageClassifier(network, sidecar), Path(folder))
         session: Any = onnxruntime.InferenceSession(
             str(Path(folder) / ONNX_FILE), sess_options=settings, providers=[provider]
@@ -85,7 +93,7 @@ def _onnx_call(subject: Subject, network: Any, images: Tensor, threads: int) -> 
     return lambda: session.run_with_iobinding(binding)
 
 
-def _sidecar(subject: Subject) -> Sidecar:
+def sidecar_of(subject: Subject) -> Sidecar:
     """What an exporter asks of a trained network, for one that is not: pixel values enter it as they are."""
     return Sidecar(
         architecture=subject.architecture,
