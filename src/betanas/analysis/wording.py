@@ -14,7 +14,7 @@ from betanas.analysis.tables.history import StudyTotals, leaders, outcomes, tota
 from betanas.analysis.tables.layers import layer_table
 from betanas.analysis.tables.noise import noise
 from betanas.blueprint import Blueprint
-from betanas.quantities import format_bytes, format_count, format_seconds
+from betanas.quantities import format_bytes, format_count, format_latency, format_seconds
 from betanas.search.beaten import beside_baselines
 from betanas.search.bounds import end_met, on_bounds
 from betanas.search.chance import guessing, median_epochs
@@ -339,6 +339,7 @@ def plan_facts(snapshot: StudySnapshot) -> tuple[tuple[str, str], ...]:
             ("parameters", plan.limits.params, count_text),
             ("multiply-accumulates", plan.limits.macs, count_text),
             ("training memory", plan.limits.memory, bytes_text),
+            ("predicted time of an answer", plan.limits.latency, format_latency),
         )
         if value is not None
     ]
@@ -356,6 +357,7 @@ def plan_facts(snapshot: StudySnapshot) -> tuple[tuple[str, str], ...]:
         ("Objective", str(plan.search.objective)),
         ("Seed", str(plan.search.seed)),
         ("Limits", "; ".join(limits) or "none"),
+        *((("Latency table", str(plan.limits.latency_table)),) if plan.limits.latency_table else ()),
         ("Machine", _listed({name: value for name, value in plan.machine.to_document().items() if value})),
     ]
     devices = list(dict.fromkeys(trial.device for trial in snapshot.trials if trial.device))

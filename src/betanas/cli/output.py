@@ -16,14 +16,26 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from betanas.blueprint import TABLE_HEADINGS, Blueprint
-from betanas.quantities import format_bytes, format_count
+from betanas.blueprint import TABLE_HEADINGS, Blueprint, BlueprintBatch
+from betanas.cost.latency import LatencyModel
+from betanas.quantities import format_bytes, format_count, format_latency
 
 
 def print_json(document: Mapping[str, Any]) -> None:
     """One JSON document on standard output, and nothing else."""
     json.dump(document, sys.stdout, indent=2, ensure_ascii=False)
     sys.stdout.write("\n")
+
+
+def predicted_latency(blueprint: Blueprint, table: LatencyModel | None) -> float | None:
+    """Seconds of an answer by a latency table; None without one."""
+    return None if table is None else float(table.predict(BlueprintBatch.of([blueprint]))[0])
+
+
+def latency_line(blueprint: Blueprint, table: LatencyModel) -> str:
+    """What a latency table predicts, and for what."""
+    seconds = predicted_latency(blueprint, table) or 0.0
+    return f"Predicted: {format_latency(seconds)} an answer ({table}; 90% within {table.error.p90:.0%})"
 
 
 def layer_table(blueprint: Blueprint, *, title: str | None = None) -> Table:

@@ -10,8 +10,17 @@ from typing import Annotated, Any
 import typer
 
 from betanas.blocks import space_title
-from betanas.cli.output import console, cost_line, layer_table, print_json, shown, vector_line
-from betanas.quantities import format_count, format_seconds
+from betanas.cli.output import (
+    console,
+    cost_line,
+    latency_line,
+    layer_table,
+    predicted_latency,
+    print_json,
+    shown,
+    vector_line,
+)
+from betanas.quantities import format_count, format_latency, format_seconds
 
 StudyArgument = Annotated[str, typer.Argument(help="The study's directory, or its PostgreSQL URL.")]
 TrustOption = Annotated[
@@ -60,7 +69,9 @@ def status(study: StudyArgument, as_json: JsonOption = False) -> None:
     out.print(f"  trials: {', '.join(counts) or 'none yet'}{planned}")
     if best:
         which = f"trial {best['trial']}" if found["kind"] == "search" else shown(best["name"])
-        out.print(f"  best: {which}, accuracy {best['accuracy']:.2%}, {format_count(best['params'])} parameters")
+        latency = best.get("latency")
+        quick = f", {format_latency(latency)} an answer predicted" if latency is not None else ""
+        out.print(f"  best: {which}, accuracy {best['accuracy']:.2%}, {format_count(best['params'])} parameters{quick}")
     if found.get("advice"):
         out.print(f"  [yellow]{found['advice']}[/yellow]")
     if found.get("baselines"):
@@ -134,6 +145,7 @@ def best(
                 "interval": asdict(found.interval) if found.interval else None,
                 "params": found.blueprint.num_params,
                 "macs": found.blueprint.macs,
+                "latency": predicted_latency(found.blueprint, plan.limits.latency_table),
                 "vector": dict(found.vector),
                 "bounds": on_bounds,
                 "blueprint": found.blueprint.to_dict(),
@@ -154,6 +166,8 @@ def best(
     out.print(f"[bold]{headline}[/bold]")
     out.print(layer_table(found.blueprint))
     out.print(cost_line(found.blueprint, plan.batch_size))
+    if plan.limits.latency_table is not None:
+        out.print(latency_line(found.blueprint, plan.limits.latency_table), soft_wrap=True, markup=False)
     out.print(vector_line(found.vector))
     if on_bounds:
         out.print(f"[yellow]{shown(on_bounds)}[/yellow]", soft_wrap=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -11,7 +11,7 @@ import numpy as np
 from betanas.blueprint import Blueprint, BlueprintBatch, BoolArray, FloatArray, IntArray
 from betanas.cost import count_macs, count_params, training_memory
 from betanas.errors import LimitError, StrategyError
-from betanas.quantities import format_bytes, format_count
+from betanas.quantities import format_bytes, format_count, format_latency
 from betanas.search.objectives import FrontCost
 from betanas.search.settings import Limits
 from betanas.spaces import Range, SearchSpace
@@ -36,12 +36,38 @@ _MEMORY_CORRECTION = 0.98
 
 @dataclass(frozen=True, eq=False)
 class Costs:
-    """Costs of n candidates, arrays of shape [n]; `lookahead` has one column for each look-ahead resolution."""
+    """Costs of n candidates, arrays of shape [n].
+
+    `lookahead` has one column for each look-ahead resolution; `latency` is None without a latency table.
+    """
 
     params: IntArray
     macs: IntArray
     memory: IntArray
     lookahead: IntArray
+    latency: FloatArray | None
+
+
+@dataclass(frozen=True, eq=False)
+class Constraint:
+    """A limit, and what n candidates cost.
+
+    Attributes:
+        rule: the limit in words.
+        costs: shape [n], in the limit's unit.
+        most: the limit.
+        written: writes a cost for a person.
+    """
+
+    rule: str
+    costs: IntArray | FloatArray
+    most: float
+    written: Callable[[float], str]
+
+    @property
+    def demand(self) -> FloatArray:
+        """The costs as multiples of the limit, shape [n]."""
+        return np.asarray(self.costs / self.most, dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +81,8 @@ class Problem:
         in_channels: channels of the images.
         batch_size: images per optimiser step, which decides the training memory.
         limits: what a candidate may cost.
-        against: a cost (`params`, `macs`, `memory`) that the objective is traded against, where a front is searched
-            for; empty for the best objective alone.
+        against: a cost (`params`, `macs`, `memory` or `latency`) that the objective is traded against, where a front is
+            searched for; empty for the best objective alone.
         dtype, optimizer: what the recipe trains with, as `betanas.cost.training_memory` names them.
     """
 
@@ -91,26 +117,37 @@ class Problem:
             macs=count_macs(batch),
             memory=training_memory(batch, self.batch_size, dtype=self.dtype, optimizer=self.optimizer),
             lookahead=self._lookahead(rows),
+            latency=self.limits.latency_table.predict(batch) if self.limits.latency_table else None,
         )
 
-    def demands(self, rows: FloatArray) -> dict[str, FloatArray]:
-        """For each limit that is set, in words, cost as a multiple of the limit (shape [n]); above 1 is too much.
+    def constraints(self, rows: FloatArray) -> tuple[Constraint, ...]:
+        """What vectors (rows of shape [n, parameters]) cost, for each limit that is set.
 
         Only what a limit names is counted, which is what screening needs: memory is the costliest of the counts.
         """
-        limits, batch, found = self.limits, self.blueprints(rows), {}
+        limits, batch, found = self.limits, self.blueprints(rows), []
         if limits.params is not None:
-            found[f"at most {format_count(limits.params)} parameters"] = count_params(batch) / limits.params
+            rule = f"at most {format_count(limits.params)} parameters"
+            found.append(Constraint(rule, count_params(batch), limits.params, format_count))
         if limits.macs is not None:
-            found[f"at most {format_count(limits.macs)} multiply-accumulates"] = count_macs(batch) / limits.macs
+            rule = f"at most {format_count(limits.macs)} multiply-accumulates"
+            found.append(Constraint(rule, count_macs(batch), limits.macs, format_count))
         if limits.memory is not None:
+            rule = f"at most {format_bytes(limits.memory)} of training memory"
             needed = training_memory(batch, self.batch_size, dtype=self.dtype, optimizer=self.optimizer)
-            found[f"at most {format_bytes(limits.memory)} of training memory"] = needed / limits.memory
+            found.append(Constraint(rule, needed, limits.memory, format_bytes))
+        if limits.latency is not None and limits.latency_table is not None:
+            rule = f"at most {format_latency(limits.latency)} an answer"
+            found.append(Constraint(rule, limits.latency_table.predict(batch), limits.latency, format_latency))
         ahead = self._lookahead(rows)
         for column, (resolution, most) in enumerate(limits.lookahead):
             rule = f"at most {format_count(most)} parameters at resolution {resolution}"
-            found[rule] = ahead[:, column] / most
-        return found
+            found.append(Constraint(rule, ahead[:, column], most, format_count))
+        return tuple(found)
+
+    def demands(self, rows: FloatArray) -> dict[str, FloatArray]:
+        """For each limit that is set, in words, cost as a multiple of the limit (shape [n]); above 1 is too much."""
+        return {each.rule: each.demand for each in self.constraints(rows)}
 
     def excluded(self, rows: FloatArray) -> dict[str, BoolArray]:
         """For each limit that is set, in words, which vectors it excludes (shape [n])."""
@@ -137,6 +174,7 @@ class Survey:
         share: part of them that keeps every limit.
         excluded: for each limit that is set, in words, the part it excludes.
         least: for each limit, the smallest cost found as a multiple of the limit.
+        cheapest: for each limit, the smallest cost found, in words.
         advice: narrower ranges with which at least `ADVISED_SHARE` would be feasible, or the best that was found;
             empty where the share is large enough, or no narrowing helps.
         advised_share: the feasible part within the advised ranges.
@@ -146,6 +184,7 @@ class Survey:
     share: float
     excluded: Mapping[str, float]
     least: Mapping[str, float]
+    cheapest: Mapping[str, str]
     advice: Mapping[str, Range]
     advised_share: float
 
@@ -165,7 +204,7 @@ class Survey:
             hint = f"With {flags} about {self.advised_share:.0%} would keep them; or raise a limit."
         else:
             shortfall = ", ".join(
-                f"{rule}: the cheapest found needs {least:.3g} times as much"
+                f"{rule}: the cheapest found needs {self.cheapest[rule]}, {least:.3g} times as much"
                 for rule, least in self.least.items()
                 if least > 1
             )
@@ -185,7 +224,8 @@ def survey(problem: Problem, *, points: int = SURVEY_POINTS, seed: int = 0) -> S
     """
     require_free(problem)
     rows = _sample(problem, points, seed)
-    demands = problem.demands(rows)
+    constraints = problem.constraints(rows)
+    demands = {each.rule: each.demand for each in constraints}
     feasible = np.ones(points, dtype=np.bool_)
     for demand in demands.values():
         feasible &= demand <= 1.0
@@ -196,6 +236,7 @@ def survey(problem: Problem, *, points: int = SURVEY_POINTS, seed: int = 0) -> S
         share=share,
         excluded={rule: float((demand > 1.0).mean()) for rule, demand in demands.items()},
         least={rule: float(demand.min()) for rule, demand in demands.items()},
+        cheapest={each.rule: each.written(float(each.costs.min())) for each in constraints},
         advice=advice,
         advised_share=advised_share,
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
@@ -24,12 +25,24 @@ def on_front(costs: FloatArray, values: FloatArray) -> BoolArray:
     return front
 
 
-def pareto_front(records: Sequence[TrialRecord], cost: FrontCost) -> tuple[TrialRecord, ...]:
-    """The completed trials that none beats in accuracy and a cost at once, cheapest first."""
+def pareto_front(
+    records: Sequence[TrialRecord], cost: FrontCost, latencies: Mapping[int, float] = MappingProxyType({})
+) -> tuple[TrialRecord, ...]:
+    """The completed trials that none beats in accuracy and a cost at once, cheapest first.
+
+    Args:
+        records: of the study.
+        cost: that accuracy is traded against.
+        latencies: each trial's predicted seconds, where they are the cost.
+    """
+
+    def costs_of(record: TrialRecord) -> float:
+        return latencies[record.index] if cost == "latency" else float(getattr(record, cost))
+
     kept = sorted(
         (record for record in records if record.state == "completed" and record.top1 is not None),
-        key=lambda record: (getattr(record, cost), record.index),
+        key=lambda record: (costs_of(record), record.index),
     )
-    costs = np.array([getattr(record, cost) for record in kept], dtype=np.float64)
+    costs = np.array([costs_of(record) for record in kept], dtype=np.float64)
     best = on_front(costs, np.array([record.top1 for record in kept], dtype=np.float64))
     return tuple(record for record, chosen in zip(kept, best, strict=True) if chosen)

@@ -21,16 +21,17 @@ from betanas.userfile import python_file
 MNASNET_EXPONENT = -0.07
 
 CompoundCost = Literal["params", "macs", "seconds", "latency"]
-FrontCost = Literal["params", "macs", "memory"]
+FrontCost = Literal["params", "macs", "memory", "latency"]
 
 _COST_WORDS: Mapping[str, str] = {
     "params": "parameters",
     "macs": "multiply-accumulates",
     "memory": "training memory",
     "seconds": "training seconds",
-    "latency": "seconds an image",
+    "latency": "seconds of an answer",
 }
-_SECONDS = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(ms|s)?\s*")
+_SECONDS = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(us|ms|s)?\s*")
+_UNITS = {"us": 1e-6, "ms": 1e-3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,8 @@ class Compound:
     """accuracy x (cost / target) ** exponent: MnasNet's soft constraint (Tan et al. 2019, equation 2, alpha = beta).
 
     Attributes:
-        cost: `params`, `macs`, `seconds` (of the training) or `latency` (measured seconds of an image in training,
-            where the trial ran).
+        cost: `params`, `macs`, `seconds` (of the training) or `latency` (seconds of an answer by the search's latency
+            table; without one, measured seconds of an image in training, where the trial ran).
         target: the cost at which accuracy counts as it is; in the cost's unit.
         exponent: negative, unless more is better.
     """
@@ -100,7 +101,8 @@ class Pareto:
     """Accuracy and a cost at once: the networks that no other beats in both. A trial's value is its accuracy.
 
     Attributes:
-        cost: `params`, `macs` or `memory`, which are known before a network is trained.
+        cost: `params`, `macs`, `memory` or `latency` (by the search's latency table), which are known before a network
+            is trained.
     """
 
     cost: FrontCost
@@ -271,7 +273,7 @@ def _number(value: object, name: str, cost: object) -> float:
     if name == "target" and cost in ("seconds", "latency"):
         match = _SECONDS.fullmatch(text)
         if match:
-            return float(match[1]) * (1e-3 if match[2] == "ms" else 1.0)
+            return float(match[1]) * _UNITS.get(match[2], 1.0)
         raise StrategyError("A target in seconds must be a time.", value=text, hint="Type, for example, 20s or 10ms.")
     try:
         return float(text)

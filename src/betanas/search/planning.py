@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from betanas import host_memory
-from betanas.blueprint import PLAIN_NETWORKS, plain_network
+from betanas.blueprint import PLAIN_NETWORKS, Blueprint, BlueprintBatch, plain_network
 from betanas.data import DataSource, open_source
 from betanas.data.places import lies_inside
 from betanas.errors import BlueprintError, StrategyError, StudyError, did_you_mean
@@ -28,6 +28,7 @@ from betanas.search.scoring import make_score
 from betanas.search.settings import (
     CLUSTER,
     SETTINGS,
+    Limits,
     MachineSettings,
     ResumeSettings,
     SearchSettings,
@@ -147,8 +148,15 @@ def _baselines(plan: StudyPlan) -> tuple[str, ...]:
     return tuple(
         name
         for name, each in plain.items()
-        if each.num_params <= (limits.params or math.inf) and each.macs <= (limits.macs or math.inf)
+        if each.num_params <= (limits.params or math.inf)
+        and each.macs <= (limits.macs or math.inf)
+        and _predicted(each, limits) <= (limits.latency or math.inf)
     )
+
+
+def _predicted(blueprint: Blueprint, limits: Limits) -> float:
+    """Seconds of an answer; 0 without a latency table."""
+    return float(limits.latency_table.predict(BlueprintBatch.of([blueprint]))[0]) if limits.latency_table else 0.0
 
 
 def _trials_expected(plan: StudyPlan) -> float:
@@ -187,6 +195,7 @@ def _check_together(settings: SearchSettings) -> None:
                 value=f"{limit} for trials of {budget}",
                 hint=f"Type, for example, {option} {Budget(20 * budget.amount, 'seconds')}, or a shorter --budget.",
             )
+    _check_latency(settings)
     if not settings.training.stop_early:
         return
     if budget.unit != "seconds" or machine.executor == "inline":
@@ -200,6 +209,20 @@ def _check_together(settings: SearchSettings) -> None:
             "Early stopping compares accuracies: a trial that it ends may be the best by another objective.",
             value=f"objective {objective}",
             hint="Leave --stop-early out.",
+        )
+
+
+def _check_latency(settings: SearchSettings) -> None:
+    """Refuse what a latency table would have to decide where there is none."""
+    limits, objective = settings.limits, settings.search.objective
+    needs = "--max-latency" if limits.latency is not None else ""
+    if isinstance(objective, Pareto) and objective.cost == "latency":
+        needs = "--objective pareto --cost latency"
+    if needs and limits.latency_table is None:
+        raise StudyError(
+            "A latency before training is predicted by a latency table.",
+            value=f"{needs} without one",
+            hint="Type betanas profile --calibrate once, and add --latency-table latency.json.",
         )
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from betanas.blueprint import Blueprint
+from betanas.blueprint import Blueprint, BlueprintBatch
+from betanas.cost.latency import LatencyModel
 from betanas.errors import StrategyError
 from betanas.quantities import MAX_RESOLUTION
 from betanas.search.feasibility import Problem
@@ -43,6 +44,9 @@ def make_score(objective: ObjectiveSettings, problem: Problem) -> Score:
     if isinstance(objective, Registered):
         return partial(_own, objective.name, OBJECTIVES.get(objective.name))
     if isinstance(objective, Compound):
+        table = problem.limits.latency_table
+        if objective.cost == "latency" and table is not None:
+            return partial(_predicted, objective, table)
         return partial(_compound, objective)
     if isinstance(objective, Scaling):
         if not problem.resolution < objective.resolution <= MAX_RESOLUTION:
@@ -61,6 +65,10 @@ def _accuracy(record: TrialRecord, _blueprint: Blueprint) -> float | None:
 
 def _compound(objective: Compound, record: TrialRecord, blueprint: Blueprint) -> float | None:
     return _traded(record, _COSTS[objective.cost](record, blueprint), objective)
+
+
+def _predicted(objective: Compound, table: LatencyModel, record: TrialRecord, blueprint: Blueprint) -> float | None:
+    return _traded(record, float(table.predict(BlueprintBatch.of([blueprint]))[0]), objective)
 
 
 def _scaling(objective: Scaling, problem: Problem, record: TrialRecord, blueprint: Blueprint) -> float | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from betanas.blocks import Blocks, space_title
+from betanas.cost.latency import LatencyModel
 from betanas.declaration import (
     Group,
     Kind,
@@ -31,7 +32,14 @@ from betanas.declaration import (
     whole,
 )
 from betanas.errors import DataError, DeviceError, QuantityError, StudyError, UserError
-from betanas.quantities import MAX_RESOLUTION, MIN_RESOLUTION, parse_bytes, parse_count, parse_range
+from betanas.quantities import (
+    MAX_RESOLUTION,
+    MIN_RESOLUTION,
+    parse_bytes,
+    parse_count,
+    parse_latency,
+    parse_range,
+)
 from betanas.search.objectives import SETTINGS as OBJECTIVE_FIELDS
 from betanas.search.objectives import Accuracy, ObjectiveSettings, read_objective
 from betanas.training.budget import Budget
@@ -41,6 +49,8 @@ CLUSTER = "On a Ray cluster"
 
 # Trials of a search that a time alone ends.
 ENDLESS = 1_000_000
+
+_LONGEST_ANSWER = 3600.0  # seconds
 
 _MOST = 10**15  # of anything counted: far more than any machine holds, and well within what databases keep
 
@@ -78,6 +88,22 @@ def _bytes(given: Any) -> int:
     return value
 
 
+def _latency(given: Any) -> float:
+    value = parse_latency(given) if isinstance(given, str) else as_number(given)
+    if not 0 < value <= _LONGEST_ANSWER:
+        raise ValueError("no time that an answer takes")
+    return value
+
+
+def _latency_model(given: Any) -> LatencyModel:
+    """A table's model, from its file, from a plan's document, or as it is."""
+    if isinstance(given, LatencyModel):
+        return given
+    return (
+        LatencyModel.from_document(given) if isinstance(given, Mapping) else LatencyModel.load(_TABLE_FILE.read(given))
+    )
+
+
 def _range(given: Any) -> tuple[float, float]:
     low, high = parse_range(given) if isinstance(given, str) else given
     return as_number(low), as_number(high)
@@ -113,6 +139,15 @@ def _options(given: Any) -> dict[str, Any]:
 SIDE = whole(MIN_RESOLUTION, MAX_RESOLUTION, example="64")
 COUNT = Kind("a positive number with an optional suffix k, M or G", "30M", _count, metavar="COUNT")
 MEMORY = Kind("a positive number of bytes with a unit", "20GiB", _bytes, metavar="SIZE")
+LATENCY = Kind("a positive time with one of the units us, ms or s", "3ms", _latency, metavar="TIME")
+_TABLE_FILE = text("the file of a latency table", example="latency.json", metavar="FILE")
+LATENCY_TABLE = Kind(
+    _TABLE_FILE.rule,
+    "latency.json",
+    _latency_model,
+    write=lambda model: model.to_document(),
+    metavar="FILE",
+)
 LOOKAHEAD = several(
     "a resolution and a number of parameters with a colon between them",
     parse_lookahead,
@@ -195,6 +230,8 @@ class Limits(Group):
     """What a candidate may cost at the search resolution; None where there is no limit.
 
     Attributes:
+        latency: seconds of an answer, as the table predicts them.
+        latency_table: predicts latencies; its content, so that a study needs no file.
         lookahead: (resolution, parameters) pairs: the same vector's network at a larger resolution must also stay
             within that many parameters (weeks 9 and 10 of the report's Appendix B).
     """
@@ -208,6 +245,14 @@ class Limits(Group):
         "Most memory of a training step: 20GiB; most of what the device has where not given.",
         default=None,
         name="max_memory",
+    )
+    latency: float | None = setting(
+        LATENCY, "Most time of an answer, as the latency table predicts it: 3ms.", default=None, name="max_latency"
+    )
+    latency_table: LatencyModel | None = setting(
+        LATENCY_TABLE,
+        "A latency table, by betanas profile --calibrate: latency.json.",
+        default=None,
     )
     lookahead: tuple[tuple[int, int], ...] = setting(
         LOOKAHEAD, "Most parameters at a larger resolution: 384:50M.", default=()
@@ -380,7 +425,7 @@ class ProposalSettings(Group):
 
 
 _OBJECTIVE_HELP = {
-    "cost": "compound: params, macs, seconds or latency; pareto: params, macs or memory.",
+    "cost": "compound: params, macs, seconds or latency; pareto: params, macs, memory or latency.",
     "cost_target": "compound, scaling: where accuracy counts as it is: 5M, 10ms.",
     "cost_exponent": "compound, scaling: the cost's weight; -0.07 where not given.",
     "scaling_resolution": "scaling: the larger resolution, in pixels.",

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from betanas.blueprint import Blueprint
+from betanas.blueprint import Blueprint, BlueprintBatch
 from betanas.errors import StudyError
 from betanas.intervals import MeanInterval
 from betanas.search.bounds import crowded_in, on_bounds
@@ -247,7 +247,25 @@ class Study:
 
         Empty where the study's objective is no front.
         """
-        return _front(self.trials(), self.plan)
+        return self._front(self.trials())
+
+    def latencies(self, records: Sequence[TrialRecord]) -> dict[int, float]:
+        """The seconds that trials' networks take to answer, as the study's latency table predicts them, by index.
+
+        Empty where the study has no table.
+        """
+        table = None if self.is_comparison else self.plan.limits.latency_table
+        if table is None or not records:
+            return {}
+        predicted = table.predict(BlueprintBatch.of([self.blueprint(record.index) for record in records]))
+        return {record.index: float(seconds) for record, seconds in zip(records, predicted, strict=True)}
+
+    def _front(self, records: Sequence[TrialRecord]) -> tuple[TrialRecord, ...]:
+        objective = self.plan.search.objective
+        if not isinstance(objective, Pareto):
+            return ()
+        latencies = self.latencies(records) if objective.cost == "latency" else {}
+        return pareto_front(records, objective.cost, latencies)
 
     def status(self) -> dict[str, Any]:
         """How the study stands, as plain JSON values (`interface.md`, `status --json`)."""
@@ -296,7 +314,8 @@ class Study:
     def _searched_status(self, records: Sequence[TrialRecord]) -> dict[str, Any]:
         """What only a search's status says."""
         plan = self.plan
-        best = _leader(records)
+        best, front = _leader(records), self._front(records)
+        latencies = self.latencies([*front, *([best] if best else [])])
         return {
             "space": plan.search.space,
             "blocks": plan.search.blocks,
@@ -312,11 +331,18 @@ class Study:
                 "objective": best.objective,
                 "params": best.params,
                 "macs": best.macs,
+                "latency": latencies.get(best.index),
                 "vector": dict(best.vector),
             },
             "front": [
-                {"trial": record.index, "accuracy": record.top1, "params": record.params, "macs": record.macs}
-                for record in _front(records, plan)
+                {
+                    "trial": record.index,
+                    "accuracy": record.top1,
+                    "params": record.params,
+                    "macs": record.macs,
+                    "latency": latencies.get(record.index),
+                }
+                for record in front
             ],
             "advice": guessing(plan, records),
             "widened": [asdict(one) for one in plan.widenings],
@@ -431,8 +457,3 @@ def _stopping(plan: StudyPlan, records: Sequence[TrialRecord]) -> dict[str, Any]
 
     rule = stopping_rule(plan)
     return asdict(stopping_report(records, rule)) if rule else None
-
-
-def _front(records: Sequence[TrialRecord], plan: StudyPlan) -> tuple[TrialRecord, ...]:
-    objective = plan.search.objective
-    return pareto_front(records, objective.cost) if isinstance(objective, Pareto) else ()

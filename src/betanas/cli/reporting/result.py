@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from betanas.cli.output import cost_line, layer_table, shown, vector_line
-from betanas.quantities import format_bytes, format_count, format_seconds
+from betanas.cli.output import cost_line, latency_line, layer_table, shown, vector_line
+from betanas.quantities import format_bytes, format_count, format_latency, format_seconds
 from betanas.search.beaten import beside_baselines
 from betanas.search.records import TrialRecord
 from betanas.search.study import Study
@@ -36,6 +36,8 @@ def show_result(out: Console, study: Study, status: dict[str, Any]) -> None:
     out.print()
     out.print(layer_table(best.blueprint, title=f"The best network, trial {best.trial}"))
     out.print(cost_line(best.blueprint, plan.batch_size))
+    if plan.limits.latency_table is not None:
+        out.print(latency_line(best.blueprint, plan.limits.latency_table), soft_wrap=True, markup=False)
     out.print(vector_line(best.vector))
     out.print()
     out.print(
@@ -50,14 +52,15 @@ def show_result(out: Console, study: Study, status: dict[str, Any]) -> None:
     if status["bounds"]:
         out.print(f"[yellow]{shown(status['bounds'])}[/yellow]", soft_wrap=True)
     if front := study.front():
-        out.print(front_table(front))
+        out.print(front_table(front, study.latencies(front)))
     out.print(f"Study: {study.location}   (betanas status, best, resume {study.location})", soft_wrap=True)
 
 
-def front_table(front: Sequence[TrialRecord]) -> Table:
-    """The trials of a Pareto front, cheapest first."""
+def front_table(front: Sequence[TrialRecord], latencies: Mapping[int, float]) -> Table:
+    """The trials of a Pareto front, cheapest first; with their predicted seconds, where there are any."""
     table = Table(title="No trial beats these in both", title_justify="left", header_style="bold", pad_edge=False)
-    for heading in ("Trial", "Accuracy", "Parameters", "Multiply-accumulates", "Memory"):
+    predicted = ("Predicted time",) if latencies else ()
+    for heading in ("Trial", "Accuracy", "Parameters", "Multiply-accumulates", "Memory", *predicted):
         table.add_column(heading, justify="right")
     for record in front:
         table.add_row(
@@ -66,5 +69,6 @@ def front_table(front: Sequence[TrialRecord]) -> Table:
             format_count(record.params),
             format_count(record.macs),
             format_bytes(record.memory),
+            *([format_latency(latencies[record.index])] if latencies else []),
         )
     return table
