@@ -2,17 +2,22 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+import betanas as bn
+from betanas.blueprint import BlueprintBatch
 from betanas.cli.main import app
+from betanas.cost.latency import LatencyModel
 from betanas.errors import BetanasError, LimitError, UserError
 from betanas.quantities import format_latency, parse_latency
-from betanas.spaces.scaling import LATENCY_STEP, solve_latency
+from betanas.spaces.scaling import LATENCY_STEP, Origin, make_rule, solve_latency, solve_predicted
 
+GOLDEN = Path(__file__).parents[1] / "golden" / "latency.json"
 SIDES = range(LATENCY_STEP, 1025, LATENCY_STEP)
 
 
@@ -101,3 +106,33 @@ def test_steps_beyond_the_free_memory_are_not_tried() -> None:
 def test_wrong_input_is_refused(arguments: list[str], says: str) -> None:
     with pytest.raises(UserError, match=says):
         run("betanet3", "--up-to", "48", *arguments)
+
+
+def test_predicted_sides_are_all_looked_at() -> None:
+    """Where a contraction is added the network becomes quicker again: predicted, such a side is found."""
+    origin = Origin(bn.get_space("betanet3"), bn.published("betanet3"), resolution=32, num_classes=10)
+    rule, model = make_rule("self-similar", origin), LatencyModel.load(GOLDEN)
+    sides = range(8, 257, 8)
+    seconds = {side: float(model.predict(BlueprintBatch.of([rule.blueprint(side)]))[0]) for side in sides}
+    for target in (0.5 * seconds[128], seconds[128], 1e9, 1e-9):
+        found = solve_predicted(rule, model, sides, target)
+        quick = [side for side in sides if seconds[side] <= target]
+        assert found.resolution == (max(quick) if quick else None)
+        assert found.ending == ("unreachable" if not quick else "bounded" if quick[-1] == sides[-1] else "reached")
+        assert found.cost == pytest.approx(seconds[quick[-1]] if quick else min(seconds.values()))
+        assert found.measured == ()
+        if found.ending == "reached":
+            assert found.next_cost is not None
+            assert found.next_cost > target
+    with pytest.raises(LimitError, match="positive"):
+        solve_predicted(rule, model, sides, 0.0)
+
+
+def test_the_command_predicts_by_a_table() -> None:
+    command = ["betanet3", "--to-latency", "5ms", "--latency-table", str(GOLDEN), "--up-to", "256"]
+    found = json.loads(run(*command, "--json"))
+    assert found["solution"]["cost"] <= 0.005 < found["solution"]["next_cost"]
+    assert found["predicted_by"] == "onnxruntime, 1 thread, 1 image, made up for tests"
+    assert "predicted" in run(*command)
+    with pytest.raises(LimitError, match="--to-latency 5ms"):
+        run("betanet3", "--latency-table", str(GOLDEN))

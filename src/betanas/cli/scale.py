@@ -44,7 +44,10 @@ def scale(
     to_macs: Annotated[str | None, typer.Option(help="The largest with at most these MACs an image: 2G.")] = None,
     to_memory: Annotated[str | None, typer.Option(help="The largest that trains within it, such as 20GiB.")] = None,
     to_latency: Annotated[
-        str | None, typer.Option(help="The largest whose answer to one image takes no longer, such as 5ms: measured.")
+        str | None, typer.Option(help="The largest whose answer takes no longer, such as 5ms: measured, or by a table.")
+    ] = None,
+    latency_table: Annotated[
+        Path | None, typer.Option(help="Predict latencies by this table of betanas profile --calibrate.")
     ] = None,
     rule: Annotated[str, typer.Option(help="self-similar, growing-k, slow-width or compound.")] = "self-similar",
     space: Annotated[str | None, typer.Option(help="The space of a vector's file; else known by its names.")] = None,
@@ -75,9 +78,11 @@ def scale(
 
     Without a target, the rules are compared at the cost of the network at twice its resolution.
     """
+    from betanas.cost.latency import LatencyModel
     from betanas.quantities import MIN_RESOLUTION
     from betanas.spaces.base import check_input
     from betanas.spaces.scaling import (
+        LATENCY_STEP,
         Knobs,
         Origin,
         at_equal_cost,
@@ -86,6 +91,7 @@ def scale(
         rules_for,
         scaling_document,
         solve,
+        solve_predicted,
         tabulate,
     )
 
@@ -93,6 +99,11 @@ def scale(
     seconds = parse_latency(to_latency) if to_latency is not None else None
     if len(targets) + (to_resolution is not None) + (seconds is not None) > 1:
         raise LimitError("A network is scaled to one target.", hint="Type one of the --to- options.")
+    if latency_table is not None and seconds is None:
+        raise LimitError(
+            "A latency table answers to a latency.", value=str(latency_table), hint="Add --to-latency 5ms."
+        )
+    predicts = LatencyModel.load(latency_table) if latency_table is not None else None
     if keep and not is_study(network):
         raise StudyError("Curves can be kept in a study only.", value=network, hint="Leave --keep out.")
     origin = _find_origin(
@@ -117,7 +128,10 @@ def scale(
             (table,) = tabulate([chosen], sides, measures=("memory",), batch_size=batch_size, dtype=dtype)
         solution = solve(table, measure, target)
         resolution = solution.resolution
-    if seconds is not None:
+    if seconds is not None and predicts is not None:
+        solution = solve_predicted(chosen, predicts, range(LATENCY_STEP, sides[-1] + 1, LATENCY_STEP), seconds)
+        resolution = solution.resolution
+    elif seconds is not None:
         solution = _solve_latency(chosen, seconds, sides[-1], start=origin.resolution, device=device)
         resolution = solution.resolution
     if solution is None and resolution is None:
@@ -161,6 +175,7 @@ def scale(
                 "batch_size": batch_size,
                 "reached": network_costs,
                 "solution": asdict(solution) if solution else None,
+                "predicted_by": str(predicts) if predicts else None,
                 "blueprint": reached.to_dict() if reached else None,
                 "equal": {measure: _compared(found, tables) for measure, found in equal.items()},
                 "curve": document,
@@ -282,15 +297,17 @@ def _in_words(solution: Solution) -> str:
 
 def _latency_in_words(solution: LatencySolution) -> str:
     target, cost = format_latency(solution.target), format_latency(solution.cost)
-    tried = f"{len(solution.measured)} sides measured"
+    tried = f"{len(solution.measured)} sides measured" if solution.measured else "predicted"
     if solution.ending == "unreachable":
-        return f"not reachable within {target}: the smallest network takes {cost} an image ({tried})"
+        return f"not reachable within {target}: the smallest network takes {cost} an answer ({tried})"
     if solution.ending == "bounded":
-        return f"{solution.resolution} pixels, the most that was looked at, take {cost}; --up-to looks further"
+        return (
+            f"{solution.resolution} pixels, the most that was looked at, take {cost} ({tried}); --up-to looks further"
+        )
     assert solution.next_cost is not None  # noqa: S101 - so it is where a target was reached: narrows the type
     more = "cannot be run" if solution.next_cost == math.inf else f"take {format_latency(solution.next_cost)}"
     return (
-        f"{solution.resolution} pixels is the most within {target}: {cost} an image; "
+        f"{solution.resolution} pixels is the most within {target}: {cost} an answer; "
         f"{solution.next_resolution} {more} ({tried})"
     )
 

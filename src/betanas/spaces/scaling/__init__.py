@@ -2,7 +2,7 @@
 
 from betanas.spaces.scaling.compare import at_equal_cost, curve, scaling_document
 from betanas.spaces.scaling.costs import MEASURES, CostTable, Measure, tabulate
-from betanas.spaces.scaling.latency import LATENCY_STEP, LatencySolution, solve_latency
+from betanas.spaces.scaling.latency import LATENCY_STEP, LatencySolution, solve_latency, solve_predicted
 from betanas.spaces.scaling.registry import available_rules, make_rule, register_rule, rules_for
 from betanas.spaces.scaling.rules import Knobs, Origin, ScalingRule
 from betanas.spaces.scaling.solve import Solution, solve
@@ -26,5 +26,6 @@ __all__ = [
     "scaling_document",
     "solve",
     "solve_latency",
+    "solve_predicted",
     "tabulate",
 ]

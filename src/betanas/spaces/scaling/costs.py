@@ -61,7 +61,7 @@ def tabulate(
     }
     sides = np.array(resolutions, dtype=np.int64)
     for row, rule in enumerate(rules):
-        for batch, columns in _batches(rule, sides):
+        for batch, columns in batches_of(rule, sides):
             for measure, table in counted.items():
                 if measure == "memory":
                     table[row, columns] = training_memory(batch, batch_size, dtype=dtype)
@@ -73,8 +73,8 @@ def tabulate(
     )
 
 
-def _batches(rule: ScalingRule, sides: IntArray) -> Iterator[tuple[BlueprintBatch, slice]]:
-    """A rule's networks, and which of the resolutions they belong to."""
+def batches_of(rule: ScalingRule, sides: IntArray) -> Iterator[tuple[BlueprintBatch, slice]]:
+    """A rule's networks at ascending resolutions, together as far as they can be, and which of these they belong to."""
     for start in range(0, len(sides), _TOGETHER):
         columns = slice(start, start + _TOGETHER)
         part = sides[columns]

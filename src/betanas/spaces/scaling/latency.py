@@ -1,12 +1,17 @@
-"""The largest resolution whose network is quick enough, measured as sparingly as the answer allows."""
+"""The largest resolution whose network is quick enough: measured as sparingly as the answer allows, or predicted."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
+
+from betanas.cost.latency import LatencyModel
 from betanas.errors import LimitError
+from betanas.spaces.scaling.costs import batches_of
+from betanas.spaces.scaling.rules import ScalingRule
 from betanas.spaces.scaling.solve import Ending
 
 # Sides that are looked at, in pixels: a measurement does not tell apart networks that are nearer.
@@ -18,18 +23,18 @@ _STRIDE = 1.5
 
 @dataclass(frozen=True)
 class LatencySolution:
-    """What a target latency allows, as far as was measured.
+    """What a target latency allows, as far as was measured or predicted.
 
     Attributes:
         rule: the scaling rule's name.
         measure: `latency`.
         target: the most seconds it may take.
-        ending: `reached` (the next side that was looked at takes longer), `bounded` (the largest side is quick enough)
-            or `unreachable` (the smallest is not).
+        ending: `reached` (the next side that was looked at takes longer; where they are predicted, every larger one),
+            `bounded` (the largest side is quick enough) or `unreachable` (the smallest is not).
         resolution: the largest measured side that is quick enough; None where there is none.
         cost: its network's seconds; where there is none, those of the smallest.
         next_resolution, next_cost: the next side, and its seconds, which are too many; None unless `reached`.
-        measured: every (resolution, seconds) pair, in the order of measurement.
+        measured: every (resolution, seconds) pair, in the order of measurement; empty where the seconds are predicted.
     """
 
     rule: str
@@ -88,6 +93,33 @@ def solve_latency(
         middle = (quick + slow) // 2
         quick, slow = (middle, slow) if is_quick(middle) else (quick, middle)
     return _solution(rule, target, "reached", sides[quick], sides[slow], seconds)
+
+
+def solve_predicted(rule: ScalingRule, model: LatencyModel, sides: Sequence[int], target: float) -> LatencySolution:
+    """Predict the seconds of every side, and take the largest that is quick enough.
+
+    Args:
+        rule: the scaling rule.
+        model: predicts.
+        sides: ascending resolutions to choose from.
+        target: seconds.
+
+    Raises:
+        LimitError: the target is not positive.
+    """
+    if not target > 0:
+        raise LimitError("A target latency must be positive.", value=target)
+    predicted = np.concatenate([model.predict(batch) for batch, _ in batches_of(rule, np.array(sides))])
+    seconds = dict(zip(sides, predicted.tolist(), strict=True))
+    quick = [side for side in sides if seconds[side] <= target]
+    if not quick:
+        return replace(
+            _solution(rule.name, target, "unreachable", None, None, seconds), cost=min(seconds.values()), measured=()
+        )
+    place = sides.index(quick[-1]) + 1
+    beyond = sides[place] if place < len(sides) else None
+    ending: Ending = "reached" if beyond is not None else "bounded"
+    return replace(_solution(rule.name, target, ending, quick[-1], beyond, seconds), measured=())
 
 
 def _place_near(sides: Sequence[int], side: float, least: int) -> int:
