@@ -41,6 +41,7 @@ _SMALL = {
 # Commands that wait for another machine, or train for long by their nature: run by the test that is named.
 ELSEWHERE = {
     "betanas find": "tests/finding/test_find.py",
+    "betanas profile --calibrate --from": "tests/profile/test_calibration.py",
     "betanas join": "tests/search/test_shared_store.py",
 }
 
