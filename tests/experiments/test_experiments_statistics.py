@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from betanas.experiments.statistics import (
-    Interval,
+    Estimate,
     agreement_of_seeds,
     kendall,
     mean_of,
@@ -59,8 +59,8 @@ def test_noise_between_seeds_widens_the_interval() -> None:
 
 def test_what_has_no_ranks_has_no_correlation() -> None:
     assert rank_agreement(np.ones((5, 2)), np.arange(10.0).reshape(5, 2)).spearman.value is None
-    assert rank_agreement(np.ones((1, 2)), np.ones((1, 2))).spearman == Interval(None, None, None, 1)
-    assert rank_agreement(np.zeros((0, 2)), np.zeros((0, 2))).kendall == Interval(None, None, None, 0)
+    assert rank_agreement(np.ones((1, 2)), np.ones((1, 2))).spearman == Estimate(None, None, None, 1)
+    assert rank_agreement(np.zeros((0, 2)), np.zeros((0, 2))).kendall == Estimate(None, None, None, 0)
 
 
 def test_seeds_that_agree_and_seeds_that_do_not() -> None:
@@ -83,8 +83,8 @@ def test_means_by_hand() -> None:
     found = mean_of([1.0, 2.0, 3.0])
     assert (found.value, found.n) == (2.0, 3)
     assert found.high - 2.0 == pytest.approx(4.302653 / math.sqrt(3), rel=1e-5)
-    assert mean_of([1.0]) == Interval(1.0, None, None, 1)
-    assert mean_of([]) == Interval(None, None, None, 0)
+    assert mean_of([1.0]) == Estimate(1.0, None, None, 1)
+    assert mean_of([]) == Estimate(None, None, None, 0)
     wider = mean_of([1.0, 2.0, 3.0], confidence=0.99)
     assert wider.high > found.high
 
@@ -100,7 +100,7 @@ def test_means_by_hand() -> None:
     ],
 )
 def test_an_interval_decides(ends: tuple[float | None, float | None], answer: str) -> None:
-    assert above(Interval(0.5, *ends, 8), 0.5) == answer
+    assert above(Estimate(0.5, *ends, 8), 0.5) == answer
 
 
 def test_all_have_to_hold_and_one_that_does_not_is_enough() -> None:
@@ -111,6 +111,6 @@ def test_all_have_to_hold_and_one_that_does_not_is_enough() -> None:
 
 
 def test_intervals_in_words() -> None:
-    assert in_words(Interval(0.0123, 0.01, 0.0234, 5), scale=100) == "1.23 [1.00, 2.34]"
-    assert in_words(Interval(0.5, None, None, 1)) == "0.50 (no interval)"
-    assert in_words(Interval(None, None, None, 0)) == "undefined"
+    assert in_words(Estimate(0.0123, 0.01, 0.0234, 5), scale=100) == "1.23 [1.00, 2.34]"
+    assert in_words(Estimate(0.5, None, None, 1)) == "0.50 (no interval)"
+    assert in_words(Estimate(None, None, None, 0)) == "undefined"

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from betanas.experiments.measurement import Measurement
-from betanas.experiments.statistics import Interval, mean_of
+from betanas.experiments.statistics import Estimate, mean_of
 from betanas.experiments.verdict import Verdict, above, in_words
 
 Arm = Literal["seconds", "macs"]
@@ -77,10 +77,10 @@ class ObjectiveFindings:
 
     results: tuple[PairResult, ...]
     left_out: tuple[int, ...]
-    accuracy: Interval
-    macs: Interval
-    epoch: Interval
-    sooner: Interval
+    accuracy: Estimate
+    macs: Estimate
+    epoch: Estimate
+    sooner: Estimate
     verdicts: tuple[Verdict, ...]
 
 
@@ -166,8 +166,8 @@ def _geometric_mean(values: Sequence[float]) -> float:
     return float(np.exp(np.mean(np.log(values))))
 
 
-def _ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Interval:
+def _ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Estimate:
     """Geometric mean of ratios, with its interval by Student's t on their logarithms."""
     found = mean_of([float(np.log(a / b)) for a, b in zip(numerators, denominators, strict=True)])
     value, low, high = (None if end is None else float(np.exp(end)) for end in (found.value, found.low, found.high))
-    return Interval(value, low, high, found.n)
+    return Estimate(value, low, high, found.n)

@@ -34,7 +34,7 @@ from betanas.experiments.errors import ExperimentError
 from betanas.experiments.folder import ExperimentFolder
 from betanas.experiments.measurement import Measurement
 from betanas.experiments.statistics import (
-    Interval,
+    Estimate,
     agreement_of_seeds,
     mean_of,
     rank_agreement,
@@ -253,8 +253,8 @@ class ScalePair:
     small: int
     large: int
     vectors: int
-    spearman: Interval
-    kendall: Interval
+    spearman: Estimate
+    kendall: Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +272,7 @@ class Uplift:
 
     kind: str
     cost: str
-    interval: Interval
+    interval: Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +309,7 @@ def conclude_scaling(found: Mapping[str, Sequence[Measurement]], resolutions: Se
     return ScalingFindings(tuple(pairs), tuple(noise), tuple(uplifts), left_out, tuple(verdicts))
 
 
-def _judge(kind: str, ends: ScalePair, gain: Interval) -> Verdict:
+def _judge(kind: str, ends: ScalePair, gain: Estimate) -> Verdict:
     enough = ends.vectors >= LEAST_VECTORS
     answer = all_of([above(ends.spearman, LEAST_CORRELATION), above(gain, 0.0)]) if enough else "undecided"
     return Verdict(

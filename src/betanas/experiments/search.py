@@ -32,7 +32,7 @@ import numpy as np
 
 from betanas.experiments.errors import ExperimentError
 from betanas.experiments.folder import ExperimentFolder
-from betanas.experiments.statistics import Interval, mean_of
+from betanas.experiments.statistics import Estimate, mean_of
 from betanas.experiments.verdict import Verdict, above, all_of, in_words
 from betanas.search.feasibility import Problem, survey
 from betanas.search.propose import get_strategy
@@ -242,7 +242,7 @@ class Difference:
     """
 
     other: str
-    interval: Interval
+    interval: Estimate
     confidence: float
     better: float
     share: float | None
@@ -253,7 +253,7 @@ class Difference:
 class StrategyFindings:
     """What the searches say; `regrets` in points, the mean of each strategy over seeds at the end."""
 
-    regrets: Mapping[str, Interval]
+    regrets: Mapping[str, Estimate]
     differences: tuple[Difference, ...]
     verdicts: tuple[Verdict, ...]
 

@@ -19,8 +19,8 @@ RESAMPLES = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
-    """An estimate with its confidence interval.
+class Estimate:
+    """What was estimated (a mean, a correlation, a ratio), with its confidence interval.
 
     Attributes:
         value: the estimate; None where the data leave it undefined.
@@ -34,27 +34,27 @@ class Interval:
     n: int
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Interval:
+    def from_dict(cls, data: Mapping[str, Any]) -> Estimate:
         """Read what `dataclasses.asdict` wrote."""
         value, low, high = (None if data[name] is None else float(data[name]) for name in ("value", "low", "high"))
         return cls(value, low, high, int(data["n"]))
 
 
-def mean_of(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
+def mean_of(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimate:
     """Mean of independent values with its interval by Student's t; undefined without any."""
     if not values:
-        return Interval(None, None, None, 0)
+        return Estimate(None, None, None, 0)
     found = mean_interval(values, confidence)
     several = found.n > 1
-    return Interval(found.mean, found.low if several else None, found.high if several else None, found.n)
+    return Estimate(found.mean, found.low if several else None, found.high if several else None, found.n)
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
     """How far two rankings of the same vectors agree: Spearman's rho and Kendall's tau-b."""
 
-    spearman: Interval
-    kendall: Interval
+    spearman: Estimate
+    kendall: Estimate
 
 
 def rank_agreement(first: FloatArray, second: FloatArray, *, seed: int = 0) -> Agreement:
@@ -71,7 +71,7 @@ def rank_agreement(first: FloatArray, second: FloatArray, *, seed: int = 0) -> A
     """
     vectors = len(first)
     if vectors < 2:
-        nothing = Interval(None, None, None, vectors)
+        nothing = Estimate(None, None, None, vectors)
         return Agreement(nothing, nothing)
     draws = np.random.default_rng(seed)
     rows = draws.integers(vectors, size=(RESAMPLES, vectors))
@@ -145,9 +145,9 @@ def _means_of_draws(values: FloatArray, rows: IntArray, draws: np.random.Generat
     return np.asarray(values[rows[..., None], picks].mean(axis=2))
 
 
-def _percentiles(value: float, resampled: FloatArray, n: int) -> Interval:
+def _percentiles(value: float, resampled: FloatArray, n: int) -> Estimate:
     defined = resampled[np.isfinite(resampled)]  # a resample whose values are all equal has no ranks
     if not math.isfinite(value) or not len(defined):
-        return Interval(None, None, None, n)
+        return Estimate(None, None, None, n)
     low, high = np.quantile(defined, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Interval(float(value), float(low), float(high), n)
+    return Estimate(float(value), float(low), float(high), n)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from betanas.experiments.statistics import Interval
+from betanas.experiments.statistics import Estimate
 
 Answer = Literal["supported", "not supported", "undecided"]
 
@@ -39,7 +39,7 @@ class Verdict:
         return cls(str(data["question"]), str(data["rule"]), data["answer"], str(data["because"]))
 
 
-def above(interval: Interval, threshold: float) -> Answer:
+def above(interval: Estimate, threshold: float) -> Answer:
     """Whether a quantity lies above a threshold: supported where its whole interval does, not where none of it does."""
     if interval.low is None or interval.high is None:
         return "undecided"
@@ -55,7 +55,7 @@ def all_of(answers: Sequence[Answer]) -> Answer:
     return "supported" if answers and all(answer == "supported" for answer in answers) else "undecided"
 
 
-def in_words(interval: Interval, *, scale: float = 1.0, digits: int = 2) -> str:
+def in_words(interval: Estimate, *, scale: float = 1.0, digits: int = 2) -> str:
     """`0.83 [0.55, 0.96]`."""
     if interval.value is None:
         return "undefined"

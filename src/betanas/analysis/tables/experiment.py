@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from betanas.analysis.tables.documents import readable
-from betanas.experiments.statistics import Interval
+from betanas.experiments.statistics import Estimate
 from betanas.experiments.verdict import Verdict
 
 FORMAT_VERSION = 1
@@ -47,6 +47,6 @@ def parse_experiment(document: Mapping[str, Any]) -> Experiment:
 
 def ends(data: Mapping[str, Any], scale: float = 1.0) -> tuple[float | None, float | None, float | None]:
     """An interval's value, lower and upper end."""
-    found = Interval.from_dict(data)
+    found = Estimate.from_dict(data)
     value, low, high = (None if end is None else end * scale for end in (found.value, found.low, found.high))
     return value, low, high
