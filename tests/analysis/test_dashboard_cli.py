@@ -39,11 +39,13 @@ def test_it_serves_until_it_is_interrupted_without_torch(stored_study: Path) -> 
     line = process.stdout.readline()
     address = re.search(r"http://127\.0\.0\.1:\d+/", line)
     assert address, line + process.stderr.read()  # type: ignore[union-attr]
-    with urllib.request.urlopen(address[0]) as answer:
-        assert "BetaNAS" in answer.read().decode()
-    if sys.platform == "linux":
-        assert "libtorch" not in Path(f"/proc/{process.pid}/maps").read_text(encoding="utf-8")
-    os.kill(process.pid, signal.SIGINT)
+    try:
+        with urllib.request.urlopen(address[0]) as answer:
+            assert "BetaNAS" in answer.read().decode()
+        if sys.platform == "linux":
+            assert "libtorch" not in Path(f"/proc/{process.pid}/maps").read_text(encoding="utf-8")
+    finally:
+        os.kill(process.pid, signal.SIGINT)
     _, complaints = process.communicate(timeout=600)
     assert process.returncode == 0, complaints
     assert "Traceback" not in complaints

@@ -6,6 +6,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable
 from hashlib import md5
 from pathlib import Path
@@ -80,6 +81,8 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
+    # urllib keeps what it has read of the proxies for the whole process.
+    monkeypatch.setattr(urllib.request, "_opener", None)
 
 
 @pytest.fixture

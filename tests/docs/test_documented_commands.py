@@ -42,6 +42,12 @@ _SMALL = {
 ELSEWHERE = {
     "betanas find": "tests/finding/test_find.py",
     "betanas profile --calibrate --from": "tests/profile/test_calibration.py",
+    # For runtimes that are not installed everywhere.
+    "betanas export model/training --to phone --with-preprocessing": "tests/export/test_export_preprocessing.py",
+    "betanas export model/training --to android --with-preprocessing": "tests/export/test_export_on_device.py",
+    "betanas export model/training --to apple --with-preprocessing": "tests/export/test_export_on_device.py",
+    "betanas export model/training --to arm --with-preprocessing": "tests/export/test_export_on_device.py",
+    "betanas export runs/photos --to photos-phone --format executorch": "tests/export/test_export_on_device.py",
     "betanas join": "tests/search/test_shared_store.py",
 }
 

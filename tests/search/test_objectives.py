@@ -126,7 +126,7 @@ class TestReading:
             ({"objective": "compound", "cost": "params"}, "needs its target"),
             ({"objective": "scaling"}, "needs its resolution"),
             ({"objective": "pareto"}, "needs its cost"),
-            ({"objective": "pareto", "cost": "latency"}, "params, macs, memory"),
+            ({"objective": "pareto", "cost": "seconds"}, "params, macs, memory"),
             ({"objective": "compound", "cost": "beauty", "cost_target": "5"}, "params, macs, seconds, latency"),
             ({"objective": {"kind": "accuracy", "colour": "blue"}}, "has the fields kind"),
             ({"objective": {"kind": "scaling", "resolution": "wide"}}, "number of pixels"),
@@ -150,7 +150,7 @@ class TestReading:
         [
             (Accuracy(), "accuracy"),
             (Compound("params", 5e6), "accuracy x (parameters / 5.00M)^-0.07"),
-            (Compound("latency", 0.01, -0.5), "accuracy x (seconds an image / 0.01 s)^-0.5"),
+            (Compound("latency", 0.01, -0.5), "accuracy x (seconds of an answer / 0.01 s)^-0.5"),
             (Scaling(384, 3.0), "accuracy x (parameters at R=384 over the search's / 3)^-0.07"),
             (Pareto("memory"), "accuracy and little training memory"),
             (OwnFunction("mine.py"), "mine.py"),

@@ -78,7 +78,7 @@ def crowded_bounds(
 
     Args:
         ranges: what is searched.
-        domain: what the space can construct; None where it is not known.
+        domain: what the space can construct, of the parameters where it is known.
         trials: of a search.
     """
     usable = _usable(ranges, trials)
@@ -90,7 +90,7 @@ def crowded_bounds(
     for name, searched in ranges.items():
         ends = [end_met(searched, trial.vector[name]) for trial in leaders]
         for end in ("lower", "upper"):
-            wider = _wider(searched, end, None if domain is None else domain[name])
+            wider = _wider(searched, end, None if domain is None else domain.get(name))
             if wider != searched and ends.count(end) >= CROWD * count:
                 value = searched.low if end == "lower" else searched.high
                 found.append(CrowdedBound(name, end, value, ends.count(end), count, wider))
