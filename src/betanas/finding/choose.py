@@ -12,7 +12,7 @@ from typing import Any
 
 from betanas.finding.look import Look
 
-# The space that is searched: decided by benchmarks/find_spaces.py.
+# The space that is searched; benchmarks/find_spaces.py compares it with the others.
 SPACE = "convnet"
 
 # Resolutions that the time allows on a processor and on an accelerator: up to so many seconds, this side at most.

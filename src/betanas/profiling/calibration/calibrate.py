@@ -19,7 +19,7 @@ from betanas.profiling.conditions import Conditions
 from betanas.profiling.runtimes import torch_call
 
 # At most; a fit gains nothing from more.
-MOST_NETWORKS = 400
+MOST_NETWORKS = 600
 
 # What a calibration may take, in seconds: two minutes with the start of the program and the fit.
 CALIBRATION_SECONDS = 105.0

@@ -98,16 +98,8 @@ def _time_some(
 
 
 def typical(rounds: Sequence[float]) -> float:
-    """A network's time: the lower quartile of its rounds.
-
-    On a quiet machine that is its median within a percent or two; where other programs run for a while, it is nearer to
-    what the network takes alone.
-    """
-    ordered = sorted(rounds)
-    place = (len(ordered) - 1) / 4
-    low = int(place)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+    """A network's time: the median of its rounds, which is what a person measures and compares a prediction with."""
+    return statistics.median(rounds)
 
 
 def onnx_call(model: Any, threads: int, batch_size: int) -> Callable[[], object]:
