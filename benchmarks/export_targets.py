@@ -3,10 +3,10 @@
     python benchmarks/export_targets.py --images CIFAR100_FOLDER [--quick]
 
 The folder holds CIFAR-100 as `train/<class>/*.png` and `test/<class>/*.png`. Every format is written twice, without and
-with preprocessing inside, and asked about all validation images. Times are medians of interleaved runs of one image on
-one core, as ratios to ONNX in float32. A format whose packages are not installed is named and left out; LiteRT's do not
-go into the project's own environment (docs/export.md says how to make one). `--quick` tries it on few images and writes
-no record; otherwise the table in docs/deploy.md is written too.
+with preprocessing inside, and asked about all validation images. Times are medians of runs of one image on one core, in
+turns of 30, as ratios to ONNX in float32. A format whose packages are not installed is named and left out; LiteRT's do
+not go into the project's own environment (docs/export.md says how to make one). `--quick` tries it on few images and
+writes no record; otherwise the table in docs/deploy.md is written too.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
@@ -46,6 +47,7 @@ WRITERS: dict[str, Callable[[Sidecar, Exportable, Path], Runner | None]] = {
     "executorch": write_executorch,
     "coreml": write_coreml,
 }
+UNCOUNTED, TURN = 10, 30
 BASE = "onnx, floats"
 PACKAGES = ("onnxruntime", "litert-torch", "ai-edge-litert", "executorch", "coremltools")
 
@@ -101,21 +103,29 @@ def judged(
 
 
 def times(runs: dict[str, Runner], classifier: ImageClassifier, sidecar: Sidecar, repeats: int) -> dict[str, object]:
-    """Milliseconds of one image on one core, interleaved."""
+    """Milliseconds of one image on one core: formats take turns, and each turn begins with calls that do not count.
+
+    A runtime's threads go on spinning for a moment after its last call, in the time of whoever comes next.
+    """
     core = {min(os.sched_getaffinity(0))}
     for thread in Path("/proc/self/task").iterdir():  # runtimes have started theirs
         os.sched_setaffinity(int(thread.name), core)
     torch.set_num_threads(1)
+    with suppress(ImportError):
+        from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpool
+
+        _unsafe_reset_threadpool(1)  # it has a thread a core of the machine otherwise
     bytes_in, floats_in = BytesClassifier(classifier, sidecar).example(1), classifier.example(1)
     taken: dict[str, list[float]] = {name: [] for name in runs}
     with torch.inference_mode():
-        for repeat in range(repeats + 5):
+        for _ in range(max(repeats // TURN, 1)):
             for name, run in runs.items():
                 image = bytes_in if name.endswith("bytes") else floats_in
-                start = time.perf_counter()
-                run(image)
-                if repeat >= 5:
-                    taken[name].append(1000 * (time.perf_counter() - start))
+                for call in range(UNCOUNTED + TURN):
+                    start = time.perf_counter()
+                    run(image)
+                    if call >= UNCOUNTED:
+                        taken[name].append(1000 * (time.perf_counter() - start))
     base = statistics.median(taken[BASE])
     return {name: {**spread(each), "ratio_to_onnx": statistics.median(each) / base} for name, each in taken.items()}
 

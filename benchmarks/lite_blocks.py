@@ -10,7 +10,7 @@ timed: medians of interleaved runs of one image on one thread of onnxruntime, as
 Differences are paired by vector and seed. With two cores it takes some 20 minutes, of which `--seeds 2` saves a third;
 interrupted, it goes on where it was. `--quick` tries it out and writes no record.
 
-Which activation `lite` means is decided by `figures.decision`: the one that loses fewer points against ordinary blocks,
+`figures.decision` says which activation should be `lite`: the one that loses fewer points against ordinary blocks,
 trained and in 8 bits together; ReLU6 where the two differ by less than half a point, since it is the quicker in 8 bits.
 """
 

@@ -65,7 +65,7 @@ CASES = (
     ),
     Case(
         "search_suggestions.py",
-        ("--repeats", "8", "--trials", "100", "400", "--memory-trials", "25"),
+        ("--repeats", "8", "--trials", "100", "400", "--memory-trials", "250"),
         {
             "seconds of a suggestion after 100 trials": ("seconds at 100 trials", "median"),
             "seconds of a suggestion after 400 trials": ("seconds at 400 trials", "median"),
