@@ -18,7 +18,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
@@ -111,10 +110,6 @@ def times(runs: dict[str, Runner], classifier: ImageClassifier, sidecar: Sidecar
     for thread in Path("/proc/self/task").iterdir():  # runtimes have started theirs
         os.sched_setaffinity(int(thread.name), core)
     torch.set_num_threads(1)
-    with suppress(ImportError):
-        from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpool
-
-        _unsafe_reset_threadpool(1)  # it has a thread a core of the machine otherwise
     bytes_in, floats_in = BytesClassifier(classifier, sidecar).example(1), classifier.example(1)
     taken: dict[str, list[float]] = {name: [] for name in runs}
     with torch.inference_mode():
