@@ -18,12 +18,11 @@ from betanas.quantities import format_bytes, format_count, format_latency, forma
 from betanas.search.beaten import beside_baselines
 from betanas.search.bounds import end_met, on_bounds
 from betanas.search.chance import guessing, median_epochs
+from betanas.search.damaged import left_out
 from betanas.search.records import TrialRecord
 from betanas.spaces import available_spaces, get_space
 
 NONE = "\N{EN DASH}"
-
-_DAMAGED_NAMED = 5  # the others are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +93,8 @@ def subject(snapshot: StudySnapshot) -> str:
 def summary(snapshot: StudySnapshot) -> tuple[str, ...]:
     """The study in a few sentences."""
     sentences = _compared_summary(snapshot) if snapshot.compared else _searched_summary(snapshot)
-    if not snapshot.damaged:
-        return sentences
-    named = "; ".join(snapshot.damaged[:_DAMAGED_NAMED])
-    more = len(snapshot.damaged) - _DAMAGED_NAMED
-    return (*sentences, f"Damaged and left out: {named}{f'; and {more} more' if more > 0 else ''}.")
+    damaged = left_out(snapshot.damaged)
+    return (*sentences, f"{damaged[0].upper()}{damaged[1:]}.") if damaged else sentences
 
 
 def _compared_summary(snapshot: StudySnapshot) -> tuple[str, ...]:

@@ -30,9 +30,6 @@ TrustOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
-_NAMED = 5  # damaged rows that are named; the others are counted
-
-
 class By(StrEnum):
     """Which best network is wanted."""
 
@@ -43,6 +40,7 @@ class By(StrEnum):
 
 def status(study: StudyArgument, as_json: JsonOption = False) -> None:
     """Show how a study stands: trials, best network so far, time spent."""
+    from betanas.search.damaged import left_out
     from betanas.search.study import Study
 
     with Study.open(study) as opened:
@@ -60,10 +58,8 @@ def status(study: StudyArgument, as_json: JsonOption = False) -> None:
         )
     else:
         out.print(f"  comparison of {shown(', '.join(found['networks']) or 'nothing yet')}")
-    if found["damaged"]:
-        named = "; ".join(found["damaged"][:_NAMED])
-        more = f"; and {len(found['damaged']) - _NAMED} more" if len(found["damaged"]) > _NAMED else ""
-        out.print(f"  [yellow]damaged and left out: {shown(named)}{more}[/yellow]")
+    if damaged := left_out(found["damaged"]):
+        out.print(f"  [yellow]{shown(damaged)}[/yellow]")
     counts = [f"{trials[name]} {name.replace('_', ' ')}" for name in trials if name != "planned" and trials[name]]
     planned = f", of {trials['planned']} planned" if trials["planned"] else ""
     out.print(f"  trials: {', '.join(counts) or 'none yet'}{planned}")

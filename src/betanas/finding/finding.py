@@ -14,6 +14,7 @@ from typing import Any
 from betanas.data import DataSource, open_source
 from betanas.declaration import refuse_unknown, whole
 from betanas.errors import BetanasError, DataError, StudyError
+from betanas.files import write_atomically
 from betanas.finding.choose import choose
 from betanas.finding.clock import Clock, seconds_used
 from betanas.finding.listener import FindListener
@@ -329,7 +330,7 @@ class _Finding:
             advice = advise(measured)
             drawn = end.report(place.folder / ending.REPORT, (advice,))
         ending.publish(export, place.folder)
-        write_text(place.folder / ending.ADVICE, advice)
+        write_atomically(place.folder / ending.ADVICE, f"{advice}\n".encode())
         judged = measured.validation if measured.test is None else measured.test
         images = validation if measured.test is None else look.test
         document = {
@@ -360,13 +361,6 @@ class _Finding:
         shutil.rmtree(place.work / "rehearsal", ignore_errors=True)
         place.write_result(document)
         return Found.of(place, document)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a paragraph."""
-    from betanas.files import write_atomically
-
-    write_atomically(path, (text + "\n").encode())
 
 
 def _plan_words(space: str, resolution: int, batch_size: int, table: Timetable, epochs: float) -> tuple[str, ...]:
