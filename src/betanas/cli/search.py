@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -106,14 +105,11 @@ def _resume(study: str, changes: Any, listener: Any) -> Any:
 def _watch(as_json: bool, work: Any) -> None:
     """Run a search before a person's eyes, and show what it found."""
     from betanas.cli.reporting import make_reporter, show_result
-    from betanas.data import BrokenImagesWarning
+    from betanas.cli.reporting.remarks import broken_images_noted
 
     out = lasting_console(stderr=as_json)
     reporter = make_reporter(out)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # libraries' remarks to their developers
-        warnings.simplefilter("once", BrokenImagesWarning)
-        warnings.showwarning = lambda message, *_: reporter.on_note(str(message))
+    with broken_images_noted(reporter.on_note):
         try:
             with work(reporter) as study:
                 status = study.status()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from contextlib import ExitStack
 from typing import Self
 
@@ -11,8 +10,8 @@ from rich.text import Text
 from typing_extensions import override
 
 from betanas.cli.reporting.listed import ListedReporter
+from betanas.cli.reporting.remarks import broken_images_noted
 from betanas.cli.reporting.reporters import Reporter, make_reporter
-from betanas.data import BrokenImagesWarning
 from betanas.finding.listener import FindListener
 from betanas.quantities import format_seconds
 from betanas.search.progress import SearchListener
@@ -36,10 +35,7 @@ class FindReporter(FindListener):
 
     def __enter__(self) -> Self:
         self._held.callback(self._search.close)
-        self._held.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore")  # libraries' remarks to their developers
-        warnings.simplefilter("once", BrokenImagesWarning)
-        warnings.showwarning = lambda message, *_: self.on_note(str(message))
+        self._held.enter_context(broken_images_noted(self.on_note))
         return self
 
     def __exit__(self, *_: object) -> None:
