@@ -13,49 +13,15 @@ it on digits with one seed and writes no record.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
-import subprocess
-import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from _finding import found
 from _record import spread, write_record
-from betanas.training.budget import Budget
 
 SPACES = ("convnet", "betanet3")
-
-
-def found(data: str, length: str, space: str, seed: int, place: Path) -> dict[str, Any]:
-    """One find, as a process of its own."""
-    to, kept = place / "model", place / "timed.json"
-    if kept.exists():
-        done: dict[str, Any] = json.loads(kept.read_text())
-        return done
-    command = [sys.executable, "-m", "betanas", "find", data, "--time", length, "--to", str(to)]
-    begun = time.monotonic()
-    answer = subprocess.run(
-        [*command, "--space", space, "--seed", str(seed), "--json"], capture_output=True, text=True, check=False
-    )
-    wall = time.monotonic() - begun
-    if answer.returncode != 0:
-        return {"failed": answer.stderr.strip().splitlines()[-1] if answer.stderr else f"exit {answer.returncode}"}
-    document = json.loads(answer.stdout)
-    judged = document["judged_on"]
-    timed = {
-        "accuracy": document[f"{judged}_accuracy"],
-        "judged_on": judged,
-        "wall_seconds": wall,
-        "of_time": wall / Budget.parse(length).amount,
-        "params": document["params"],
-        "trials": document["trials"],
-        "network": document["network"],
-    }
-    place.mkdir(parents=True, exist_ok=True)
-    kept.write_text(json.dumps(timed))
-    return timed
 
 
 def summed_up(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -100,7 +66,7 @@ def main() -> None:
             for seed in seeds:
                 for space in spaces:
                     place = given.place / f"{name}-{length}-{space}-{seed}"
-                    runs[space].append(found(source, length, space, seed, place))
+                    runs[space].append(found(source, length, seed, place, options=("--space", space)))
                     print(name, length, space, seed, runs[space][-1], flush=True)
             figures[f"{name} {length}"] = {space: summed_up(each) for space, each in runs.items()}
     if not given.quick:

@@ -1,0 +1,54 @@
+"""`betanas find` as a whole process, timed from outside."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from betanas.training.budget import Budget
+
+
+def found(data: str, length: str, seed: int, place: Path, *, options: Sequence[str] = ()) -> dict[str, Any]:
+    """One find, in a folder of its own; one that has ended there is read, not repeated.
+
+    Args:
+        data: the images.
+        length: the time it is given.
+        seed: of the search.
+        place: its folder; the model is in `model` there.
+        options: more of the command line.
+
+    Returns:
+        What it found and how long it took, or `failed` with its last words.
+    """
+    kept = place / "timed.json"
+    if kept.exists():
+        done: dict[str, Any] = json.loads(kept.read_text())
+        return done
+    command = [sys.executable, "-m", "betanas", "find", data, "--time", length, "--to", str(place / "model")]
+    begun = time.monotonic()
+    answer = subprocess.run(
+        [*command, *options, "--seed", str(seed), "--json"], capture_output=True, text=True, check=False
+    )
+    wall = time.monotonic() - begun
+    if answer.returncode != 0:
+        return {"failed": answer.stderr.strip().splitlines()[-1] if answer.stderr else f"exit {answer.returncode}"}
+    document = json.loads(answer.stdout)
+    judged = document["judged_on"]
+    timed = {
+        "accuracy": document[f"{judged}_accuracy"],
+        "judged_on": judged,
+        "wall_seconds": wall,
+        "of_time": wall / Budget.parse(length).amount,
+        "params": document["params"],
+        "trials": document["trials"],
+        "network": document["network"],
+    }
+    place.mkdir(parents=True, exist_ok=True)
+    kept.write_text(json.dumps(timed))
+    return timed
