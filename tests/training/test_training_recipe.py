@@ -123,7 +123,7 @@ def test_a_recipe_that_makes_no_sense_is_refused_with_a_way_out(write, text, mes
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"), [("fst", "Did you mean fast?"), ("xyz", "The built-in ones are: fast, paper.")]
+    ("name", "hint"), [("fst", "Did you mean fast?"), ("xyz", "The built-in ones are: fast, finetune, paper.")]
 )
 def test_an_unknown_recipe_names_the_nearest(name, hint):
     with pytest.raises(RecipeError) as caught:

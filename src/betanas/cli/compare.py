@@ -9,13 +9,14 @@ import typer
 from rich.table import Table
 
 from betanas.cli.describe import BlocksOption
-from betanas.cli.inherited import TRAINED_ON, training_for
+from betanas.cli.inherited import TRAINED_ON, finetuned, training_for
 from betanas.cli.networks import find_networks
 from betanas.cli.options import MACHINE, Given, with_settings
 from betanas.cli.output import console, print_json
 from betanas.cli.study import TrustOption
 from betanas.cli.train import PatienceOption
-from betanas.quantities import format_bytes, format_count, format_seconds
+from betanas.pretrained.timm_networks import is_timm
+from betanas.quantities import MAX_RESOLUTION, MIN_RESOLUTION, format_bytes, format_count, format_seconds
 from betanas.search.settings import SETTINGS
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ _BUDGET = replace(
 @with_settings(*TRAINED_ON, _BUDGET, *MACHINE)
 def compare(
     networks: Annotated[
-        list[str], typer.Argument(help="Studies' directories, spaces, benchmark networks, blueprints' files.")
+        list[str],
+        typer.Argument(help="Studies' directories, spaces, benchmark networks, timm:NAME, blueprints' files."),
     ],
     folder: Annotated[
         str,
@@ -49,19 +51,35 @@ def compare(
         list[int] | None, typer.Option(help="A trial of the one study named, instead of its best; repeat for several.")
     ] = None,
     blocks: BlocksOption = "ordinary",
+    finetune_recipe: Annotated[
+        str, typer.Option(help="How pretrained networks (timm:NAME) are trained: a recipe's name, or a TOML file.")
+    ] = "finetune",
+    finetune_resolution: Annotated[
+        int | None,
+        typer.Option(
+            min=MIN_RESOLUTION,
+            max=MAX_RESOLUTION,
+            help="Side of their images, in pixels; the others', but at least 96, where not given.",
+        ),
+    ] = None,
+    latency: Annotated[
+        bool, typer.Option(help="Whether to time an answer of each network: one image, one thread, PyTorch.")
+    ] = True,
     trust_files: TrustOption = False,
     keep: Annotated[str | None, typer.Option(help="A study that keeps the result, for its report.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Compare networks under the same recipe: test accuracy with a 95% interval, cost, speed, memory.
+    """Compare networks for the same budget: test accuracy with a 95% interval, cost, speed, latency, memory.
 
-    Images and recipe are those of the studies named, unless others are typed.
+    Images and recipe are those of the studies named, unless others are typed. Pretrained networks are fine-tuned by a
+    recipe of their own, and the others are set against them.
 
     A comparison is a study: status, resume and report work on it, and it goes on exactly where it was cut off.
     """
     from betanas.cli.reporting.listed import ListedReporter
     from betanas.data import open_source, prepare
-    from betanas.search.compared import comparison_document
+    from betanas.profiling.answers import measured_latencies
+    from betanas.search.compared import against_pretrained, compared_rows, comparison_document
     from betanas.search.propose.listed import Entrant, listed
     from betanas.search.settings import MachineSettings
     from betanas.search.store.location import StudyLocation
@@ -80,17 +98,29 @@ def compare(
     source, resolution = open_source(on.data), on.resolution
     # The recipe as it is: its variants follow device and budget, which is what must be alike for all.
     recipe = on.recipe.with_settings(variants=())
+    tuned = {
+        name: finetuned(on, name, flip=given.get("flip"), recipe=finetune_recipe, resolution=finetune_resolution)
+        for name in networks
+        if is_timm(name)
+    }
     entrants = find_networks(
-        networks, source=source, resolution=resolution, trials=trial or (), trusted=trust_files, blocks=blocks
+        networks,
+        source=source,
+        resolution=resolution,
+        trials=trial or (),
+        trusted=trust_files,
+        blocks=blocks,
+        sides={name: each.resolution for name, each in tuned.items()},
     )
-    prepare(source, resolution=resolution)
-    images = JobImages(source.name, source.fingerprint, resolution, validation_share=on.validation_share)
+    for side in sorted({resolution, *(each.resolution for each in tuned.values())}):
+        prepare(source, resolution=side)
 
     def job_of(entrant: Entrant, seed: int) -> Job:
+        chosen = tuned.get(entrant.architecture.get("network", ""), replace(on, recipe=recipe))
         return Job(
             entrant.architecture,
-            images,
-            recipe,
+            JobImages(source.name, source.fingerprint, chosen.resolution, validation_share=on.validation_share),
+            chosen.recipe,
             budget,
             seed=seed,
             patience=patience,
@@ -108,8 +138,12 @@ def compare(
         listener=ListedReporter(lambda line: out.print(line, markup=False, soft_wrap=True)),
     )
     with Study.open(folder) as study:
-        rows = study.compared()
-        document = comparison_document(study.trials(curves=True), study.recipes(), title=place.name, data=source.name)
+        records = study.trials(curves=True)
+        latencies = measured_latencies(entrants, resolution=resolution) if latency else {}
+        rows = compared_rows(records, study.recipes(), latencies=latencies)
+        document = comparison_document(
+            records, study.recipes(), title=place.name, data=source.name, latencies=latencies
+        )
     if keep is not None:
         with Study.open(keep, read_only=False) as kept:
             kept.attach("comparison", place.name, document)
@@ -117,6 +151,8 @@ def compare(
         print_json({"folder": place.text, **document})
     else:
         out.print(comparison_table(rows, width=out.width))
+        for line in against_pretrained(records, rows):
+            out.print(line, markup=False)
 
 
 def comparison_table(rows: Sequence[ComparedRow], *, width: int) -> Table:
@@ -127,13 +163,22 @@ def comparison_table(rows: Sequence[ComparedRow], *, width: int) -> Table:
         width: of the terminal, in characters; a narrow one is shown what decides, and the JSON has the rest.
     """
     wide = width >= _WIDE
-    several = len({(row.budget, row.recipe) for row in rows}) > 1
+    timed = any(row.latency is not None for row in rows)
+    budgets, recipes = (len({getattr(row, what) for row in rows}) > 1 for what in ("budget", "recipe"))
     judged_on = {row.judged_on for row in rows}
     alike = len(judged_on) == 1
     table = Table(header_style="bold", pad_edge=False)
     table.add_column("Network", no_wrap=wide, overflow="fold")
     top1 = f"{judged_on.pop().capitalize()} top-1" if alike else "Top-1"
-    headings = ["Side", *(("Budget", "Recipe") if several else ()), "Parameters", *(("MACs",) if wide else ()), top1]
+    headings = [
+        "Side",
+        *(("Budget",) if budgets else ()),
+        *(("Recipe",) if recipes and wide else ()),
+        "Parameters",
+        *(("MACs",) if wide else ()),
+        *(("Answer",) if timed else ()),
+        top1,
+    ]
     for heading in (*headings, *(("Top-5", "Training", "Images/s", "Memory") if wide else ("Training",)), "Seeds"):
         table.add_column(heading, justify="right")
     for row in rows:
@@ -141,9 +186,11 @@ def comparison_table(rows: Sequence[ComparedRow], *, width: int) -> Table:
         table.add_row(
             row.name,
             str(row.resolution),
-            *((row.budget or "-", row.recipe or "-") if several else ()),
+            *((row.budget or "-",) if budgets else ()),
+            *((row.recipe or "-",) if recipes and wide else ()),
             format_count(row.params),
             *((format_count(row.macs),) if wide else ()),
+            *((f"{1000 * row.latency:.2f} ms" if row.latency is not None else "-",) if timed else ()),
             _percent(row.top1) + " (validation)" * (not alike and row.judged_on == "validation"),
             *((_percent(row.top5),) if wide else ()),
             format_seconds(row.training_seconds.mean) if row.training_seconds else "-",

@@ -91,6 +91,37 @@ def training_for(names: Sequence[str], given: Given, *, trusted: bool = False) -
     )
 
 
+# The least side at which a pretrained network looks, in pixels: it was trained on photographs of 200 and more, and
+# smaller ones than this are enlarged.
+_LEAST_FINETUNED = 96
+
+
+def finetuned(
+    on: TrainedOn, name: str, *, flip: bool | None = None, recipe: str = "finetune", resolution: int | None = None
+) -> TrainedOn:
+    """How one of timm's networks is fine-tuned on the images that others are trained on from random weights.
+
+    Args:
+        on: the others' images.
+        name: of the network.
+        flip: as typed.
+        recipe: a recipe's name or file; images are standardised as the weights expect it.
+        resolution: side of its images; the others', but at least 96 pixels, where not given.
+
+    Raises:
+        UserError: there is no such network or recipe.
+    """
+    from betanas.data import open_source
+    from betanas.pretrained.timm_networks import preprocessing
+    from betanas.training.recipe import recipe_for
+
+    expects = preprocessing(name)
+    side = resolution or max(on.resolution, min(_LEAST_FINETUNED, expects.side))
+    chosen = recipe_for(recipe, mirror_safe=open_source(on.data).mirror_safe, flip=flip)
+    chosen = chosen.with_settings(mean=expects.mean, std=expects.std, variants=())
+    return replace(on, resolution=side, recipe=chosen)
+
+
 def _recipe(given: Given, plans: Sequence[StudyPlan], *, mirror_safe: bool) -> Recipe:
     from betanas.training.recipe import Recipe, recipe_for
 

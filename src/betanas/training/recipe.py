@@ -25,6 +25,9 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 NonNegative = Annotated[float, Field(ge=0.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 
+# Settings that earlier versions did not have.
+_LATER = ("first_layer_rate",)
+
 _FOLDER = resources.files("betanas.training") / "recipes"
 
 
@@ -86,6 +89,8 @@ class Recipe(BaseModel):
         mean, std: what images scaled to [0, 1] are standardised with, one value a channel; None takes the
             training images' own. Images with another number of channels are standardised with the means of
             these.
+        first_layer_rate: the learning rate of the first layer, as a share of the last one's; those between lie on a
+            geometric line (discriminative fine-tuning, Howard and Ruder 2018). 1 trains all alike.
         stochastic_depth: what a blueprint's drop probabilities are multiplied by.
         progressive_start: training resolution at the start, as a share of the full one; 1 for none.
         progressive_until: fraction of the budget at which the full resolution is reached.
@@ -133,6 +138,7 @@ class Recipe(BaseModel):
     erase: Annotated[float, Field(ge=0.0, lt=1.0)]
     mean: tuple[float, ...] | None = None
     std: tuple[Positive, ...] | None = None
+    first_layer_rate: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     stochastic_depth: Fraction
     progressive_start: Annotated[float, Field(gt=0.0, le=1.0)]
     progressive_until: Fraction
@@ -160,8 +166,16 @@ class Recipe(BaseModel):
         return self
 
     def to_dict(self) -> dict[str, Any]:
-        """The recipe as plain data, ready for JSON."""
-        return self.model_dump(mode="json")
+        """The recipe as plain data, ready for JSON.
+
+        Settings that came later are left out where they change nothing: a recipe's digest stays what it was.
+        """
+        written = self.model_dump(mode="json")
+        return {
+            name: value
+            for name, value in written.items()
+            if name not in _LATER or value != type(self).model_fields[name].default
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Recipe:
@@ -209,7 +223,7 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
     """The recipe of a name, or the one in a TOML file.
 
     Args:
-        name_or_path: `paper`, `fast`, or the path of a TOML file whose `extends` names another recipe (a
+        name_or_path: `paper`, `fast`, `finetune`, or the path of a TOML file whose `extends` names another recipe (a
             built-in one, or a file beside it).
 
     Raises:

@@ -18,7 +18,7 @@ from betanas.training.job import Job
 if TYPE_CHECKING:
     from torch import nn
 
-Role = Literal["", "searched", "benchmark"]
+Role = Literal["", "searched", "benchmark", "pretrained"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Entrant:
         architecture: as plain data (`betanas.models.architecture`).
         params: trainable parameters.
         macs: multiply-accumulates of one image.
-        role: whether it came from a search, or is there to be compared with.
+        role: whether it came from a search, or is there to be compared with, perhaps with weights trained elsewhere.
         vector: its parameter vector, where it comes from a space.
     """
 
@@ -67,6 +67,26 @@ def benchmark_entrant(name: str, *, resolution: int, num_classes: int, in_channe
 
     params, macs = benchmark_costs(name, resolution=resolution, **sizes)
     return Entrant(name, {"network": name, **sizes}, params, macs, "benchmark")
+
+
+def pretrained_entrant(name: str, *, resolution: int, num_classes: int, in_channels: int) -> Entrant:
+    """One of timm's networks that starts from weights trained on ImageNet, for images of a size.
+
+    Weights that have to be downloaded are, here and once.
+
+    Raises:
+        BlueprintError: there is no such network, or its weights cannot be had.
+        MissingExtraError: timm is not installed.
+    """
+    from betanas.models import benchmark_costs
+    from betanas.pretrained.timm_networks import PREFIX, preprocessing, timm_network
+
+    preprocessing(name)
+    sizes = {"num_classes": num_classes, "in_channels": in_channels}
+    timm_network(name, **sizes, pretrained=True)
+    params, macs = benchmark_costs(name, resolution=resolution, **sizes)
+    architecture = {"network": name, **sizes, "resolution": resolution, "pretrained": True}
+    return Entrant(f"{name.removeprefix(PREFIX)} (pretrained)", architecture, params, macs, "pretrained")
 
 
 @dataclass(frozen=True, slots=True)

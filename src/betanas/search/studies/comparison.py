@@ -100,8 +100,9 @@ def resume_comparison(location: StudyLocation, changes: ResumeSettings, listener
             if record.ended is None
         }
         images = list(dict.fromkeys(job.images for job in jobs.values()))
+        named = [{"network": job.network.get("network")} for job in jobs.values()]
         typed = list(changes.changes.values())
-        check_trust((plan, images), trusted=changes.trust_files, typed=typed, options=_TYPED_AGAIN)
+        check_trust((plan, images, named), trusted=changes.trust_files, typed=typed, options=_TYPED_AGAIN)
         run_plugins(plan.plugins)
         _conduct(store, plan, jobs, listener)
     return Study(store)
