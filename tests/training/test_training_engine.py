@@ -310,6 +310,62 @@ class Frozen(nn.Module):
         return self.linear(images.flatten(1))
 
 
+class Judged(nn.Module):
+    """Takes its time over images that it is judged by, and counts them for each evaluation."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.linear = nn.Linear(64, 10)
+        self.seconds = seconds
+        self.counts: list[int] = []
+        self.trained = True
+
+    def forward(self, images):
+        if not self.training:
+            self.counts += [0] if self.trained else []
+            self.counts[-1] += len(images)
+            time.sleep(self.seconds)
+        self.trained = self.training
+        return self.linear(images.flatten(1))
+
+
+def judged(digits, recipe, network: Judged, budget: str, **settings) -> TrialResult:
+    engine = TrialEngine(digits, resolution=8, recipe=recipe, device="cpu")
+    return engine.train(lambda: network, budget=Budget.parse(budget), seed=0, **settings)
+
+
+@pytest.fixture
+def sharing(quick):
+    """A recipe whose evaluations may take a hundredth of the budget, the interim ones at most forty images."""
+    return quick.with_settings(evaluations=3, interim_images=40, evaluation_share=0.01, average_span=0.0)
+
+
+def test_a_slow_network_is_judged_by_fewer_images_where_its_budget_is_a_time(digits, sharing):
+    slow, quick = Judged(0.02), Judged(0.0)
+    judged(digits, sharing, slow, "0.2s")
+    judged(digits, sharing.with_settings(evaluation_share=1.0), quick, "2s")
+    assert len(digits.validation) == 397
+    assert slow.counts == [40, 40, 256], "a batch of interim images, and in the end a batch of all"
+    assert quick.counts == [40, 40, 397]
+
+
+def test_results_that_can_be_repeated_are_of_all_images(digits, sharing):
+    for budget, settings in (("6steps", {}), ("0.2s", {"patience": 9})):
+        network = Judged(0.02)
+        judged(digits, sharing, network, budget, **settings)
+        assert network.counts[-1] == 397
+    unlimited = Judged(0.02)
+    judged(digits, sharing.with_settings(evaluation_share=0.0), unlimited, "0.2s")
+    assert unlimited.counts == [40, 40, 397]
+
+
+def test_a_recipe_without_a_share_is_written_as_before_there_was_one(sharing):
+    plain = sharing.with_settings(evaluation_share=0.0)
+    assert "evaluation_share" not in plain.to_dict()
+    assert type(plain).from_dict(plain.to_dict()) == plain
+    assert type(plain).from_dict(sharing.to_dict()) == sharing
+
+
 def test_a_trial_whose_process_was_stopped_for_a_while_is_no_result(engine):
     result = engine.train(lambda: Frozen(3.2), budget=Budget.parse("20s"), seed=0)
     assert (result.outcome, result.cause, result.steps) == ("failed", "interrupted", 38)

@@ -9,7 +9,7 @@ from torch import nn
 from betanas.data.images import ImageSet
 from betanas.training.augmentation import Standardise
 from betanas.training.batches import Share
-from betanas.training.evaluation import evaluate, score_of
+from betanas.training.evaluation import Glance, evaluate, score_of
 from betanas.training.recipe import load_recipe
 
 
@@ -59,6 +59,27 @@ def test_parts_of_several_processes_add_up():
     parts = [judged(logits, labels, share=Share(rank, 3))[0] for rank in range(3)]
     torch.testing.assert_close(sum(parts), whole)
     assert whole[3] == 23
+
+
+@pytest.mark.parametrize(
+    ("least", "seconds", "expected"),
+    [(0, 0.0, 4), (4, 0.0, 4), (5, 0.0, 8), (9, 1e9, 23), (23, 0.0, 23), (99, 0.0, 23)],
+)
+def test_where_images_take_long_fewer_are_looked_at_in_the_given_order(least, seconds, expected):
+    logits = torch.randn(23, 10, generator=torch.Generator().manual_seed(0))
+    labels, order = [i % 10 for i in range(23)], torch.randperm(23, generator=torch.Generator().manual_seed(1))
+    sums, score = judged(logits, labels, glance=Glance(order, least, seconds), batch_size=4)
+    assert score.images == expected
+    first = order[:expected]
+    right = logits[first].argmax(1) == torch.tensor(labels)[first]
+    assert sums[0] == right.sum()
+
+
+def test_several_processes_look_at_as_many_together():
+    logits, labels = torch.randn(23, 10), [i % 10 for i in range(23)]
+    glance = Glance(torch.arange(23), least=12, seconds=0.0)
+    images = [judged(logits, labels, share=Share(rank, 3), glance=glance, batch_size=2)[1].images for rank in range(3)]
+    assert images == [4, 4, 4]
 
 
 def test_a_mirror_image_is_averaged_in():

@@ -102,6 +102,8 @@ def plan_search(settings: SearchSettings, listener: SearchListener) -> Planned:
         data=data,
         training=replace(training, recipe=recipe.name, batch_size=training.batch_size or recipe.batch_size),
         limits=replace(settings.limits, memory=settings.limits.memory or _default_memory(settings.machine)),
+    if training.stop_early:
+        recipe = recipe.with_settings(evaluation_share=0.0)  # curves are compared, so each point is of the same images
         machine=replace(settings.machine, executor=_kept(settings.machine.executor)),
         search=replace(
             search,

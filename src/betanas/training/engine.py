@@ -179,7 +179,8 @@ class TrialEngine:
             return stored
         # The best weights are chosen among evaluations, so all of those look at all images.
         chosen = folder is not None or test is not None or patience > 0
-        recipe = self.recipe.with_settings(interim_images=0) if chosen else self.recipe
+        whole = {"interim_images": 0, "evaluation_share": 0.0}
+        recipe = self.recipe.with_settings(**whole) if chosen else self.recipe
         keeper = folder or _BestWeights(wanted=test is not None)
         trial, weights = _Trial(self.device, self._processes.share.size), None
         cuda = [self.device] if self.device.type == "cuda" else []

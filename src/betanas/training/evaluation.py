@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import torch
@@ -34,6 +35,25 @@ class Score:
     images: int
 
 
+@dataclass(frozen=True)
+class Glance:
+    """Which images an evaluation looks at, where it is not to take longer than it is worth.
+
+    Attributes:
+        order: of the images: the same for every network, so that accuracies are of the same images as far as they go.
+        least: so many are looked at however long that takes.
+        seconds: of the evaluation; after those it ends with the batch.
+    """
+
+    order: Tensor
+    least: int
+    seconds: float
+
+    def ends(self, images: int, seconds: float) -> bool:
+        """Whether so many images in so many seconds are enough."""
+        return images >= self.least and seconds >= self.seconds
+
+
 def evaluate(
     network: nn.Module,
     images: Images,
@@ -46,6 +66,7 @@ def evaluate(
     flip: bool = False,
     share: Share = ALONE,
     batch_size: int | None = None,
+    glance: Glance | None = None,
 ) -> Tensor:
     """Judge a network; `score_of` turns the sums into a `Score`.
 
@@ -61,6 +82,7 @@ def evaluate(
         share: this process's part of the images: every n-th.
         batch_size: images that every batch has, the last one filled up with images that do not count: the shape of the
             training's batches, for a device that plans for each new shape. None takes what suits a processor.
+        glance: looks at fewer images where those take long; None for all.
 
     Returns:
         Float64, shape [4]: correct first choices, correct among five, summed loss, images. Sums of several
@@ -68,7 +90,8 @@ def evaluate(
     """
     device = torch.device(device)
     memory_format = torch.channels_last if channels_last else torch.contiguous_format
-    own = torch.arange(share.rank, len(images), share.size)
+    own = (torch.arange(len(images)) if glance is None else glance.order)[share.rank :: share.size]
+    begun, looked_at = time.perf_counter(), 0
     size = batch_size or max(16, min(256, _PIXELS // resolution**2))
     # MPS has no float64.
     exact = torch.float32 if device.type == "mps" else torch.float64
@@ -81,6 +104,9 @@ def evaluate(
             if flip:
                 logits = (logits + network(inputs.flip(3)).float()) / 2
             sums += _counts(logits[: len(batch)], batch.labels).to(exact)
+            looked_at += len(batch)
+            if glance is not None and glance.ends(looked_at * share.size, time.perf_counter() - begun):
+                break
     return sums
 
 

@@ -26,7 +26,7 @@ NonNegative = Annotated[float, Field(ge=0.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 
 # Settings that earlier versions did not have.
-_LATER = ("first_layer_rate",)
+_LATER = ("first_layer_rate", "evaluation_share")
 
 _FOLDER = resources.files("betanas.training") / "recipes"
 
@@ -102,6 +102,9 @@ class Recipe(BaseModel):
         interim_images: validation images that evaluations before the final one look at, the same for every trial; 0 for
             all. Few make a search quicker, since evaluations are outside the budget but not outside the night; the
             result is the final evaluation's then, since the others are not comparable with it.
+        evaluation_share: part of a budget in seconds that all evaluations together may take beside it in a search, on
+            a processor and with the images in memory. A slow network is then judged by fewer images: by as many as the
+            interim ones, or more, in the end, and before it by a tenth of those, or more. 0 judges each by all.
         test_flip: whether an evaluation averages over an image and its mirror image.
         variants: other batch sizes and rates on some devices; `on` settles on one, and leaves none.
     """
@@ -148,6 +151,7 @@ class Recipe(BaseModel):
     until: Literal["budget", "epoch_end"]
     evaluations: Annotated[int, Field(ge=1)] | Literal["epoch"]
     interim_images: Annotated[int, Field(ge=0)]
+    evaluation_share: Fraction = 0.0
     test_flip: bool
     variants: tuple[Variant, ...] = ()
 

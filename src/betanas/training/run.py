@@ -21,7 +21,7 @@ from betanas.training.batches import BatchStream
 from betanas.training.budget import Budget
 from betanas.training.clock import READING_INTERVAL, BudgetClock
 from betanas.training.device import synchronise, training_dtype, tuning_pays
-from betanas.training.evaluation import Score, evaluate, score_of
+from betanas.training.evaluation import Glance, Score, evaluate, score_of
 from betanas.training.failure import InterruptedTrainingError, NonFiniteLossError
 from betanas.training.graphs import Graphs
 from betanas.training.optimisation import Rate, WeightAverage, build_optimizer, reset_state, restore_state
@@ -39,6 +39,10 @@ _PROGRESSIVE_STAGES = 4
 # A progressive run never goes below this: the feature maps of smaller images shrink to a pixel long before the last
 # layer.
 _LEAST_SIZE = 16
+
+# Of the seconds that evaluations may take together, the part that each but the last one has; and the part of the images
+# that the recipe allows it which it looks at however long they take.
+_INTERIM_SECONDS, _INTERIM_IMAGES = 0.05, 0.1
 
 # A trial whose process was stopped for more than this share of its budget is trained again: what it did around the gap
 # is not what an equal budget gives.
@@ -172,7 +176,7 @@ class TrainingRun:
         self._judged_step = -1
         self._evaluated = 0
         self._forgives_gaps = forgives_gaps
-        self._interim = _interim(material.validation, recipe.interim_images)
+        self._order = _order(material.validation)
         self._step: Step = EagerStep(_nothing, "not prepared")
         self._prepare(graphs, refusal)
         self.clock = BudgetClock(
@@ -236,8 +240,7 @@ class TrainingRun:
         """Evaluate now, outside the budget: on all validation images, or on the few of an interim evaluation."""
         self.clock.pause()
         self._check_loss()
-        images = self.material.validation if final else self._interim
-        score = self.score(images)
+        score = self._judged(final=final)
         self._rate.judge(score.loss)
         self._judged_step = self.clock.steps
         steps = torch.tensor(float(self._loss_steps), device=self._device)
@@ -251,7 +254,7 @@ class TrainingRun:
             loss=loss / max(count, 1.0),
             accuracy=score.top1,
         )
-        return Evaluation(point, score, whole=images is self.material.validation)
+        return Evaluation(point, score, whole=score.images >= len(self.material.validation))
 
     def close(self) -> None:
         """End the processes that decode, where images are streamed, and let go of what was recorded.
@@ -262,7 +265,21 @@ class TrainingRun:
         self._stream.close()
         self._step = EagerStep(_nothing, "the run is over")
 
-    def score(self, images: Images) -> Score:
+    def _judged(self, *, final: bool) -> Score:
+        """How well the evaluated network does on the validation images, or on as many as an evaluation may look at."""
+        recipe, images, budget = self.recipe, self.material.validation, self.clock.budget
+        few = recipe.interim_images or len(images)
+        in_memory = self._device.type == "cpu" and isinstance(images, ImageSet)
+        if not (recipe.evaluation_share and budget.unit == "seconds" and in_memory):
+            return self.score(images if final or few >= len(images) else images.subset(self._order[:few]))
+        seconds, times = recipe.evaluation_share * budget.amount, max(self._planned_evaluations() - 1, 0)
+        if not final:
+            least = max(1, round(_INTERIM_IMAGES * few))
+            return self.score(images, Glance(self._order[:few], least, _INTERIM_SECONDS * seconds))
+        left = max(1.0 - _INTERIM_SECONDS * times, 0.5)
+        return self.score(images, Glance(self._order, few, left * seconds))
+
+    def score(self, images: Images, glance: Glance | None = None) -> Score:
         """How well the evaluated network does on images."""
         network = self.evaluated_network.eval()
         # Each process has seen its own images alone: norms are evaluated with the mean of their statistics.
@@ -278,6 +295,7 @@ class TrainingRun:
             flip=self.recipe.test_flip,
             share=self.processes.share,
             batch_size=self._stream.batch_size if self._options.spares_shapes(self._device) else None,
+            glance=glance,
         )
         self.network.train()
         return score_of(self.processes.total(sums), num_classes=self.material.num_classes)
@@ -372,6 +390,11 @@ class TrainingRun:
         reset_state(self._optimizer)
         self._loss.zero_()
 
+    def _planned_evaluations(self) -> int:
+        """About how many there are in all."""
+        recipe = self.recipe
+        return math.ceil(self.clock.epochs) if recipe.evaluations == "epoch" else recipe.evaluations
+
     def _evaluations_due(self) -> int:
         """Evaluations that should have happened by now, the final one aside."""
         if self.recipe.evaluations == "epoch":
@@ -393,12 +416,10 @@ def _nothing(inputs: Inputs, size: int) -> None:
     """What is left of a step when its run is over."""
 
 
-def _interim(validation: Images, count: int) -> Images:
-    """The images of interim evaluations: drawn once and for all, so that the curves of all trials compare."""
-    if count == 0 or count >= len(validation):
-        return validation
+def _order(validation: Images) -> torch.Tensor:
+    """In which evaluations look at images: drawn once and for all, so that the curves of all trials compare."""
     order = torch.randperm(len(validation), generator=torch.Generator().manual_seed(0))
-    return validation.subset(order[:count].to(validation.labels.device))
+    return order.to(validation.labels.device)
 
 
 def training_sizes(recipe: Recipe, resolution: int) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ maximum for the best, on the model's word). Its trainings are trials of the same
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
@@ -106,6 +107,11 @@ def _wanted(store: Store, plan: StudyPlan, candidates: list[Confirmation], seeds
     entrants = [Entrant.of(candidate_name(each.trial), each.blueprint, vector=each.vector) for each in candidates]
     fresh = [trial_seed(plan.search.seed, FIRST_CONFIRMATION + place) for place in range(seeds)]
     known = {one.blueprint.key: {run.seed for run in one.runs} for one in read_confirmations(store)}
-    wanted = listed(entrants, fresh, lambda entrant, seed: job_of(plan, entrant.architecture, seed=seed))
+
+    def job(entrant: Entrant, seed: int) -> Job:
+        made = job_of(plan, entrant.architecture, seed=seed)
+        return replace(made, recipe=made.recipe.with_settings(evaluation_share=0.0))  # judged by all images
+
+    wanted = listed(entrants, fresh, job)
     missing = [each for each in wanted if each.job.seed not in known.get(network_key(each.job.network), ())]
     return add_waiting(store, missing, "confirmation", first=FIRST_CONFIRMATION)
