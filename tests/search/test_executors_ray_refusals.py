@@ -87,6 +87,7 @@ def test_shares_that_make_no_sense(values: dict[str, object], says: str) -> None
         ({"trial_gpus": 0.3}, Share(1, 0.3), 6),
         ({"devices": ("cpu",)}, Share(1, 0), 8),
         ({"devices": ("cpu",), "trial_cpus": 3}, Share(3, 0), 2),
+        ({"devices": ("cpu",), "trial_cpus": 3, "threads": 2}, Share(3, 0, threads=2), 2),
         ({"trial_resources": {"H100": 1.0}}, Share(1, 1, {"H100": 1.0}), 1),
     ],
 )
@@ -94,3 +95,7 @@ def test_what_a_trial_takes(values: dict[str, object], share: Share, fits: int) 
     assert plan_share(MachineSettings(**values), [NODE]) == share  # type: ignore[arg-type]
     assert share.fits(NODE) == fits
     assert share.fits(Node("10.0.0.2", {})) == 0
+
+
+def test_a_trial_computes_with_as_many_threads_as_are_typed_and_no_more_than_its_cores() -> None:
+    assert [Share(3, 0, threads=number).slot().threads for number in (None, 1, 2, 9)] == [3, 1, 2, 3]

@@ -132,10 +132,30 @@ def test_bench_draws_epoch_time_against_processes_and_keeps_it_in_a_study(tmp_pa
     assert [row["processes"] for row in json.loads(target.read_text())] == [2]
 
 
-def test_threads_of_a_training_sleep_while_they_wait(monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    "command",
+    [
+        "train betanet3 --folder X",
+        "search --data X",
+        "resume X",
+        "confirm X",
+        "compare X --folder X",
+        "find X --time 9m",
+    ],
+)
+def test_threads_of_a_process_that_trains_sleep_while_they_wait(monkeypatch, tmp_path, command):
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
-    assert run_betanas(["train", "betanet3", "--folder", str(tmp_path)]) == 2
+    assert run_betanas(command.replace("X", str(tmp_path / "none")).split()) == 2
     assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+
+
+def test_what_the_user_says_of_threads_stays_and_a_profile_times_what_others_run(monkeypatch, tmp_path):
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    assert run_betanas(["resume", str(tmp_path)]) == 2
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    assert run_betanas(["profile", str(tmp_path / "none")]) == 2
+    assert "OMP_WAIT_POLICY" not in os.environ
 
 
 @pytest.fixture(scope="module")

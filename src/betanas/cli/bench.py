@@ -37,9 +37,6 @@ def ddp(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Measure how long a pass over the training images takes with several processes, and draw Figure 17."""
-    from betanas.data.cores import let_threads_sleep
-
-    let_threads_sleep()
     from betanas.blueprint import Blueprint
     from betanas.data import load_splits, open_source
     from betanas.search.study import Study

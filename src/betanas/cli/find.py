@@ -53,9 +53,6 @@ def find(
     Example: betanas find photos/ --time 1h --to model
     """
     began = context.ensure_object(Invocation).began()
-    from betanas.data.cores import let_threads_sleep
-
-    let_threads_sleep()
     from betanas.cli.reporting.finding import FindReporter
     from betanas.finding.finding import find as find_model
 

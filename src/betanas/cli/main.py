@@ -51,13 +51,22 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+# Times networks as other programs would run them.
+_LEAVES_THREADS = ("profile",)
+
+
 @app.callback()
 def _options(
+    context: typer.Context,
     _version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Find the convolutional network that learns the most from your images in the training time you have."""
+    if context.invoked_subcommand not in _LEAVES_THREADS:
+        from betanas.data.cores import let_threads_sleep
+
+        let_threads_sleep()  # before a command loads torch, which reads it once
 
 
 for command in (

@@ -67,9 +67,6 @@ def train(
     A study's network trains on the study's images with its recipe, unless others are typed. Under torchrun, which
     starts the processes itself, leave --processes out.
     """
-    from betanas.data.cores import let_threads_sleep
-
-    let_threads_sleep()
     from betanas.training.launch import launch, usable_device
 
     chosen, on = filled(given, *_OWN), training_for([network], given, trusted=trust_files)

@@ -294,7 +294,8 @@ class _Finding:
             root = study.plan.machine.data_root
             devices = self._machine.get("devices") or study.plan.machine.devices
             devices = SETTINGS["devices"].read(devices)
-            trainer = Trainer(device=devices[0], data_root=Path(root) if root else None)
+            threads = study.plan.machine.threads
+            trainer = Trainer(device=devices[0], threads=threads, data_root=Path(root) if root else None)
             job = job_of(study.plan, won.network, seed=study.plan.search.seed)
             kept, name = replace(job, keep=True, test=True), place.folder.absolute().name
             end = ending.Ending(kept, trainer, study, place.training, place.work, name)

@@ -38,6 +38,7 @@ from betanas.search.stopping import StoppingRule
 from betanas.search.store.location import StudyLocation
 from betanas.search.store.store import refuse_taken
 from betanas.spaces import SearchSpace, get_space
+from betanas.search.threads import with_threads
 from betanas.training.budget import Budget
 from betanas.training.job import Job, JobImages
 from betanas.training.recipe import Recipe, load_recipe, recipe_for
@@ -132,7 +133,7 @@ def plan_search(settings: SearchSettings, listener: SearchListener) -> Planned:
     strategy = strategy_of(plan, ())
     make_score(plan.search.objective, strategy.problem)
     strategy.ask(1)  # a space that holds nothing feasible is refused here, before anything is written
-    return Planned(plan, location)
+    return Planned(with_threads(plan, strategy.problem, listener, trials=_trials_expected(plan)), location)
 
 
 def _baselines(plan: StudyPlan) -> tuple[str, ...]:

@@ -266,6 +266,7 @@ class MachineSettings(Group):
     Attributes:
         per_trial_devices: with a process on each; on a processor, processes that share the worker's cores.
         trial_resources: by the cluster's own names.
+        threads: of each of a trial's processes, never more than it has cores; on accelerators it counts for nothing.
     """
 
     panel: ClassVar[str] = "Where"
@@ -297,6 +298,12 @@ class MachineSettings(Group):
         default=1,
     )
     grace: float = setting(
+    threads: int | None = setting(
+        whole(1, 4096, example="1"),
+        "Processor threads a trial computes with; measured where not given: all of its cores, or one where more gain "
+        "nothing.",
+        default=None,
+    )
         number("a positive number of seconds", lambda value: 0 < value <= 1e6, example="60"),
         "Seconds a trial may outlive its budget by.",
         default=60.0,

@@ -44,7 +44,7 @@ class InlineExecutor(Executor):
     @override
     def start(self) -> None:
         device = self.settings.devices[0] if self.settings.devices else "auto"
-        self._runner = TrialRunner(self.setup, device=device, threads=None)
+        self._runner = TrialRunner(self.setup, device=device, threads=self.settings.threads)
 
     @property
     @override

@@ -47,7 +47,7 @@ def plan_slots(settings: MachineSettings) -> list[Slot]:
     together = settings.per_trial_devices
     devices = _find_devices(settings.devices)
     if devices == ["cpu"]:
-        return _processor_slots(settings.workers or 1, together)
+        return _processor_slots(settings.workers or 1, together, settings.threads)
     if len(devices) % together:
         raise DeviceError(
             "The devices must divide evenly among the trials.",
@@ -84,11 +84,12 @@ def available_cores() -> tuple[int, ...]:
     return tuple(range(os.cpu_count() or 1))
 
 
-def _processor_slots(workers: int, processes: int) -> list[Slot]:
+def _processor_slots(workers: int, processes: int, most: int | None) -> list[Slot]:
     slots = []
     shares = _share_out(available_cores(), workers)
     for share in shares:
         threads = max(1, len(share) // processes)
+        threads = threads if most is None else min(threads, most)
         environment = {
             "CUDA_VISIBLE_DEVICES": "",
             "OMP_NUM_THREADS": str(threads),

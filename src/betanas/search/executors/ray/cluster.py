@@ -55,12 +55,14 @@ class Share:
         gpus: GPUs; below one, trials share one.
         resources: resources of the cluster's own.
         processes: processes that train the trial together.
+        threads: of each process at most; None for its part of the cores.
     """
 
     cpus: int
     gpus: float
     resources: Mapping[str, float] = field(default_factory=dict)
     processes: int = 1
+    threads: int | None = None
 
     @property
     def needs(self) -> dict[str, float]:
@@ -80,6 +82,7 @@ class Share:
             # Ray has narrowed what the actor and its children see to the trial's GPUs.
             return Slot("cuda", (), None, {}, self.processes)
         threads = max(1, self.cpus // self.processes)
+        threads = threads if self.threads is None else min(threads, self.threads)
         environment = {
             "CUDA_VISIBLE_DEVICES": "",
             "OMP_NUM_THREADS": str(threads),
@@ -124,6 +127,7 @@ def plan_share(settings: MachineSettings, nodes: Sequence[Node]) -> Share:
         gpus=(gpus or together) if on_gpus else 0.0,
         resources=settings.trial_resources,
         processes=together,
+        threads=settings.threads,
     )
     if not any(share.fits(node) for node in nodes):
         needs = _listed(share.needs)

@@ -1,0 +1,62 @@
+"""Whether a training step gains anything from more than one processor thread, measured on this machine."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+# Pairs of steps, one with one thread and one with all: their ratio is of one moment, so that what else the machine does
+# meets both. Three are enough for a median that one disturbed pair does not decide.
+_PAIRS, _LEAST_PAIRS, _SECONDS = 9, 3, 3.0
+
+# More threads that make a step less than this many times as fast are worth more to other work, such as another trial.
+WORTHWHILE = 1.1
+
+
+def gain_of_threads(network: nn.Module, *, shape: tuple[int, int, int, int], classes: int, threads: int) -> float:
+    """How many times as fast a training step is with a number of threads as with one.
+
+    The median over pairs of steps that take turns. Torch's number of threads is afterwards what it was before.
+
+    Args:
+        network: with its initial weights; it is not trained, only its gradients are computed.
+        shape: of a batch of images: [n, channels, side, side].
+        classes: that the network tells apart.
+        threads: to compare with one.
+    """
+    images = torch.randn(shape, generator=torch.Generator().manual_seed(0)).contiguous(
+        memory_format=torch.channels_last
+    )
+    labels = torch.arange(shape[0]) % classes
+    network = network.to(memory_format=torch.channels_last).train()
+
+    def step() -> None:
+        network.zero_grad(set_to_none=True)
+        torch.autograd.backward(functional.cross_entropy(network(images), labels))
+
+    before = torch.get_num_threads()
+    try:
+        _seconds(step, threads)  # memory and kernels, which the first step pays for
+        return _median_ratio(step, threads)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _median_ratio(step: Callable[[], None], threads: int) -> float:
+    ratios: list[float] = []
+    begun = time.perf_counter()
+    while len(ratios) < _PAIRS and (len(ratios) < _LEAST_PAIRS or time.perf_counter() - begun < _SECONDS):
+        ratios.append(_seconds(step, 1) / _seconds(step, threads))
+    return statistics.median(ratios)
+
+
+def _seconds(step: Callable[[], None], threads: int) -> float:
+    torch.set_num_threads(threads)
+    begun = time.perf_counter()
+    step()
+    return time.perf_counter() - begun
