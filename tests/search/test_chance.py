@@ -10,8 +10,9 @@ import pytest
 from rich.console import Console
 
 from betanas.cli.reporting.reporters import PlainReporter
-from betanas.search.chance import chance_limit, guessing, median_epochs
+from betanas.search.chance import advice, chance_limit, guessing, little_seen, median_epochs
 from betanas.search.records import StudyPlan, TrialRecord
+from betanas.training.budget import Budget
 from betanas.training.result import CurvePoint
 
 
@@ -49,6 +50,35 @@ def test_after_many_epochs_the_advice_is_another(plan: StudyPlan, trials: Callab
     said = guessing(plan, trials(0.1, 0.1, 0.1, epochs=30.0))
     assert "--recipe" in said
     assert "--budget" not in said
+
+
+def test_trials_that_see_less_than_one_epoch_say_so_after_three(
+    plan: StudyPlan, trials: Callable[..., list[TrialRecord]]
+) -> None:
+    said = little_seen(plan, trials(0.3, 0.4, 0.5))
+    assert "40% of the training images" in said
+    assert "--budget" in said
+    assert "--resolution" in said
+    assert advice(plan, trials(0.3, 0.4, 0.5)) == said
+    assert little_seen(plan, trials(0.3, 0.4)) == "", "too few to tell"
+    assert little_seen(plan, trials(0.3, 0.4, 0.5, epochs=1.0)) == ""
+    assert advice(plan, trials(0.1, 0.1, 0.1)) == guessing(plan, trials(0.1, 0.1, 0.1)), "the worse of the two"
+
+
+def test_short_trials_that_were_meant_to_be_short_do_not_count(
+    plan: StudyPlan, trials: Callable[..., list[TrialRecord]]
+) -> None:
+    short = [replace(one, budget=Budget(1, "steps")) for one in trials(0.3, 0.4, 0.5)]
+    assert little_seen(plan, short) == ""
+    assert little_seen(plan, [replace(one, budget=plan.training.budget) for one in short])
+
+
+def test_repeats_do_not_count_and_a_record_knows_its_epochs(
+    plan: StudyPlan, trials: Callable[..., list[TrialRecord]]
+) -> None:
+    repeats = [replace(one, repeat_of=0) for one in trials(0.3, 0.4, 0.5)]
+    assert little_seen(plan, repeats) == ""
+    assert median_epochs([replace(one, epochs=7.0) for one in trials(0.3)]) == 7.0
 
 
 def test_epochs_of_a_typical_trial(trials: Callable[..., list[TrialRecord]]) -> None:

@@ -17,7 +17,7 @@ from betanas.blueprint import Blueprint
 from betanas.quantities import format_bytes, format_count, format_latency, format_seconds
 from betanas.search.beaten import beside_baselines
 from betanas.search.bounds import end_met, on_bounds
-from betanas.search.chance import guessing, median_epochs
+from betanas.search.chance import guessing, little_seen, median_epochs
 from betanas.search.damaged import left_out
 from betanas.search.records import TrialRecord
 from betanas.spaces import available_spaces, get_space
@@ -127,6 +127,8 @@ def _searched_summary(snapshot: StudySnapshot) -> tuple[str, ...]:
         f", with {format_count(best.params)} parameters and {format_count(best.macs)} multiply-accumulates an image."
     )
     sentences.append(advice or words)
+    if not advice and (little := little_seen(plan, snapshot.trials)):
+        sentences.append(little)
     unit = "points" if measure.unit == "%" else "units"
     if counted.median is not None and counted.usable > 2 and best.objective is not None and not advice:
         gap = (best.objective - counted.median) * measure.scale

@@ -1,4 +1,4 @@
-"""A study whose networks know no more than a guess, and what to change about it."""
+"""A study whose networks know no more than a guess, or see too little of the images, and what to change about it."""
 
 from __future__ import annotations
 
@@ -23,9 +23,39 @@ def chance_limit(classes: int) -> float:
 
 
 def median_epochs(records: Sequence[TrialRecord]) -> float | None:
-    """How many times a typical completed trial saw the training images; None where no curve was read."""
-    seen = [record.curve[-1].epoch for record in records if record.state == "completed" and record.curve]
-    return statistics.median(seen) if seen else None
+    """How many times a typical completed trial saw the training images; None where nothing says so."""
+    seen = [_epochs(record) for record in records if record.state == "completed" and record.repeat_of is None]
+    known = [epochs for epochs in seen if epochs is not None]
+    return statistics.median(known) if known else None
+
+
+def _epochs(record: TrialRecord) -> float | None:
+    return record.epochs if record.epochs is not None or not record.curve else record.curve[-1].epoch
+
+
+def advice(plan: StudyPlan, records: Sequence[TrialRecord]) -> str:
+    """What is wrong with a study as a whole and what to change, once three trials have completed; empty otherwise."""
+    return guessing(plan, records) or little_seen(plan, records)
+
+
+def little_seen(plan: StudyPlan, records: Sequence[TrialRecord]) -> str:
+    """What to change where a typical trial does not even see every training image once; empty otherwise.
+
+    What wins then is what makes the most steps, which after a longer training need not be what learns the most. Trials
+    that were given a part of the budget on purpose are not counted.
+    """
+    trained = [
+        one
+        for one in records
+        if one.state == "completed" and one.repeat_of is None and one.budget in (None, plan.training.budget)
+    ]
+    epochs = median_epochs(trained)
+    if len(trained) < LEAST_TRIALS or epochs is None or epochs >= 1:
+        return ""
+    return (
+        f"A typical trial sees {epochs:.0%} of the training images and ends before the first epoch does: quick "
+        "networks win over those that would learn more. A longer --budget helps first; so does a lower --resolution."
+    )
 
 
 def guessing(plan: StudyPlan, records: Sequence[TrialRecord], epochs: float | None = None) -> str:

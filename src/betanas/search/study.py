@@ -15,7 +15,7 @@ from betanas.blueprint import Blueprint, BlueprintBatch
 from betanas.errors import StudyError
 from betanas.intervals import MeanInterval
 from betanas.search.bounds import crowded_in, on_bounds
-from betanas.search.chance import guessing, median_epochs
+from betanas.search.chance import advice, median_epochs
 from betanas.search.compared import ComparedRow, compared_rows
 from betanas.search.confirmed import Confirmation, confirmed_by_trials, read_confirmations
 from betanas.search.front import pareto_front
@@ -344,7 +344,8 @@ class Study:
                 }
                 for record in front
             ],
-            "advice": guessing(plan, records),
+            "advice": advice(plan, records),
+            "lessons": [{"title": one.title, "trials": len(one.values)} for one in plan.lessons],
             "widened": [asdict(one) for one in plan.widenings],
             "crowded": [asdict(one) for one in crowded_in(plan, records)],
             "bounds": on_bounds(plan, records, study=shlex.quote(self.location)),

@@ -16,7 +16,7 @@ from betanas.analysis.figures.style import ThemeName, with_theme
 from betanas.analysis.snapshot import StudySnapshot
 from betanas.analysis.tables.history import seconds_left, totals
 from betanas.search.bounds import on_bounds
-from betanas.search.chance import guessing
+from betanas.search.chance import advice
 from betanas.search.records import TrialRecord
 
 # Half of plotly's own resolution for WebGL: without a graphics card that halves the time of a redraw.
@@ -119,7 +119,7 @@ def study_card(name: str, seen: Seen) -> html.Div:
             html.Progress(value=str(min(done, planned)), max=str(max(planned, 1)), **aria(label=label)),
             html.P(f"{label}; {counted.infeasible:,} infeasible, {counted.failed:,} failed.", className="quiet"),
             facts((*wording.key_numbers(snapshot), *_time_left(snapshot)), "numbers"),
-            *([problem(advice)] if (advice := guessing(snapshot.plan, snapshot.trials)) else []),
+            *([problem(said)] if (said := advice(snapshot.plan, snapshot.trials)) else []),
             *([html.P(said, className="quiet")] if (said := on_bounds(snapshot.plan, snapshot.trials)) else []),
             *([problem(f"It could not be read just now. {seen.problem}")] if seen.problem else []),
         ],

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from betanas.search.chance import guessing
+from betanas.search.chance import advice
 from betanas.search.records import StudyPlan, TrialRecord
 from betanas.training.result import CurvePoint
 
@@ -104,8 +104,8 @@ class Tally:
             self.running[index].point = point
 
     def advice(self) -> str:
-        """What to change where no trial is better than a guess, said once; empty otherwise."""
-        said = "" if self.advised else guessing(self.plan, tuple(self.records.values()))
+        """What is wrong with the trials as a whole and what to change, said once; empty otherwise."""
+        said = "" if self.advised else advice(self.plan, tuple(self.records.values()))
         self.advised = self.advised or bool(said)
         return said
 
