@@ -26,7 +26,7 @@ _TIMM, _INSTALLED = "timm:", ("timm:tf_efficientnet_lite0", "timm:tf_efficientne
 _PROCESSES = ("workers", "per_trial_devices")
 _MOST_PROCESSES = 256
 # Words that are shown and never opened.
-_LABELS = ("classes",)
+_LABELS = ("classes", "title")
 
 _RUNS = "run Python files"
 

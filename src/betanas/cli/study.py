@@ -70,6 +70,8 @@ def status(study: StudyArgument, as_json: JsonOption = False) -> None:
         out.print(f"  best: {which}, accuracy {best['accuracy']:.2%}, {format_count(best['params'])} parameters{quick}")
     if found.get("advice"):
         out.print(f"  [yellow]{found['advice']}[/yellow]")
+    for lesson in found.get("lessons", ()):
+        out.print(f"  learned from: {lesson['trials']} trials of {shown(lesson['title'])}", soft_wrap=True)
     if found.get("baselines"):
         out.print(f"  for comparison: {_baselines_line(found['baselines'])}")
     if found.get("bounds"):

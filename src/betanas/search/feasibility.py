@@ -12,6 +12,7 @@ from betanas.blueprint import Blueprint, BlueprintBatch, BoolArray, FloatArray, 
 from betanas.cost import count_macs, count_params, training_memory
 from betanas.errors import LimitError, StrategyError
 from betanas.quantities import format_bytes, format_count, format_latency
+from betanas.search.lessons import Lesson
 from betanas.search.objectives import FrontCost
 from betanas.search.settings import Limits
 from betanas.spaces import Range, SearchSpace
@@ -84,6 +85,7 @@ class Problem:
         against: a cost (`params`, `macs`, `memory` or `latency`) that the objective is traded against, where a front is
             searched for; empty for the best objective alone.
         dtype, optimizer: what the recipe trains with, as `betanas.cost.training_memory` names them.
+        lessons: what finished studies of the same space found.
     """
 
     space: SearchSpace
@@ -95,6 +97,7 @@ class Problem:
     dtype: str = "float32"
     optimizer: str = "adamw"
     against: FrontCost | Literal[""] = ""
+    lessons: tuple[Lesson, ...] = ()
 
     def blueprints(self, rows: FloatArray, resolution: int | None = None) -> BlueprintBatch:
         """The networks of vectors (rows of shape [n, parameters]) at the search resolution or another."""

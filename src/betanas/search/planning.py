@@ -19,6 +19,7 @@ from betanas.search.executors.base import ExecutorSettings, Patience, WorkerSetu
 from betanas.search.executors.registry import EXECUTORS, make_executor
 from betanas.search.executors.slots import plan_slots
 from betanas.search.feasibility import Problem, corrected_limits
+from betanas.search.learning import learn
 from betanas.search.objectives import OBJECTIVES, Accuracy, ObjectiveSettings, OwnFunction, Pareto, Registered
 from betanas.search.progress import SearchListener
 from betanas.search.propose.base import Observation, Strategy
@@ -37,8 +38,8 @@ from betanas.search.settings import (
 from betanas.search.stopping import StoppingRule
 from betanas.search.store.location import StudyLocation
 from betanas.search.store.store import refuse_taken
-from betanas.spaces import SearchSpace, get_space
 from betanas.search.threads import with_threads
+from betanas.spaces import SearchSpace, get_space
 from betanas.training.budget import Budget
 from betanas.training.job import Job, JobImages
 from betanas.training.recipe import Recipe, load_recipe, recipe_for
@@ -89,10 +90,20 @@ def plan_search(settings: SearchSettings, listener: SearchListener) -> Planned:
             value=f"strategy {search.strategy}",
             hint="Leave --strategy out.",
         )
+    if search.prior and not get_strategy(search.strategy).learns:
+        raise StrategyError(
+            "Learning from finished studies (--prior) needs a strategy that does so, such as gpei.",
+            value=f"strategy {search.strategy}",
+            hint="Leave --strategy or --prior out.",
+        )
     space = get_space(search.space, search.preset, ranges=search.ranges, fixed=search.fixed, blocks=search.blocks)
+    search = replace(search, space=_kept(search.space), objective=_whole_path(search.objective))
+    lessons = learn(search.prior, search, space)
     root = Path(settings.machine.data_root) if settings.machine.data_root else None
     source = open_source(settings.data.source, root=root)
     recipe = recipe_for(training.recipe, mirror_safe=source.mirror_safe, flip=training.flip)
+    if training.stop_early:
+        recipe = recipe.with_settings(evaluation_share=0.0)  # curves are compared, so each point is of the same images
     recipe, memory_dtype = _settled(recipe, training, settings.machine)
     data = replace(
         settings.data,
@@ -103,17 +114,14 @@ def plan_search(settings: SearchSettings, listener: SearchListener) -> Planned:
         data=data,
         training=replace(training, recipe=recipe.name, batch_size=training.batch_size or recipe.batch_size),
         limits=replace(settings.limits, memory=settings.limits.memory or _default_memory(settings.machine)),
-    if training.stop_early:
-        recipe = recipe.with_settings(evaluation_share=0.0)  # curves are compared, so each point is of the same images
         machine=replace(settings.machine, executor=_kept(settings.machine.executor)),
         search=replace(
             search,
-            space=_kept(search.space),
+            prior=(),
             preset=space.preset,
             ranges={name: (searched.low, searched.high) for name, searched in space.parameters.items()},
             fixed={},
             strategy=_kept(search.strategy),
-            objective=_whole_path(search.objective),
             plugins=tuple(str(Path(file).resolve()) for file in search.plugins),
         ),
         data_fingerprint=source.fingerprint,
@@ -121,8 +129,11 @@ def plan_search(settings: SearchSettings, listener: SearchListener) -> Planned:
         in_channels=source.in_channels,
         recipe_settings=recipe.to_dict(),
         memory_dtype=memory_dtype,
+        lessons=lessons,
     )
     plan = replace(plan, search=replace(plan.search, baselines=_baselines(plan)))
+    for lesson in lessons:
+        listener.on_note(f"Learns from {len(lesson.values)} trials of {lesson.title}.")
     for note in source.notes:
         listener.on_note(note)
     from betanas.data import open_splits, prepare  # with torch, which takes seconds that no refusal should
@@ -250,6 +261,7 @@ def problem_of(plan: StudyPlan) -> Problem:
         dtype=plan.memory_dtype,
         optimizer=recipe.optimizer,
         against=objective.cost if isinstance(objective, Pareto) else "",
+        lessons=plan.lessons,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 
 from betanas.blueprint import Blueprint
 from betanas.declaration import as_number
+from betanas.search.lessons import Lesson, read_lessons
 from betanas.search.settings import (
     GROUPS,
     SETTINGS,
@@ -91,6 +92,7 @@ class StudyPlan:
         memory_dtype: of the activations whose memory candidates are priced by: what the first session's device trained
             in.
         widenings: ranges that the search has extended, in the order in which it did.
+        lessons: what the finished studies found that the search was given to learn from.
     """
 
     data: DataSettings
@@ -104,6 +106,7 @@ class StudyPlan:
     recipe_settings: Mapping[str, Any]
     memory_dtype: Literal["float32", "bfloat16"] = "float32"
     widenings: tuple[Widening, ...] = ()
+    lessons: tuple[Lesson, ...] = ()
 
     @property
     def ranges(self) -> dict[str, tuple[float, float]]:
@@ -130,6 +133,7 @@ class StudyPlan:
         groups = {name: getattr(self, name).to_document() for name in GROUPS}
         found = {name: getattr(self, name) for name in (*_FOUND, "memory_dtype")}
         found |= {"widenings": [asdict(one) for one in self.widenings]}
+        found |= {"lessons": [one.to_document() for one in self.lessons]}
         return {**groups, **found, "classes": list(self.classes), "recipe_settings": dict(self.recipe_settings)}
 
     @classmethod
@@ -148,6 +152,7 @@ class StudyPlan:
         if unknown := {one.parameter for one in widenings} - set(document["search"]["ranges"]):
             raise ValueError(f"no parameter {', '.join(sorted(unknown))}")
         found["widenings"] = widenings
+        found["lessons"] = read_lessons(document.get("lessons", ()), tuple(document["search"]["ranges"]))
         return cls(**groups, **{**found, "classes": tuple(document["classes"])})  # type: ignore[arg-type]
 
 

@@ -136,6 +136,7 @@ def _options(given: Any) -> dict[str, Any]:
     return dict(given)
 
 
+STUDY_KIND = text("a directory or a PostgreSQL URL", example="runs/first", metavar="PLACE")
 SIDE = whole(MIN_RESOLUTION, MAX_RESOLUTION, example="64")
 COUNT = Kind("a positive number with an optional suffix k, M or G", "30M", _count, metavar="COUNT")
 MEMORY = Kind("a positive number of bytes with a unit", "20GiB", _bytes, metavar="SIZE")
@@ -265,8 +266,8 @@ class MachineSettings(Group):
 
     Attributes:
         per_trial_devices: with a process on each; on a processor, processes that share the worker's cores.
-        trial_resources: by the cluster's own names.
         threads: of each of a trial's processes, never more than it has cores; on accelerators it counts for nothing.
+        trial_resources: by the cluster's own names.
     """
 
     panel: ClassVar[str] = "Where"
@@ -297,13 +298,13 @@ class MachineSettings(Group):
         "Devices a trial trains on; with cpu, processes that share cores.",
         default=1,
     )
-    grace: float = setting(
     threads: int | None = setting(
         whole(1, 4096, example="1"),
         "Processor threads a trial computes with; measured where not given: all of its cores, or one where more gain "
         "nothing.",
         default=None,
     )
+    grace: float = setting(
         number("a positive number of seconds", lambda value: 0 < value <= 1e6, example="60"),
         "Seconds a trial may outlive its budget by.",
         default=60.0,
@@ -345,6 +346,7 @@ class ProposalSettings(Group):
         objective: one of the dataclasses of `betanas.search.objectives`, its kind, a mapping of its fields, or a `.py`
             file.
         seed: decides the split, the suggestions and each trial's initialisation.
+        prior: places of finished studies to learn from; empty in a plan, which holds what they taught (`lessons`).
         baselines: benchmark networks that are trained before the first trial, with the images, recipe and budget of
             the trials; in a plan never None, but in one of before there were any.
         time: wall-clock of the whole search, over all its sessions; None for no limit.
@@ -392,6 +394,11 @@ class ProposalSettings(Group):
         "The strategy's own options.",
         default_factory=dict,
         flag="",
+    )
+    prior: tuple[str, ...] = setting(
+        several(STUDY_KIND.rule, STUDY_KIND.read, example=STUDY_KIND.example, metavar=STUDY_KIND.metavar),
+        "A finished study of the same space to learn from, of whatever images, resolution and budget.",
+        default=(),
     )
     objective: ObjectiveSettings = setting(
         Kind("an objective", "accuracy", read_objective, write=asdict, alone=False),
@@ -477,7 +484,7 @@ RESUMABLE = (
 
 STUDY = Setting(
     "study",
-    text("a directory or a PostgreSQL URL", example="runs/first", metavar="PLACE"),
+    STUDY_KIND,
     "Where to keep the study: a new directory.",
     MISSING,
     "--study",

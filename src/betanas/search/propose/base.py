@@ -69,11 +69,13 @@ class Strategy(ABC):
     Attributes:
         name: what the command line calls it.
         finds_fronts: whether it can search for a front, which `Problem.against` asks for.
+        learns: whether it makes something of what finished studies found (`Problem.lessons`).
         threads: processor threads a suggestion may use now; the search sets it, since trials may be running.
     """
 
     name: ClassVar[str]
     finds_fronts: ClassVar[bool] = False
+    learns: ClassVar[bool] = False
 
     def __init__(self, problem: Problem, *, seed: int, options: Mapping[str, Any] | None = None) -> None:
         self.problem = problem

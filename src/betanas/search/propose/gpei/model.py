@@ -8,11 +8,12 @@ import numpy as np
 
 from betanas.blueprint import FloatArray
 from betanas.search.propose.gpei.acquisition import Price, expected_growth, expected_improvement
+from betanas.search.propose.gpei.experience import Experience
 from betanas.search.propose.gpei.export import surrogate_document
 from betanas.search.propose.gpei.local_search import Score, Screen, ranked
 from betanas.search.propose.gpei.network import NetworkView
 from betanas.search.propose.gpei.outcome import OutcomeScale
-from betanas.search.propose.gpei.process import Fitter, Process, refit_size
+from betanas.search.propose.gpei.process import Describe, Fitter, Process, refit_size
 from betanas.search.propose.surrogate_document import SurrogateDocument
 from betanas.spaces import SearchSpace
 
@@ -26,13 +27,19 @@ class Model:
         pool: feasible points of the unit cube, shape [n, d].
         screen: which points of the cube are feasible.
         network: what the process sees of candidates beside their parameters; None for nothing.
+        experience: what finished studies expect of them; None without any.
     """
 
-    def __init__(self, pool: FloatArray, screen: Screen, network: NetworkView | None) -> None:
+    def __init__(
+        self, pool: FloatArray, screen: Screen, network: NetworkView | None, experience: Experience | None = None
+    ) -> None:
         self._pool = pool
         self._screen = screen
         self._network = network
-        self._fitter = Fitter(network)
+        self._experience = experience
+        self._fitter = Fitter(_together(network, experience), trends=experience.studies if experience else 0)
+        if experience is not None:
+            experience.keep(pool)
 
     def propose(
         self,
@@ -60,6 +67,21 @@ class Model:
         else:
             score = expected_growth(process, points, pending, price)
         return first_new(self._ranked(score, points, seed))
+
+    def expected(
+        self, turn: int, tried: FloatArray, *, first_new: Callable[[FloatArray], FloatArray], seed: Seed
+    ) -> FloatArray | None:
+        """The next point to train by one finished study alone; None without any.
+
+        Args:
+            turn: which study, counted round and round.
+            tried: points of this search, with or without a result, shape [m, d].
+            first_new: as in `propose`.
+            seed: of the local search.
+        """
+        if self._experience is None:
+            return None
+        return first_new(self._ranked(self._experience.expecting(turn, tried), tried, seed))
 
     def best(self, points: FloatArray, values: FloatArray, *, seed: Seed) -> tuple[FloatArray, float, float]:
         """The feasible point with the largest predicted mean, with mean and deviation in the values' units."""
@@ -89,7 +111,7 @@ class Model:
         return self._fitter.process(points, scale.forward(values)), scale
 
     def _ranked(self, score: Score, points: FloatArray, seed: Seed) -> FloatArray:
-        pool = np.concatenate([self._pool, points[self._screen(points)]])
+        pool = np.concatenate([self._pool, points[self._screen(points)]]) if len(points) else self._pool
         return ranked(score, pool, self._screen, np.random.default_rng(seed))
 
     def _best(
@@ -98,3 +120,14 @@ class Model:
         point = self._ranked(lambda candidates: process.predict(candidates)[0], points, seed)[0]
         mean, deviation = scale.moments(*process.predict(point[None]))
         return point, float(mean[0]), float(deviation[0])
+
+
+def _together(network: NetworkView | None, experience: Experience | None) -> Describe | None:
+    """What the process sees of points: what their networks look like, then what finished studies expect of them."""
+    if network is None or experience is None:
+        return experience if network is None else network
+
+    def describe(points: FloatArray) -> FloatArray:
+        return np.concatenate([network(points), experience(points)], axis=1)
+
+    return describe

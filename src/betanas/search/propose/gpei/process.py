@@ -17,6 +17,8 @@ from botorch.models.utils.gpytorch_modules import get_covar_module_with_dim_scal
 from botorch.optim.fit import fit_gpytorch_mll_scipy
 from botorch.posteriors.gpytorch import GPyTorchPosterior
 from botorch.settings import validate_input_scaling
+from gpytorch.kernels import LinearKernel
+from gpytorch.means import ConstantMean
 from gpytorch.mlls import ExactMarginalLogLikelihood
 from linear_operator.utils.errors import NanError, NotPSDError
 from linear_operator.utils.warnings import NumericalWarning
@@ -40,6 +42,10 @@ FIRST_FIT_POINTS, FIRST_FIT_ITERATIONS, LAST_FIT_ITERATIONS = 128, 50, 12
 # whereas a batch of single points repeats the training data once for each.
 BLOCK = 256
 
+# How much of what a finished study expects a search expects before it has results of its own, and how far from that it
+# may turn out: of its results, on their own scale, for each unit of the study's. With several studies both are shared.
+TREND, TREND_DEVIATION = 0.5, 0.5
+
 
 @dataclass(frozen=True, eq=False)
 class Process:
@@ -47,16 +53,19 @@ class Process:
 
     Attributes:
         model: BoTorch's, over the kernel's inputs; double precision, which a Cholesky factor of a smooth kernel needs.
-        describe: what the kernel sees of points beside their coordinates; None for nothing.
+        describe: what the model sees of points beside their coordinates; None for nothing.
+        trends: how many of the description's columns, its last ones, the mean follows and the kernel does not see.
     """
 
     model: SingleTaskGP
     describe: Describe | None = None
+    trends: int = 0
 
     @property
     def lengthscales(self) -> FloatArray:
         """Of the kernel: one for each coordinate of a point, then one for each column of its description."""
-        return _as_array(self.model.covar_module.lengthscale).reshape(-1)
+        kernel = self.model.covar_module
+        return _as_array((kernel.kernels[0] if self.trends else kernel).lengthscale).reshape(-1)
 
     @property
     def noise(self) -> float:
@@ -104,10 +113,15 @@ class Fitter:
     The squared exponential, BoTorch's default, is as good in its means, but too sure of them between trained points: on
     recorded trials its predictive density is lower from 16 of them on (`benchmarks/search_model.py`), and searches stay
     where they are.
+
+    Where the last columns of a description are what finished studies expect (`trends` of them), the mean follows them:
+    each with a weight that is normally distributed before there are results, and settled by those. Such a weight is a
+    linear mean and a linear kernel, so that the process is still one.
     """
 
-    def __init__(self, describe: Describe | None = None) -> None:
+    def __init__(self, describe: Describe | None = None, *, trends: int = 0) -> None:
         self._describe = describe
+        self._trends = trends
         self._digest = ""
         self._state: State = {}
 
@@ -115,14 +129,14 @@ class Fitter:
         """A process of values (shape [n]) at points (shape [n, d]); hyper-parameters by the rule of `refit_size`."""
         inputs = kernel_inputs(points, self._describe)
         size = refit_size(len(inputs))
-        model = _model(_as_tensor(inputs), _as_tensor(values)[:, None])
+        model = _model(_as_tensor(inputs), _as_tensor(values)[:, None], self._trends)
         model.load_state_dict(self._hyperparameters(inputs[:size], values[:size]))
-        return Process(model.eval(), self._describe)
+        return Process(model.eval(), self._describe, self._trends)
 
     def _hyperparameters(self, inputs: FloatArray, values: FloatArray) -> State:
         digest = hashlib.sha256(inputs.tobytes() + values.tobytes()).hexdigest()
         if digest != self._digest:
-            self._state = _fit(_as_tensor(inputs), _as_tensor(values)[:, None])
+            self._state = _fit(_as_tensor(inputs), _as_tensor(values)[:, None], self._trends)
             self._digest = digest
         return self._state
 
@@ -144,7 +158,7 @@ def kernel_inputs(points: FloatArray, describe: Describe | None) -> FloatArray:
     return points if describe is None else np.concatenate([points, describe(points)], axis=1)
 
 
-def _fit(inputs: Tensor, values: Tensor) -> State:
+def _fit(inputs: Tensor, values: Tensor, trends: int) -> State:
     """Maximum a posteriori hyper-parameters from the prior's mode, in one stage or two."""
     stages = [(inputs, values, FIRST_FIT_ITERATIONS)]
     if len(inputs) > FIRST_FIT_POINTS + FIRST_FIT_POINTS // 4:
@@ -155,7 +169,7 @@ def _fit(inputs: Tensor, values: Tensor) -> State:
         ]
     state: State = {}
     for some_inputs, some_values, iterations in stages:
-        model = _model(some_inputs, some_values)
+        model = _model(some_inputs, some_values, trends)
         state = state or _copy(model)
         model.load_state_dict(state)
         mll = ExactMarginalLogLikelihood(model.likelihood, model)
@@ -171,11 +185,32 @@ def _fit(inputs: Tensor, values: Tensor) -> State:
     return state
 
 
-def _model(inputs: Tensor, values: Tensor) -> SingleTaskGP:
-    kernel = get_covar_module_with_dim_scaled_prior(ard_num_dims=inputs.shape[-1], use_rbf_kernel=False)
+def _model(inputs: Tensor, values: Tensor, trends: int) -> SingleTaskGP:
+    seen = inputs.shape[-1] - trends
+    columns = list(range(seen)) if trends else None
+    kernel = get_covar_module_with_dim_scaled_prior(ard_num_dims=seen, use_rbf_kernel=False, active_dims=columns)
     # Values are scaled by the first `refit_size` of them, not by all, and descriptions leave the unit interval.
     with validate_input_scaling(False):
-        return SingleTaskGP(inputs, values, outcome_transform=None, covar_module=kernel)
+        if not trends:
+            return SingleTaskGP(inputs, values, outcome_transform=None, covar_module=kernel)
+        weight = LinearKernel(active_dims=list(range(seen, seen + trends)))
+        weight.variance = TREND_DEVIATION**2 / trends
+        weight.raw_variance.requires_grad_(False)
+        mean = _Trend(seen, TREND / trends)
+        return SingleTaskGP(inputs, values, outcome_transform=None, mean_module=mean, covar_module=kernel + weight)
+
+
+class _Trend(ConstantMean):
+    """A constant, and so much of the sum of all columns from the given one on."""
+
+    def __init__(self, first: int, part: float) -> None:
+        super().__init__()
+        self._first = first
+        self._part = part
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        constant: Tensor = super().forward(inputs)
+        return constant + self._part * inputs[..., self._first :].sum(dim=-1)
 
 
 def _copy(model: SingleTaskGP) -> State:

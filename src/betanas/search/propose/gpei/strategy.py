@@ -31,6 +31,10 @@ SOBOL_BEYOND_PARAMETERS = 1
 
 _TELLS_APART = 2  # results, below which there is nothing to model
 
+# With finished studies to learn from, a model of this search's own needs results to tell what those are worth here.
+# Half of them come from the sequence, which is fair to what the studies never tried, half from the studies' processes.
+INITIAL_WITH_LESSONS = 6
+
 
 @dataclass(frozen=True)
 class GpeiOptions:
@@ -38,7 +42,7 @@ class GpeiOptions:
 
     Attributes:
         initial: usable results that the Sobol stage gathers before the model takes over; 0 stands for
-            d + 1 with d free parameters.
+            d + 1 with d free parameters, or for fewer where finished studies are learned from.
         pool: feasible points of a Sobol sequence among which the acquisition function looks first.
         network: whether the model sees what networks look like (`network_features`) beside their parameters.
     """
@@ -60,11 +64,15 @@ class Gpei(ScreenedStrategy):
     are only not suggested again. Where the problem is a front, expected hypervolume improvement over the objective and
     the cost's logarithm, which is known before a trial, takes the place of expected improvement.
 
+    Where the problem brings lessons, every other trial before the model is what a finished study's own process would
+    try next (origin `prior`), and the model's mean follows what those processes expect, as far as results agree.
+
     Options: `GpeiOptions`.
     """
 
     name: ClassVar[str] = "gpei"
     finds_fronts: ClassVar[bool] = True
+    learns: ClassVar[bool] = True
 
     def __init__(self, problem: Problem, *, seed: int, options: Mapping[str, Any] | None = None) -> None:
         self.settings = read_options(self.name, GpeiOptions, options, retired=("threads",))
@@ -78,19 +86,26 @@ class Gpei(ScreenedStrategy):
     @property
     def initial(self) -> int:
         """Usable results before the model takes over."""
-        return self.settings.initial or len(self.problem.space.free) + SOBOL_BEYOND_PARAMETERS
+        usual = len(self.problem.space.free) + SOBOL_BEYOND_PARAMETERS
+        return self.settings.initial or (min(usual, INITIAL_WITH_LESSONS) if self.problem.lessons else usual)
 
     @override
     def propose(self, observations: Sequence[Observation], known: frozenset[bytes]) -> Suggestion:
-        seen = usable(observations)
-        if len(seen) < max(self.initial, _TELLS_APART):
-            return self.suggest(self.first_new(self._sobol, known), "sobol")
-
         def first_new(ranking: FloatArray) -> FloatArray:
             row = self.first_new(self.problem.space.from_unit(ranking), known)
             unit: FloatArray = self.problem.space.to_unit(row[None])[0]
             return unit
 
+        seen = usable(observations)
+        if len(seen) < max(self.initial, _TELLS_APART):
+            turn, odd = divmod(len(observations), 2)
+            if odd or not self.problem.lessons:
+                return self.suggest(self.first_new(self._sobol, known), "sobol")
+            with self._modelling() as model:
+                found = model.expected(
+                    turn, self._unit(observations), first_new=first_new, seed=(self.seed, len(observations))
+                )
+            return self.suggest(self.problem.space.from_unit(found[None])[0], "prior")
         with self._modelling() as model:
             point = model.propose(
                 self._unit(seen),
@@ -154,12 +169,14 @@ class Gpei(ScreenedStrategy):
         with warnings.catch_warnings():
             # Seconds of imports, which a Sobol stage does not wait for. Torch warns about itself.
             warnings.simplefilter("ignore", FutureWarning)
+            from betanas.search.propose.gpei.experience import Experience
             from betanas.search.propose.gpei.model import Model
             from betanas.search.propose.gpei.threads import capped_threads
         if self._model is None:
             rows = self._pool.first(self.settings.pool)
             network = NetworkView.over(self.problem, rows) if self.settings.network else None
-            self._model = Model(self.problem.space.to_unit(rows), self.screen, network)
+            experience = Experience.of(self.problem, self.problem.lessons, network) if self.problem.lessons else None
+            self._model = Model(self.problem.space.to_unit(rows), self.screen, network, experience)
         with capped_threads(self.threads):
             yield self._model
         give_back()
