@@ -50,6 +50,8 @@ def test_what_stays_inside_is_named_by_nobody() -> None:
         ({"tracker": {"url": "http://elsewhere"}}, "tracker.url", "connect"),
         ({"study": "postgresql://elsewhere/db?study=a"}, "study", "connect"),
         ({"network": "timm:resnet18"}, "network", "download"),
+        ({"training": {"teacher": "timm:resnet18"}}, "training.teacher", "download"),
+        ({"training": {"teacher": "/home/somebody/model"}}, "training.teacher", "open"),
         ({"machine": Machine(data_root="/etc")}, "machine.data_root", "write"),
         ({"machine": Machine(workers=10**6)}, "machine.workers", "start"),
     ],

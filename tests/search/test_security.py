@@ -366,7 +366,7 @@ def test_a_pickle_in_the_cache_is_not_read(tmp_path: Path, ran: Path) -> None:
         np.save(file, np.array([Trap(ran)], dtype=object), allow_pickle=True)
         (entry / f"{name}.npy").write_bytes(file.getvalue())
     (entry / cache._DESCRIPTION).write_text(json.dumps({"checksums": {}, "broken": []}))
-    assert cache._read(entry) is None
+    assert cache._read(entry, cache._ARRAYS) is None
     assert not ran.exists()
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from betanas.cli.describe import BlocksOption
-from betanas.cli.inherited import TRAINED_ON, finetuned, training_for
+from betanas.cli.inherited import TAUGHT_BY, TRAINED_ON, finetuned, taught, training_for
 from betanas.cli.networks import find_networks
 from betanas.cli.options import MACHINE, Given, with_settings
 from betanas.cli.output import console, print_json
@@ -33,7 +34,7 @@ _BUDGET = replace(
 )
 
 
-@with_settings(*TRAINED_ON, _BUDGET, *MACHINE)
+@with_settings(*TRAINED_ON, *TAUGHT_BY, _BUDGET, *MACHINE)
 def compare(
     networks: Annotated[
         list[str],
@@ -86,6 +87,7 @@ def compare(
     from betanas.search.studies.comparison import compare as run_comparison
     from betanas.search.study import Study
     from betanas.training.job import Job, JobImages
+    from betanas.training.trainer import Trainer
 
     if device is not None:
         given = {"devices": device, **given}
@@ -97,7 +99,8 @@ def compare(
     on, budget = training_for(networks, given, trusted=trust_files), given.get("budget", _BUDGET.default)
     source, resolution = open_source(on.data), on.resolution
     # The recipe as it is: its variants follow device and budget, which is what must be alike for all.
-    recipe = on.recipe.with_settings(variants=())
+    on = replace(on, recipe=on.recipe.with_settings(variants=()))
+    learning, teacher = taught(on, given, budget)
     tuned = {
         name: finetuned(on, name, flip=given.get("flip"), recipe=finetune_recipe, resolution=finetune_resolution)
         for name in networks
@@ -116,7 +119,7 @@ def compare(
         prepare(source, resolution=side)
 
     def job_of(entrant: Entrant, seed: int) -> Job:
-        chosen = tuned.get(entrant.architecture.get("network", ""), replace(on, recipe=recipe))
+        chosen = tuned.get(entrant.architecture.get("network", ""), learning)
         return Job(
             entrant.architecture,
             JobImages(source.name, source.fingerprint, chosen.resolution, validation_share=on.validation_share),
@@ -127,12 +130,22 @@ def compare(
             test=source.has_test,
             keep=True,
             processes=machine.per_trial_devices,
+            teacher=teacher if chosen is learning else None,
         )
 
     out = console(stderr=as_json)
+    wanted, lesson = list(listed(entrants, range(seeds), job_of)), {}
+    if (learner := next((each.job for each in wanted if each.job.teacher), None)) and teacher:
+        root = Path(machine.data_root) if machine.data_root else None
+        answers = Trainer(device=machine.devices[0], data_root=root).answers(learner)
+        lesson = {"teacher": {"name": teacher.title, "top1": answers.top1, "seconds": answers.seconds}}
+        out.print(
+            f"{teacher.title} teaches: it knows {answers.top1:.2%} of the validation images; its answers took "
+            f"{format_seconds(answers.seconds)}, once for all."
+        )
     run_comparison(
         folder,
-        list(listed(entrants, range(seeds), job_of)),
+        wanted,
         title=place.name,
         machine=machine,
         listener=ListedReporter(lambda line: out.print(line, markup=False, soft_wrap=True)),
@@ -141,7 +154,7 @@ def compare(
         records = study.trials(curves=True)
         latencies = measured_latencies(entrants, resolution=resolution) if latency else {}
         rows = compared_rows(records, study.recipes(), latencies=latencies)
-        document = comparison_document(
+        document = lesson | comparison_document(
             records, study.recipes(), title=place.name, data=source.name, latencies=latencies
         )
     if keep is not None:
@@ -165,6 +178,8 @@ def comparison_table(rows: Sequence[ComparedRow], *, width: int) -> Table:
     wide = width >= _WIDE
     timed = any(row.latency is not None for row in rows)
     budgets, recipes = (len({getattr(row, what) for row in rows}) > 1 for what in ("budget", "recipe"))
+    # A narrow terminal leaves the recipe out where names tell the rows apart.
+    recipes = recipes and (wide or len({row.name for row in rows}) < len(rows))
     judged_on = {row.judged_on for row in rows}
     alike = len(judged_on) == 1
     table = Table(header_style="bold", pad_edge=False)
@@ -173,7 +188,7 @@ def comparison_table(rows: Sequence[ComparedRow], *, width: int) -> Table:
     headings = [
         "Side",
         *(("Budget",) if budgets else ()),
-        *(("Recipe",) if recipes and wide else ()),
+        *(("Recipe",) if recipes else ()),
         "Parameters",
         *(("MACs",) if wide else ()),
         *(("Answer",) if timed else ()),
@@ -187,7 +202,7 @@ def comparison_table(rows: Sequence[ComparedRow], *, width: int) -> Table:
             row.name,
             str(row.resolution),
             *((row.budget or "-",) if budgets else ()),
-            *((row.recipe or "-",) if recipes and wide else ()),
+            *((row.recipe or "-",) if recipes else ()),
             format_count(row.params),
             *((format_count(row.macs),) if wide else ()),
             *((f"{1000 * row.latency:.2f} ms" if row.latency is not None else "-",) if timed else ()),

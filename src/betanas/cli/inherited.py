@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from betanas.cli.options import Given
-from betanas.errors import DataError, StudyError
+from betanas.errors import DataError, RecipeError, StudyError
 from betanas.search.settings import SETTINGS
 
 if TYPE_CHECKING:
     from betanas.search.records import StudyPlan
+    from betanas.training.budget import Budget
     from betanas.training.recipe import Recipe
+    from betanas.training.teaching.teacher import Teacher
 
 _SIDE = 32
 
@@ -28,6 +30,10 @@ TRAINED_ON = tuple(
         ("flip", "Whether a mirror image is still of its class; as in the study, else what the data source knows."),
     )
 )
+
+
+# What is learned beside the labels; typed each time, whatever a study was taught by.
+TAUGHT_BY = tuple(replace(SETTINGS[name], panel="Training") for name in ("teacher", "teacher_share"))
 
 
 @dataclass(frozen=True)
@@ -120,6 +126,34 @@ def finetuned(
     chosen = recipe_for(recipe, mirror_safe=open_source(on.data).mirror_safe, flip=flip)
     chosen = chosen.with_settings(mean=expects.mean, std=expects.std, variants=())
     return replace(on, resolution=side, recipe=chosen)
+
+
+def taught(on: TrainedOn, given: Given, budget: Budget) -> tuple[TrainedOn, Teacher | None]:
+    """What networks are trained on with the teacher that was typed, whom the recipe then names; None without one.
+
+    Raises:
+        UserError: the teacher cannot be read, or a share of no time was typed.
+    """
+    from betanas.training.teaching.naming import find_teacher
+    from betanas.training.teaching.teacher import taught_recipe
+
+    name, share = given.get("teacher"), given.get("teacher_share", 0.0)
+    if name is None:
+        if share:
+            raise RecipeError(
+                "--teacher-share is of the time for a teacher.",
+                value=share,
+                hint="Add --teacher timm:tf_efficientnet_lite0, or leave it out.",
+            )
+        return on, None
+    if share and budget.unit != "seconds":
+        raise RecipeError(
+            "A teacher's share is one of a time.",
+            value=f"{share} of {budget}",
+            hint="Type a --budget in seconds, or leave --teacher-share out.",
+        )
+    teacher = find_teacher(name, resolution=on.resolution, tuned=round(share * budget.amount, 1))
+    return replace(on, recipe=taught_recipe(on.recipe, teacher)), teacher
 
 
 def _recipe(given: Given, plans: Sequence[StudyPlan], *, mirror_safe: bool) -> Recipe:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from betanas.cli.describe import BlocksOption
-from betanas.cli.inherited import TRAINED_ON, TrainedOn, finetuned, training_for
+from betanas.cli.inherited import TAUGHT_BY, TRAINED_ON, TrainedOn, finetuned, taught, training_for
 from betanas.cli.networks import find_networks
 from betanas.cli.options import Given, filled, with_settings
 from betanas.cli.output import console, print_json
@@ -24,6 +24,7 @@ from betanas.training.budget import Budget
 if TYPE_CHECKING:
     from betanas.training.compression import Compression
     from betanas.training.result import CurvePoint, TrialResult
+    from betanas.training.teaching.teacher import Teacher
 
 NetworkArgument = Annotated[
     str,
@@ -45,7 +46,7 @@ _OWN = tuple(
 )
 
 
-@with_settings(*TRAINED_ON, *_OWN)
+@with_settings(*TRAINED_ON, *TAUGHT_BY, *_OWN)
 def train(
     network: NetworkArgument,
     folder: Annotated[Path, typer.Option(help="Where the training is kept; the same command goes on with it.")],
@@ -80,10 +81,12 @@ def train(
         )
         if "batch_size" in given:
             on = replace(on, recipe=on.recipe.with_settings(batch_size=given["batch_size"]))
+    on, teacher = taught(on, given, chosen["budget"])
     wanted = _Training(
         network=network,
         folder=folder,
         on=on,
+        teacher=teacher,
         budget=chosen["budget"],
         seed=chosen["seed"],
         compression=chosen["compression"],
@@ -122,6 +125,7 @@ class _Training:
     network: str
     folder: Path
     on: TrainedOn
+    teacher: Teacher | None
     budget: Budget
     seed: int
     compression: Compression
@@ -182,6 +186,7 @@ def _train(wanted: _Training) -> dict[str, Any]:
         keep=True,
         processes=processes.share.size,
         compression=wanted.compression,
+        teacher=wanted.teacher,
     )
     trainer = Trainer(device=device, threads=threads, processes=processes)
     tracker = None
@@ -194,6 +199,13 @@ def _train(wanted: _Training) -> dict[str, Any]:
             cpu=processes.share.size == 1 or wanted.device == "cpu",
         )
     out = console(stderr=wanted.quiet)
+    if job.teacher is not None:
+        answers = trainer.answers(job)
+        if _speaks():
+            out.print(
+                f"{job.teacher.title} teaches: it knows {answers.top1:.2%} of the validation images; its answers took "
+                f"{format_seconds(answers.seconds)}, once."
+            )
 
     def show(point: CurvePoint) -> bool:
         if tracker is not None:

@@ -1,4 +1,4 @@
-"""Decoded images kept on disk and mapped into memory, so that ten workers start at once and share the pages.
+"""Decoded images, and other arrays, kept on disk and mapped into memory: ten workers start at once and share pages.
 
 An entry is a folder with the arrays as .npy files and a description. It appears under its name complete or not at all,
 and is checked when it is opened. Nothing here may fail a search: a folder that is full, read-only or damaged costs
@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -52,17 +52,42 @@ def cached(key: Mapping[str, object], make: Callable[[], Decoded]) -> Decoded:
         key: everything the images depend on, as plain JSON values.
         make: decodes them.
     """
-    entry = cache_place() / "decoded" / _digest(key)
-    found = _read(entry)
+
+    def arrays() -> tuple[Mapping[str, NDArray[Any]], Mapping[str, Any]]:
+        made = make()
+        return {name: getattr(made, name) for name in _ARRAYS}, {"broken": made.broken}
+
+    found, notes = cached_arrays("decoded", _ARRAYS, key, arrays)
+    return Decoded(**found, broken=tuple(notes["broken"]))
+
+
+def cached_arrays(
+    kind: str,
+    names: Sequence[str],
+    key: Mapping[str, object],
+    make: Callable[[], tuple[Mapping[str, NDArray[Any]], Mapping[str, Any]]],
+) -> tuple[Mapping[str, NDArray[Any]], Mapping[str, Any]]:
+    """Arrays and notes about them from the cache, or made and put there.
+
+    Where several processes want the same arrays at once, one makes them and the others wait for it.
+
+    Args:
+        kind: what they are: the folder in the cache.
+        names: of the arrays.
+        key: everything they depend on, as plain JSON values.
+        make: gives the arrays by name, and the notes, as plain JSON values.
+    """
+    entry = cache_place() / kind / _digest(key)
+    found = _read(entry, names)
     if found is not None:
         return found
     with _alone(entry):
-        found = _read(entry)
+        found = _read(entry, names)
         if found is not None:
             return found
-        made = make()
+        arrays, notes = make()
         # What was written is mapped: then its pages are shared with other processes and can be given back.
-        return (_read(entry) if _write(entry, made, key) else None) or made
+        return (_read(entry, names) if _write(entry, arrays, notes, key) else None) or (arrays, notes)
 
 
 def remembered(key: Mapping[str, object], make: Callable[[], _Value]) -> _Value:
@@ -98,21 +123,22 @@ def _alone(entry: Path) -> Iterator[None]:
         lock.release()
 
 
-def _read(entry: Path) -> Decoded | None:
+def _read(entry: Path, names: Sequence[str]) -> tuple[dict[str, NDArray[Any]], Mapping[str, Any]] | None:
     try:
         description = json.loads((entry / _DESCRIPTION).read_text(encoding="utf-8"))
         # Mode "c": torch wants arrays it could write to; what is written stays in this process.
-        arrays = {name: np.load(entry / f"{name}.npy", mmap_mode="c", allow_pickle=False) for name in _ARRAYS}
+        arrays = {name: np.load(entry / f"{name}.npy", mmap_mode="c", allow_pickle=False) for name in names}
         if any(_checksum(array) != description["checksums"][name] for name, array in arrays.items()):
             return None
-        return Decoded(**arrays, broken=tuple(description["broken"]))
+        return arrays, {name: value for name, value in description.items() if name not in ("key", "checksums")}
     except (OSError, ValueError, KeyError, TypeError):  # absent, cut short, or something else altogether
         return None
 
 
-def _write(entry: Path, decoded: Decoded, key: Mapping[str, object]) -> bool:
+def _write(
+    entry: Path, arrays: Mapping[str, NDArray[Any]], notes: Mapping[str, Any], key: Mapping[str, object]
+) -> bool:
     """Whether the entry stands now."""
-    arrays = {name: getattr(decoded, name) for name in _ARRAYS}
     size = sum(array.nbytes for array in arrays.values())
     temporary = None
     try:
@@ -124,7 +150,7 @@ def _write(entry: Path, decoded: Decoded, key: Mapping[str, object]) -> bool:
             np.save(temporary / f"{name}.npy", array, allow_pickle=False)
         description: dict[str, Any] = {
             "key": key,
-            "broken": decoded.broken,
+            **notes,
             "checksums": {name: _checksum(array) for name, array in arrays.items()},
         }
         (temporary / _DESCRIPTION).write_text(json.dumps(description, indent=1), encoding="utf-8")

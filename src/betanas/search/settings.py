@@ -222,6 +222,21 @@ class TrainingSettings(Group):
         "Whether a mirror image is still of its class; unless given, what the data source knows.",
         default=None,
     )
+    teacher: str | None = setting(
+        text(
+            "one of timm's networks, a training's folder or an ONNX file",
+            example="timm:tf_efficientnet_lite0",
+            metavar="TEACHER",
+        ),
+        "A network whose answers to the training images are learned beside the labels: timm:NAME, the folder of a "
+        "training, or an ONNX file.",
+        default=None,
+    )
+    teacher_share: float = setting(
+        number("a number from 0 up to 1", lambda value: 0 <= value < 1, example="0.2"),
+        "Share of the time for which a teacher of timm's is fine-tuned on the training images first.",
+        default=0.0,
+    )
     compression: Compression = setting(choice(Compression), "Of gradients between a trial's devices.", default="none")
     stop_early: bool = setting(switch(), "End trials that cannot win.", default=False)
 

@@ -91,6 +91,8 @@ class BatchStream:
         seed: of order and augmentation.
         share: this process's part.
         device: where batches are augmented; images that lie there are gathered there.
+        answers: what a teacher says of the images, shape [images, views, classes], on the device: the second view is of
+            mirror images.
     """
 
     def __init__(
@@ -102,8 +104,10 @@ class BatchStream:
         seed: int,
         share: Share = ALONE,
         device: torch.device | str = "cpu",
+        answers: Tensor | None = None,
     ) -> None:
         self._images = images
+        self._answers = answers
         self._augmentation = augmentation
         self._device = device
         self.batch_size = max(1, min(batch_size, len(images) // share.size))
@@ -127,7 +131,7 @@ class BatchStream:
 
         Returns:
             Indices of images, int64, shape [batch], where those lie on the device; otherwise the images (uint8, shape
-            [batch, channels, side, side]) and their labels.
+            [batch, channels, side, side]) and their labels, and where there is a teacher, their indices.
 
         Raises:
             DataError: streamed images cannot be read.
@@ -135,9 +139,9 @@ class BatchStream:
         if self._resident is not None:
             return (next(self._order)[self._own].to(self._device, non_blocking=True),)
         self.start()
-        next(self._order)
+        indices = next(self._order)[self._own]
         batch = next(self._batches)
-        return batch.images, batch.labels
+        return self._with_indices(batch, indices)
 
     def example(self, images: Images) -> tuple[Tensor, ...]:
         """What `fetch` could give, for trying a step out; takes no part in the order.
@@ -149,29 +153,42 @@ class BatchStream:
         if self._resident is not None:
             return (indices.to(self._device),)
         (batch,) = images.batches([indices % len(images)], device=self._device)
-        return batch.images, batch.labels
+        return self._with_indices(batch, indices)
 
-    def augment(self, fetched: tuple[Tensor, ...], size: int) -> tuple[Tensor, Tensor]:
+    def _with_indices(self, batch: ImageSet, indices: Tensor) -> tuple[Tensor, ...]:
+        if self._answers is None:
+            return batch.images, batch.labels
+        return batch.images, batch.labels, indices.to(self._device, non_blocking=True)
+
+    def augment(self, fetched: tuple[Tensor, ...], size: int) -> tuple[Tensor, Tensor, Tensor | None]:
         """A batch at a training resolution, all of it work on the device that needs no answer from there.
+
+        A teacher's answer is the one to the view that the image is shown in: the whole image or its mirror image.
 
         Args:
             fetched: from `fetch`.
             size: side in pixels.
 
         Returns:
-            Standardised floats of shape [batch, channels, size, size], and labels of shape [batch].
+            Standardised floats of shape [batch, channels, size, size], labels of shape [batch], and a teacher's answers
+            of shape [batch, classes]; None without one.
         """
         draws = self._augmentation.draw(self._together, generator=self._generator)
         if self._resident is not None:
             (indices,) = fetched
             images, labels = self._resident.images[indices], self._resident.labels[indices]
         else:
-            images, labels = fetched
-        return self._augmentation.apply(images, {name: drawn[self._own] for name, drawn in draws.items()}, size), labels
+            images, labels = fetched[:2]
+        own = {name: drawn[self._own] for name, drawn in draws.items()}
+        answers = None
+        if self._answers is not None:
+            mirrored = own["flip"].long() if "flip" in own else torch.zeros_like(labels)
+            answers = self._answers[fetched[-1], mirrored]
+        return self._augmentation.apply(images, own, size), labels, answers
 
     def next(self, size: int) -> tuple[Tensor, Tensor]:
-        """The next batch at a training resolution: `augment` of what `fetch` gives."""
-        return self.augment(self.fetch(), size)
+        """The next batch at a training resolution, without a teacher's answers: `augment` of what `fetch` gives."""
+        return self.augment(self.fetch(), size)[:2]
 
     def start(self) -> None:
         """Begin to read ahead, and wait for the first batch; does nothing where that has happened."""

@@ -156,6 +156,7 @@ class TrialEngine:
         on_point: Callable[[CurvePoint], bool] | None = None,
         on_clock: Callable[[], None] = lambda: None,
         seconds_left: Callable[[], float] | None = None,
+        answers: Tensor | None = None,
     ) -> TrialResult:
         """Train the network that a function builds; otherwise as `run`.
 
@@ -171,6 +172,7 @@ class TrialEngine:
             on_clock: as in `run`.
             seconds_left: asked at the start and after every evaluation, of one process and a budget in seconds alone:
                 how many seconds the training's steps may still take, in place of what is left of the budget.
+            answers: a teacher's to the training images, as in `TrainingRun`.
 
         Raises:
             RecipeError: what the folder holds is damaged.
@@ -187,7 +189,9 @@ class TrialEngine:
         with torch.random.fork_rng(devices=cuda), cudnn_settings():
             try:
                 with trial.attempt():
-                    trial.run = self._new_run(build, recipe, budget, seed, forgives_gaps=folder is not None)
+                    trial.run = self._new_run(
+                        build, recipe, budget, seed, answers=answers, forgives_gaps=folder is not None
+                    )
                 if trial.run is not None:
                     trial.progress = folder.restore(trial.run) if folder is not None else trial.progress
                     trial.keep_time(seconds_left)
@@ -209,7 +213,14 @@ class TrialEngine:
         return result
 
     def _new_run(
-        self, build: Callable[[], nn.Module], recipe: Recipe, budget: Budget, seed: int, *, forgives_gaps: bool
+        self,
+        build: Callable[[], nn.Module],
+        recipe: Recipe,
+        budget: Budget,
+        seed: int,
+        *,
+        answers: Tensor | None,
+        forgives_gaps: bool,
     ) -> TrainingRun:
         torch.manual_seed(seed)
         network = build().to(self.device)
@@ -225,6 +236,7 @@ class TrialEngine:
             seed=seed,
             processes=self._processes,
             options=self._options,
+            answers=answers,
             forgives_gaps=forgives_gaps,
         )
 

@@ -15,6 +15,7 @@ from betanas.data.stratified import VALIDATION_SHARE
 from betanas.training.budget import Budget
 from betanas.training.compression import Compression
 from betanas.training.recipe import Recipe
+from betanas.training.teaching.teacher import Teacher
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class Job:
         keep: whether the training has a folder, from whose checkpoints it resumes exactly.
         processes: how many train it together.
         compression: of the gradients between them.
+        teacher: whose answers are learned beside the labels; None for the labels alone.
     """
 
     network: Mapping[str, Any]
@@ -64,6 +66,7 @@ class Job:
     keep: bool = False
     processes: int = 1
     compression: Compression = "none"
+    teacher: Teacher | None = None
 
     def __post_init__(self) -> None:
         # As it is read back: lists where tuples were.
@@ -93,6 +96,8 @@ class Job:
             document["split_seed"] = images.split_seed
         if self.processes != 1:
             document |= {"processes": self.processes, "compression": self.compression}
+        if self.teacher is not None:
+            document["teacher"] = self.teacher.to_dict()
         return document
 
     @classmethod
@@ -125,4 +130,5 @@ class Job:
             keep=bool(data.get("keep", True)),
             processes=int(data.get("processes", 1)),
             compression=data.get("compression", "none"),
+            teacher=Teacher.from_dict(data["teacher"]) if data.get("teacher") else None,
         )

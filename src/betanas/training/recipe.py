@@ -26,7 +26,7 @@ NonNegative = Annotated[float, Field(ge=0.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 
 # Settings that earlier versions did not have.
-_LATER = ("first_layer_rate", "evaluation_share")
+_LATER = ("first_layer_rate", "evaluation_share", "teacher_share", "teacher_final_share", "teacher_temperature")
 
 _FOLDER = resources.files("betanas.training") / "recipes"
 
@@ -91,6 +91,11 @@ class Recipe(BaseModel):
             these.
         first_layer_rate: the learning rate of the first layer, as a share of the last one's; those between lie on a
             geometric line (discriminative fine-tuning, Howard and Ruder 2018). 1 trains all alike.
+        teacher_share: of the loss, at the start, where there is a teacher: cross-entropy with the teacher's softened
+            answers in place of the labels (Hinton et al. 2015). It helps early and may hurt late, so it changes
+            linearly with the fraction of the budget,
+        teacher_final_share: to this at the end.
+        teacher_temperature: what the teacher's and the network's logits are divided by.
         stochastic_depth: what a blueprint's drop probabilities are multiplied by.
         progressive_start: training resolution at the start, as a share of the full one; 1 for none.
         progressive_until: fraction of the budget at which the full resolution is reached.
@@ -142,6 +147,9 @@ class Recipe(BaseModel):
     mean: tuple[float, ...] | None = None
     std: tuple[Positive, ...] | None = None
     first_layer_rate: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    teacher_share: Fraction = 0.9
+    teacher_final_share: Fraction = 0.3
+    teacher_temperature: Positive = 2.0
     stochastic_depth: Fraction
     progressive_start: Annotated[float, Field(gt=0.0, le=1.0)]
     progressive_until: Fraction

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.ops import StochasticDepth
 
@@ -31,6 +31,7 @@ from betanas.training.processes import OneProcess, Processes
 from betanas.training.recipe import Recipe
 from betanas.training.result import CurvePoint
 from betanas.training.step import EagerStep, Inputs, Step, prepared_step
+from betanas.training.teaching.loss import distillation_loss, teacher_share
 
 # Resolutions that a progressive run passes through, the full one included. Each is a shape to tune kernels
 # for.
@@ -113,6 +114,7 @@ class TrainingRun:
         seed: of the order of images and their augmentation.
         processes: those that train the network together.
         options: how networks are run on the device.
+        answers: a teacher's, float16, shape [training images, views, classes]; None to learn from the labels alone.
         forgives_gaps: whether time in which the process did not run is left out of a budget in seconds, instead of
             ending the run.
     """
@@ -127,6 +129,7 @@ class TrainingRun:
         seed: int,
         processes: Processes = OneProcess(),  # noqa: B008 - it has no state
         options: EngineOptions = EngineOptions(),  # noqa: B008 - it is frozen
+        answers: Tensor | None = None,
         forgives_gaps: bool = False,
     ) -> None:
         self.network = network
@@ -158,7 +161,11 @@ class TrainingRun:
             seed=seed,
             share=processes.share,
             device=self._device,
+            answers=None if answers is None else answers.to(self._device),
         )
+        # On the device, and filled before each step: a recorded step reads it where it lies.
+        self._teacher_share = torch.full((), recipe.teacher_share, device=self._device)
+        self._taught = answers is not None
         graphs, refusal = options.graphs(self._device), ""
         if processes.share.size > 1:
             refusal = "several processes exchange gradients"
@@ -333,6 +340,8 @@ class TrainingRun:
     def _run_step(self) -> None:
         fraction = self.clock.next_fraction
         self._rate.set(fraction)
+        if self._taught:
+            self._teacher_share.fill_(teacher_share(self.recipe, fraction))
         self._step(self._stream.fetch(), _size_at(self._sizes, fraction, self.recipe))
         self._loss_steps += 1
         # Not part of a recorded step: its weight changes from step to step, and it is a few kernels in one of five.
@@ -341,7 +350,7 @@ class TrainingRun:
 
     def _learn(self, inputs: Inputs, size: int) -> None:
         """A step's work on the device, which reads and writes the same memory every time."""
-        images, labels = self._stream.augment(inputs, size)
+        images, labels, answers = self._stream.augment(inputs, size)
         # Before the forward pass: the last step's gradients would otherwise lie beside its activations.
         self._optimizer.zero_grad(set_to_none=True)
         images = images.contiguous(memory_format=self._memory_format)
@@ -351,6 +360,9 @@ class TrainingRun:
         ):
             logits = self._trained(images)
         loss = functional.cross_entropy(logits.float(), labels, label_smoothing=self.recipe.label_smoothing)
+        if answers is not None:
+            taught = distillation_loss(logits.float(), answers.float(), self.recipe.teacher_temperature)
+            loss = torch.lerp(loss, taught, self._teacher_share)
         torch.autograd.backward(loss)
         if self.recipe.clip_norm > 0:
             nn.utils.clip_grad_norm_(self._parameters, self.recipe.clip_norm)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from betanas.data import open_source, open_splits, open_test
 from betanas.data.images import Images, Splits
 from betanas.data.source import DataSource
 from betanas.data.streaming import StreamedSplits
-from betanas.errors import BlueprintError, DataError, RecipeError
+from betanas.errors import BetanasError, BlueprintError, DataError, RecipeError
 from betanas.models.architecture import build_network
 from betanas.training.device import describe_device, resolve_device
 from betanas.training.engine import TrialEngine
@@ -20,6 +23,10 @@ from betanas.training.options import EngineOptions
 from betanas.training.processes import OneProcess, Processes
 from betanas.training.recipe import Recipe
 from betanas.training.result import CurvePoint, TrialResult
+from betanas.training.teaching.answers import Answers, answers_of
+from betanas.training.teaching.naming import find_teacher
+from betanas.training.teaching.teacher import Teacher
+from betanas.training.teaching.tuning import tuned_place, tuning_job
 
 # Sets of images that stay open: a study has one, an experiment a few resolutions.
 _MOST_OPEN = 4
@@ -56,6 +63,7 @@ class Trainer:
         self._sources: dict[tuple[str, str], DataSource] = {}
         self._splits: dict[JobImages, Splits | StreamedSplits] = {}
         self._tests: dict[JobImages, Images] = {}
+        self._answers: dict[tuple[JobImages, Teacher, bool], Answers] = {}
         self._engines: dict[tuple[JobImages, str], TrialEngine] = {}
 
     @property
@@ -147,7 +155,41 @@ class Trainer:
             on_point=on_point,
             on_clock=on_clock,
             seconds_left=seconds_left,
+            answers=None if job.teacher is None else self.answers(job).logits,
         )
+
+    def answers(self, job: Job) -> Answers:
+        """What a job's teacher says of its training images: computed once, by whoever asks first.
+
+        Raises:
+            RecipeError: the teacher is missing, another than when the job was made, or for other images.
+            BetanasError: it is to be fine-tuned first, and that did not work.
+        """
+        if job.teacher is None:
+            raise RecipeError("The training must have a teacher.")
+        mirrored = job.recipe.flip > 0
+        key = job.images, job.teacher, mirrored
+        if key not in self._answers:
+            _make_room(self._answers)
+            source, teacher, before = self.open(job.images), job.teacher, 0.0
+            if teacher.tuned > 0:
+                teacher, before = self._tuned(job, teacher, source)
+            found = answers_of(teacher, source, job.images, mirrored=mirrored, device=self.device)
+            self._answers[key] = replace(found, seconds=found.seconds + before)
+        return self._answers[key]
+
+    def _tuned(self, job: Job, teacher: Teacher, source: DataSource) -> tuple[Teacher, float]:
+        """A job's teacher after its fine-tuning, and the seconds that this took; one that was cut off goes on."""
+        tuning = tuning_job(job, teacher, num_classes=len(source.classes), in_channels=source.in_channels)
+        folder = tuned_place(tuning)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_suffix(".lock")):
+            result = self.train(tuning, folder=folder)
+        if result.outcome != "completed":
+            raise BetanasError(
+                f"The teacher could not be fine-tuned. {result.reason}", hint="Leave --teacher-share out."
+            )
+        return find_teacher(str(folder), resolution=teacher.resolution), result.wall_seconds
 
     def divided(self, images: JobImages) -> Splits | StreamedSplits:
         """A job's training and validation images.

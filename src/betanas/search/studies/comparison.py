@@ -100,7 +100,10 @@ def resume_comparison(location: StudyLocation, changes: ResumeSettings, listener
             if record.ended is None
         }
         images = list(dict.fromkeys(job.images for job in jobs.values()))
-        named = [{"network": job.network.get("network")} for job in jobs.values()]
+        named = [
+            {"network": job.network.get("network"), "teacher": job.teacher and job.teacher.teacher}
+            for job in jobs.values()
+        ]
         typed = list(changes.changes.values())
         check_trust((plan, images, named), trusted=changes.trust_files, typed=typed, options=_TYPED_AGAIN)
         run_plugins(plan.plugins)
