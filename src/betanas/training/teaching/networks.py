@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from betanas.errors import BetanasError, MissingExtraError, RecipeError
 from betanas.models.architecture import build_network
 from betanas.pretrained.timm_networks import is_timm, preprocessing, timm_network
+from betanas.training.device import training_dtype
 from betanas.training.files import read_json, read_tensors
 from betanas.training.kept import NETWORK, SIDECAR
 from betanas.training.teaching.naming import check_unchanged
@@ -152,13 +153,22 @@ def _check_channels(channels: int, in_channels: int, path: Path) -> None:
 
 
 class _Standardised:
-    """A network in evaluation mode behind the standardisation that it was trained with."""
+    """A network in evaluation mode behind the standardisation that it was trained with.
+
+    It computes in bfloat16 where the device does so in hardware, with channels innermost: on a core of a Xeon with AMX
+    an image of 96 pixels takes tf_efficientnet_lite0 less than half the time, and an answer needs no more digits.
+    """
 
     def __init__(self, network: nn.Module, scale: Tensor, offset: Tensor, device: torch.device) -> None:
-        self._network = network.eval().requires_grad_(False).to(device)
+        prepared = network.eval().requires_grad_(False).to(device)
+        self._network = prepared.to(memory_format=torch.channels_last)
+        self._device = device.type
+        self._fast = training_dtype("auto", device) == "bfloat16"
         self._scale = scale[:, None, None]
         self._offset = offset[:, None, None]
 
     def __call__(self, images: Tensor) -> Tensor:
-        outputs: Tensor = self._network(images * self._scale + self._offset)
+        inputs = torch.addcmul(self._offset, images, self._scale).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self._device, dtype=torch.bfloat16, enabled=self._fast):
+            outputs: Tensor = self._network(inputs)
         return outputs.flatten(1).float()
