@@ -47,7 +47,7 @@ from betanas.search.propose.listed import Entrant, pretrained_entrant
 from betanas.spaces import get_space
 from betanas.training.budget import Budget
 from betanas.training.job import Job, JobImages
-from betanas.training.recipe import load_recipe
+from betanas.training.recipe import Recipe, load_recipe
 from betanas.training.teaching.naming import find_teacher
 from betanas.training.trainer import Trainer
 from tutorial_photos import enlarge
@@ -158,10 +158,10 @@ def remapped(job: Job) -> Job:
     Raises:
         SystemExit: this version cannot.
     """
-    names = _fields(job)
-    if "start" not in names:
+    if "start" not in Recipe.model_fields:
         raise SystemExit("This version has no remapped start: leave the arms remapped and both out.")
-    return Job(**{**names, "start": TEACHER})
+    recipe = job.recipe.with_settings(start=TEACHER.removeprefix("timm:"))
+    return Job(**{**_fields(job), "recipe": recipe})
 
 
 def _fields(job: Job) -> dict[str, Any]:

@@ -31,6 +31,7 @@ def test_what_stays_inside_is_named_by_nobody() -> None:
         "options": {"executor": "ray", "address": "auto", "data_root": None, "workers": 8, "plugins": []},
         "machine": Machine(address="local"),
         "network": "timm:tf_efficientnet_lite0",
+        "teacher": str(Path(__file__).parent),
         "recipe_settings": {"mixup": 0.2, "name": "fast"},
     }
     assert named_outside(document) == ()
@@ -51,7 +52,7 @@ def test_what_stays_inside_is_named_by_nobody() -> None:
         ({"study": "postgresql://elsewhere/db?study=a"}, "study", "connect"),
         ({"network": "timm:resnet18"}, "network", "download"),
         ({"training": {"teacher": "timm:resnet18"}}, "training.teacher", "download"),
-        ({"training": {"teacher": "/home/somebody/model"}}, "training.teacher", "open"),
+        ({"training": {"teacher": "/home/somebody/model.onnx"}}, "training.teacher", "open"),
         ({"machine": Machine(data_root="/etc")}, "machine.data_root", "write"),
         ({"machine": Machine(workers=10**6)}, "machine.workers", "start"),
     ],

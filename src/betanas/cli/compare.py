@@ -139,10 +139,7 @@ def compare(
         root = Path(machine.data_root) if machine.data_root else None
         answers = Trainer(device=machine.devices[0], data_root=root).answers(learner)
         lesson = {"teacher": {"name": teacher.title, "top1": answers.top1, "seconds": answers.seconds}}
-        out.print(
-            f"{teacher.title} teaches: it knows {answers.top1:.2%} of the validation images; its answers took "
-            f"{format_seconds(answers.seconds)}, once for all."
-        )
+        out.print(answers.words(teacher), markup=False)
     run_comparison(
         folder,
         wanted,

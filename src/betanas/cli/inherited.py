@@ -163,7 +163,9 @@ def _recipe(given: Given, plans: Sequence[StudyPlan], *, mirror_safe: bool) -> R
     if "recipe" in given or not plans:
         recipe = recipe_for(given.get("recipe", "fast"), mirror_safe=mirror_safe, flip=flip)
     else:
-        settings = [{**plan.recipe_settings, "batch_size": plan.batch_size} for plan in plans]
+        # By the recipe's own name: a teacher is typed anew.
+        own = [{"name": plan.training.recipe, "batch_size": plan.batch_size} for plan in plans]
+        settings = [{**plan.recipe_settings, **each} for plan, each in zip(plans, own, strict=True)]
         recipe = Recipe.from_dict(_agreed(settings, "--recipe", None))
         if flip is False:
             recipe = recipe.with_settings(flip=0.0, test_flip=False)

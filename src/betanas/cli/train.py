@@ -202,10 +202,7 @@ def _train(wanted: _Training) -> dict[str, Any]:
     if job.teacher is not None:
         answers = trainer.answers(job)
         if _speaks():
-            out.print(
-                f"{job.teacher.title} teaches: it knows {answers.top1:.2%} of the validation images; its answers took "
-                f"{format_seconds(answers.seconds)}, once."
-            )
+            out.print(answers.words(job.teacher), markup=False)
 
     def show(point: CurvePoint) -> bool:
         if tracker is not None:

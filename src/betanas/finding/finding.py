@@ -176,6 +176,7 @@ class _Finding:
 
     def _make_plan(self, source: DataSource, look: Look) -> Plan:
         from betanas.data import prepare
+        from betanas.finding.lesson import prepare_lesson
         from betanas.finding.pace import measure_pace
         from betanas.search.executors.slots import plan_slots
         from betanas.search.settings import MachineSettings
@@ -200,6 +201,10 @@ class _Finding:
         recipe = recipe.with_settings(batch_size=training.batch_size or recipe.batch_size)
         resolution = images.resolution or 0
         prepare(source, resolution=resolution, on_progress=self._listener.searching().on_images_read)
+        lesson = prepare_lesson(source, settings, recipe, seconds=total)
+        if lesson is not None:
+            chosen |= lesson.settings
+            self._listener.on_part("Teacher", lesson.words)
         pace = measure_pace(
             source,
             space,
@@ -228,7 +233,9 @@ class _Finding:
     def _settings(self, chosen: Mapping[str, Any]) -> SearchSettings:
         typed = {name: value for name, value in self._asked.items() if name in SETTINGS}
         time = Budget(chosen["time"], "seconds")
-        return SearchSettings(study=str(self._place.search), **{**chosen, **typed, **self._machine, "time": time})
+        taught = {name: chosen[name] for name in ("teacher", "teacher_share") if name in chosen}
+        values = {**chosen, **typed, **taught, **self._machine, "time": time}
+        return SearchSettings(study=str(self._place.search), **values)
 
     # Searching -------------------------------------------------------------------------------------------------------
 

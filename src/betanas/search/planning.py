@@ -43,6 +43,8 @@ from betanas.spaces import SearchSpace, get_space
 from betanas.training.budget import Budget
 from betanas.training.job import Job, JobImages
 from betanas.training.recipe import Recipe, load_recipe, recipe_for
+from betanas.training.teaching.naming import find_teacher
+from betanas.training.teaching.teacher import Teacher, taught_recipe
 from betanas.trust import check_trust
 from betanas.userfile import python_file, run_plugins
 
@@ -132,6 +134,10 @@ def plan_search(settings: SearchSettings, listener: SearchListener) -> Planned:
         lessons=lessons,
     )
     plan = replace(plan, search=replace(plan.search, baselines=_baselines(plan)))
+    if (teacher := _teacher(plan)) is not None:
+        settled = replace(training, recipe=recipe.name, batch_size=plan.batch_size, teacher=teacher.teacher)
+        named = taught_recipe(recipe, teacher).to_dict()
+        plan = replace(plan, training=settled, recipe_settings=named, teacher=teacher.to_dict())
     for lesson in lessons:
         listener.on_note(f"Learns from {len(lesson.values)} trials of {lesson.title}.")
     for note in source.notes:
@@ -140,11 +146,53 @@ def plan_search(settings: SearchSettings, listener: SearchListener) -> Planned:
 
     prepare(source, resolution=plan.resolution, on_progress=listener.on_images_read)
     open_splits(source, resolution=plan.resolution, seed=search.seed, validation_share=settings.data.validation_share)
+    _teach(plan, listener)
     make_executor(plan.machine.executor, worker_setup(plan), executor_settings(plan, location))
     strategy = strategy_of(plan, ())
     make_score(plan.search.objective, strategy.problem)
     strategy.ask(1)  # a space that holds nothing feasible is refused here, before anything is written
     return Planned(with_threads(plan, strategy.problem, listener, trials=_trials_expected(plan)), location)
+
+
+def _teacher(plan: StudyPlan) -> Teacher | None:
+    """Who teaches a plan's trials; None for nobody.
+
+    Raises:
+        UserError: the teacher cannot be read, or has a share of no time.
+    """
+    training, time = plan.training, plan.search.time
+    if training.teacher is None:
+        if training.teacher_share:
+            raise StudyError(
+                "--teacher-share is of the time for a teacher.",
+                value=training.teacher_share,
+                hint="Add --teacher timm:tf_efficientnet_lite0, or leave it out.",
+            )
+        return None
+    if training.teacher_share and time is None:
+        raise StudyError(
+            "A teacher's share is one of the search's time.",
+            value=f"{training.teacher_share} without --time",
+            hint="Add, for example, --time 30m, or leave --teacher-share out.",
+        )
+    tuned = round(training.teacher_share * time.amount, 1) if time else 0.0
+    return find_teacher(training.teacher, resolution=plan.resolution, tuned=tuned)
+
+
+def _teach(plan: StudyPlan, listener: SearchListener) -> None:
+    """Have a teacher's answers computed here, where the workers find them; those of other machines compute their own.
+
+    Raises:
+        UserError: the teacher cannot teach.
+    """
+    teacher, machine = plan.teacher, plan.machine
+    if teacher is None or (machine.executor == "ray" and machine.address not in (None, "local")):
+        return
+    from betanas.training.trainer import Trainer
+
+    root = Path(machine.data_root) if machine.data_root else None
+    answers = Trainer(device=machine.devices[0], data_root=root).answers(job_of(plan, {}, seed=0))
+    listener.on_note(answers.words(Teacher.from_dict(teacher)))
 
 
 def _baselines(plan: StudyPlan) -> tuple[str, ...]:
@@ -326,6 +374,7 @@ def job_of(plan: StudyPlan, network: Mapping[str, Any], *, seed: int) -> Job:
         seed=seed,
         processes=plan.machine.per_trial_devices,
         compression=plan.training.compression,
+        teacher=Teacher.from_dict(plan.teacher) if plan.teacher else None,
     )
 
 

@@ -26,6 +26,7 @@ from betanas.training.budget import Budget
 from betanas.training.job import Job
 from betanas.training.recipe import Recipe
 from betanas.training.result import Cause, CurvePoint, Ending, TrialResult
+from betanas.training.teaching.teacher import Teacher
 
 TrialState = Literal["waiting", "running", "completed", "infeasible", "failed", "stopped"]
 STATES: tuple[TrialState, ...] = get_args(TrialState)
@@ -92,6 +93,7 @@ class StudyPlan:
         memory_dtype: of the activations whose memory candidates are priced by: what the first session's device trained
             in.
         widenings: ranges that the search has extended, in the order in which it did.
+        teacher: who teaches its trials, as `betanas.training.teaching.teacher.Teacher` writes it; None for nobody.
         lessons: what the finished studies found that the search was given to learn from.
     """
 
@@ -106,6 +108,7 @@ class StudyPlan:
     recipe_settings: Mapping[str, Any]
     memory_dtype: Literal["float32", "bfloat16"] = "float32"
     widenings: tuple[Widening, ...] = ()
+    teacher: Mapping[str, Any] | None = None
     lessons: tuple[Lesson, ...] = ()
 
     @property
@@ -133,6 +136,8 @@ class StudyPlan:
         groups = {name: getattr(self, name).to_document() for name in GROUPS}
         found = {name: getattr(self, name) for name in (*_FOUND, "memory_dtype")}
         found |= {"widenings": [asdict(one) for one in self.widenings]}
+        if self.teacher is not None:
+            found["teacher"] = dict(self.teacher)
         found |= {"lessons": [one.to_document() for one in self.lessons]}
         return {**groups, **found, "classes": list(self.classes), "recipe_settings": dict(self.recipe_settings)}
 
@@ -152,6 +157,8 @@ class StudyPlan:
         if unknown := {one.parameter for one in widenings} - set(document["search"]["ranges"]):
             raise ValueError(f"no parameter {', '.join(sorted(unknown))}")
         found["widenings"] = widenings
+        if document.get("teacher") is not None:
+            found["teacher"] = Teacher.from_dict(document["teacher"]).to_dict()
         found["lessons"] = read_lessons(document.get("lessons", ()), tuple(document["search"]["ranges"]))
         return cls(**groups, **{**found, "classes": tuple(document["classes"])})  # type: ignore[arg-type]
 

@@ -171,15 +171,24 @@ class Trainer:
         key = job.images, job.teacher, mirrored
         if key not in self._answers:
             _make_room(self._answers)
-            source, teacher, before = self.open(job.images), job.teacher, 0.0
-            if teacher.tuned > 0:
-                teacher, before = self._tuned(job, teacher, source)
-            found = answers_of(teacher, source, job.images, mirrored=mirrored, device=self.device)
+            teacher, before = self._tuned(job, job.teacher)
+            found = answers_of(teacher, self.open(job.images), job.images, mirrored=mirrored, device=self.device)
             self._answers[key] = replace(found, seconds=found.seconds + before)
         return self._answers[key]
 
-    def _tuned(self, job: Job, teacher: Teacher, source: DataSource) -> tuple[Teacher, float]:
+    def tuned_teacher(self, job: Job) -> Teacher | None:
+        """A job's teacher as it teaches: one that is fine-tuned first is the folder of that training, which is kept.
+
+        Raises:
+            BetanasError: it could not be fine-tuned.
+        """
+        return None if job.teacher is None else self._tuned(job, job.teacher)[0]
+
+    def _tuned(self, job: Job, teacher: Teacher) -> tuple[Teacher, float]:
         """A job's teacher after its fine-tuning, and the seconds that this took; one that was cut off goes on."""
+        if not teacher.tuned:
+            return teacher, 0.0
+        source = self.open(job.images)
         tuning = tuning_job(job, teacher, num_classes=len(source.classes), in_channels=source.in_channels)
         folder = tuned_place(tuning)
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -23,7 +23,7 @@ _JOURNAL = "results.jsonl"
 _READ = "results.jsonl.read"
 
 # Settings of recipes that came after the journals, whose keys are digests without them.
-_LATER = ("variants",)
+_LATER = ("variants", "evaluation_share")
 
 
 def read_journal_into(store: Store, folder: Path, wanted: Sequence[Listed]) -> None:

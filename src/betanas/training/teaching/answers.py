@@ -15,6 +15,7 @@ from betanas.data import DataSource, open_splits
 from betanas.data.cache import cached_arrays
 from betanas.data.images import Images
 from betanas.errors import RecipeError
+from betanas.quantities import format_seconds
 from betanas.training.job import JobImages
 from betanas.training.resample import resize
 from betanas.training.teaching.networks import Look, open_teacher
@@ -41,6 +42,13 @@ class Answers:
     logits: Tensor
     seconds: float
     top1: float
+
+    def words(self, teacher: Teacher) -> str:
+        """What a person should know of them, as a sentence."""
+        return (
+            f"{teacher.title} teaches: it knows {self.top1:.2%} of the validation images; its answers took "
+            f"{format_seconds(self.seconds)}, once."
+        )
 
 
 def answers_of(
