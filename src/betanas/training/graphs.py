@@ -6,6 +6,8 @@ them; a replayed graph is measured to be 13.6 times as fast as the eager step at
 
 from __future__ import annotations
 
+import functools
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -52,11 +54,18 @@ class CudaGraphs(Graphs):
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._stream = _side_stream(device)
         self._pool = torch.cuda.graph_pool_handle()
 
     @override
     def rehearse(self, work: Work) -> None:
+        with warnings.catch_warnings():
+            # That an optimiser made for graphs steps outside of one: it does so here, once.
+            warnings.filterwarnings("ignore", "This instance was constructed with capturable")
+            warnings.filterwarnings("ignore", "Synchronization debug mode is a prototype")
+            self._rehearse(work)
+
+    def _rehearse(self, work: Work) -> None:
         self._on_side_stream(work)
         before = torch.cuda.get_sync_debug_mode()
         try:
@@ -78,11 +87,14 @@ class CudaGraphs(Graphs):
             graph.register_generator_state(generator)
         drawn_from = (torch.cuda.default_generators[self._device.index], *generators)
         states = [generator.clone_state() for generator in drawn_from]
+        stream = torch.cuda.current_stream(self._device)
         try:
             with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
                 work()
         except Exception as error:
-            # A capture that broke off leaves its generators where only a capture may draw from them.
+            # A capture that broke off leaves its stream in place, and its generators where only a capture may draw from
+            # them.
+            torch.cuda.set_stream(stream)
             for generator, state in zip(drawn_from, states, strict=True):
                 generator.graphsafe_set_state(state)
             raise GraphRefusedError(" ".join(str(error).split())[:200] or type(error).__name__) from error
@@ -93,6 +105,17 @@ class CudaGraphs(Graphs):
         with torch.cuda.stream(self._stream):
             work()
         torch.cuda.current_stream(self._device).wait_stream(self._stream)
+
+
+@functools.cache
+def _side_stream(device: torch.device) -> torch.cuda.Stream:
+    """One stream of a device for all captures of this process.
+
+    For each stream that computes a matrix product torch keeps a workspace (32 MiB on an H100) for as long as the
+    process lives: with a new stream for every trial a long-lived worker would fill the device with them.
+    """
+    stream: torch.cuda.Stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    return stream
 
 
 def device_graphs(device: torch.device) -> Graphs | None:

@@ -33,12 +33,13 @@ def build_optimizer(
         capturable: whether its steps can be recorded in a graph: the rate is then a tensor on the device.
     """
     groups = _parameter_groups(network, recipe)
-    if capturable and len({group["share"] for group in groups}) > 1:
-        for group in groups:  # one tensor for all could hold one rate alone
-            group["lr"] = torch.tensor(recipe.learning_rate * group["share"], device=device)
     fused = device.type in ("cpu", "cuda")
     betas = (recipe.momentum, recipe.second_momentum)
-    rate = torch.tensor(recipe.learning_rate, device=device) if capturable else recipe.learning_rate
+    rate = recipe.learning_rate
+    if capturable:
+        # One for each group: what lowers the rate of every group in turn would lower a common one several times.
+        for group in groups:
+            group["lr"] = torch.tensor(rate * group["share"], device=device)
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=rate, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=fused)
     kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
