@@ -96,7 +96,7 @@ def test_a_plateau_lowers_a_recorded_step_s_rate_as_often_as_an_eager_one_s(colo
     assert len(eager.curve) == 6
 
 
-@pytest.mark.parametrize("options", [{"pointwise_products": True}], ids=["products"])
+@pytest.mark.parametrize("options", [{"pointwise_products": True}, {"channel_multiple": 8}], ids=["products", "padded"])
 def test_every_option_can_be_recorded(colour_digits, quick, options):
     recipe = quick.with_settings(batch_size=16, dtype="float32")
     assert_alike(*trained(colour_digits, recipe, of_space("betanet3"), steps="3steps", **options))

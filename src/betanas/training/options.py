@@ -25,11 +25,14 @@ class EngineOptions:
             no smaller images where those train no faster, evaluations in the training's batch shape. None: on a GPU.
         pointwise_products: whether 1x1 convolutions run as matrix products, which need no plan. Not measured on a GPU
             yet (benchmarks/gpu.py does), and therefore off.
+        channel_multiple: channels of blueprints' networks are filled up with zeros to multiples of it, which changes
+            nothing that the network computes. Not measured on a GPU yet either, and therefore 1.
     """
 
     graphs: Callable[[torch.device], Graphs | None] = device_graphs
     few_shapes: bool | None = None
     pointwise_products: bool = False
+    channel_multiple: int = 1
 
     def spares_shapes(self, device: torch.device) -> bool:
         """Whether convolutions see few shapes on a device."""

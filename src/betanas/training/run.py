@@ -26,6 +26,7 @@ from betanas.training.failure import InterruptedTrainingError, NonFiniteLossErro
 from betanas.training.graphs import Graphs
 from betanas.training.optimisation import Rate, WeightAverage, build_optimizer, reset_state, restore_state
 from betanas.training.options import EngineOptions
+from betanas.training.padding import pad_channels
 from betanas.training.pointwise import use_products
 from betanas.training.processes import OneProcess, Processes
 from betanas.training.recipe import Recipe
@@ -144,6 +145,8 @@ class TrainingRun:
         for module in network.modules():
             if isinstance(module, StochasticDepth):
                 module.p *= recipe.stochastic_depth
+        if options.channel_multiple > 1:
+            pad_channels(network, options.channel_multiple)
         if options.pointwise_products and recipe.channels_last:
             use_products(network)
         network.to(memory_format=self._memory_format)
