@@ -35,6 +35,10 @@ _TELLS_APART = 2  # results, below which there is nothing to model
 # Half of them come from the sequence, which is fair to what the studies never tried, half from the studies' processes.
 INITIAL_WITH_LESSONS = 6
 
+# The graphs of a fit hold each other in cycles: tens of MiB a suggestion at a thousand trials, next to nothing at first.
+# To look for them takes a third of a second, whatever they are: as long as a fit to few results.
+FEW_RESULTS, SELDOM = 200, 8
+
 
 @dataclass(frozen=True)
 class GpeiOptions:
@@ -82,6 +86,7 @@ class Gpei(ScreenedStrategy):
         # Another scrambling than the Sobol stage's, whose points are trained already.
         self._pool = FeasibleStream(problem, sobol_draw(dimensions, (seed, 1)))
         self._model: Model | None = None
+        self._modelled = 0
 
     @property
     def initial(self) -> int:
@@ -162,10 +167,7 @@ class Gpei(ScreenedStrategy):
 
     @contextmanager
     def _modelling(self) -> Iterator[Model]:
-        """The model, on the threads that the search allows; memory is given back at the end.
-
-        The graphs of a fit hold each other in cycles, tens of MiB a suggestion at a thousand trials.
-        """
+        """The model, on the threads that the search allows; memory is given back at the end, now and then or always."""
         with warnings.catch_warnings():
             # Seconds of imports, which a Sobol stage does not wait for. Torch warns about itself.
             warnings.simplefilter("ignore", FutureWarning)
@@ -179,7 +181,9 @@ class Gpei(ScreenedStrategy):
             self._model = Model(self.problem.space.to_unit(rows), self.screen, network, experience)
         with capped_threads(self.threads):
             yield self._model
-        give_back()
+        self._modelled += 1
+        if len(self._observations) > FEW_RESULTS or self._modelled % SELDOM == 0:
+            give_back()
 
     def _unit(self, observations: Sequence[Observation]) -> FloatArray:
         return self.problem.space.to_unit(self.problem.space.to_array(seen.vector for seen in observations))
