@@ -345,7 +345,7 @@ def test_a_slow_network_is_judged_by_fewer_images_where_its_budget_is_a_time(dig
     judged(digits, sharing, slow, "0.2s")
     judged(digits, sharing.with_settings(evaluation_share=1.0), quick, "2s")
     assert len(digits.validation) == 397
-    assert slow.counts == [40, 40, 256], "a batch of interim images, and in the end a batch of all"
+    assert slow.counts == [16, 16, 20], "a tenth of the interim images, in a batch of 16, and half of them in the end"
     assert quick.counts == [40, 40, 397]
 
 

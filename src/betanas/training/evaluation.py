@@ -93,6 +93,8 @@ def evaluate(
     own = (torch.arange(len(images)) if glance is None else glance.order)[share.rank :: share.size]
     begun, looked_at = time.perf_counter(), 0
     size = batch_size or max(16, min(256, _PIXELS // resolution**2))
+    if glance is not None and batch_size is None:
+        size = min(size, max(16, glance.least))  # it ends with a batch
     # MPS has no float64.
     exact = torch.float32 if device.type == "mps" else torch.float64
     sums = torch.zeros(4, dtype=exact, device=device)

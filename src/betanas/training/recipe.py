@@ -108,8 +108,8 @@ class Recipe(BaseModel):
             all. Few make a search quicker, since evaluations are outside the budget but not outside the night; the
             result is the final evaluation's then, since the others are not comparable with it.
         evaluation_share: part of a budget in seconds that all evaluations together may take beside it in a search, on
-            a processor and with the images in memory. A slow network is then judged by fewer images: by as many as the
-            interim ones, or more, in the end, and before it by a tenth of those, or more. 0 judges each by all.
+            a processor and with the images in memory. A slow network is then judged by fewer images: in the end by half
+            as many as the interim ones, or more, and before it by a tenth of those, or more. 0 judges each by all.
         test_flip: whether an evaluation averages over an image and its mirror image.
         variants: other batch sizes and rates on some devices; `on` settles on one, and leaves none.
     """

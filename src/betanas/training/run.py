@@ -42,9 +42,9 @@ _PROGRESSIVE_STAGES = 4
 # layer.
 _LEAST_SIZE = 16
 
-# Of the seconds that evaluations may take together, the part that each but the last one has; and the part of the images
-# that the recipe allows it which it looks at however long they take.
-_INTERIM_SECONDS, _INTERIM_IMAGES = 0.05, 0.1
+# Of the seconds that evaluations may take together, the part that each but the last one has; and how many images are
+# looked at however long they take, before the end and in the end, as parts of those that the recipe allows before it.
+_INTERIM_SECONDS, _INTERIM_IMAGES, _FINAL_IMAGES = 0.05, 0.1, 0.5
 
 # A trial whose process was stopped for more than this share of its budget is trained again: what it did around the gap
 # is not what an equal budget gives.
@@ -287,7 +287,7 @@ class TrainingRun:
             least = max(1, round(_INTERIM_IMAGES * few))
             return self.score(images, Glance(self._order[:few], least, _INTERIM_SECONDS * seconds))
         left = max(1.0 - _INTERIM_SECONDS * times, 0.5)
-        return self.score(images, Glance(self._order, few, left * seconds))
+        return self.score(images, Glance(self._order, max(1, round(_FINAL_IMAGES * few)), left * seconds))
 
     def score(self, images: Images, glance: Glance | None = None) -> Score:
         """How well the evaluated network does on images."""

@@ -35,8 +35,8 @@ _TELLS_APART = 2  # results, below which there is nothing to model
 # Half of them come from the sequence, which is fair to what the studies never tried, half from the studies' processes.
 INITIAL_WITH_LESSONS = 6
 
-# The graphs of a fit hold each other in cycles: tens of MiB a suggestion at a thousand trials, next to nothing at first.
-# To look for them takes a third of a second, whatever they are: as long as a fit to few results.
+# The graphs of a fit hold each other in cycles: tens of MiB a suggestion at a thousand trials, next to nothing at
+# first. To look for them takes a third of a second, whatever they are: as long as a fit to few results.
 FEW_RESULTS, SELDOM = 200, 8
 
 
