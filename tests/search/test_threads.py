@@ -16,7 +16,8 @@ from betanas.search.planning import problem_of
 from betanas.search.progress import SearchListener
 from betanas.search.records import StudyPlan
 from betanas.search.settings import ResumeSettings
-from betanas.training.threads import gain_of_threads
+from betanas.training.budget import Budget
+from betanas.training.threads import gain_of_threads, threads_for
 
 
 class Notes(SearchListener):
@@ -100,6 +101,21 @@ def test_a_plan_keeps_the_number_and_a_resume_may_change_it(plan: StudyPlan) -> 
     assert ResumeSettings(threads="2").changes == {"threads": 2}
     del document["machine"]["threads"]
     assert StudyPlan.from_document(document).machine.threads is None
+
+
+def test_a_long_training_measures_its_own_network(measured: Callable[[float], list[int]]) -> None:
+    asked, before = measured(1.05), torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        found = [threads_for(torch.nn.Module, Budget.parse(each)) for each in ("5m", "5s", "900steps", "90epochs")]
+        measured(1.5)
+        found.append(threads_for(torch.nn.Module, Budget.parse("5m")))
+        torch.set_num_threads(1)
+        found.append(threads_for(torch.nn.Module, Budget.parse("5m")))
+    finally:
+        torch.set_num_threads(before)
+    assert found == [1, None, None, None, 3, None]
+    assert asked == [3]
 
 
 def test_the_measurement_leaves_torch_as_it_was() -> None:

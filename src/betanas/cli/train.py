@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -147,10 +148,12 @@ def _train(wanted: _Training) -> dict[str, Any]:
     """Train, alone or as one of several processes; gives what the command prints."""
     from betanas.data import open_source
     from betanas.data.cores import cores
+    from betanas.models.architecture import build_network
     from betanas.training.device import resolve_device
     from betanas.training.distributed import join_processes, under_torchrun
     from betanas.training.job import Job, JobImages
     from betanas.training.processes import OneProcess, Processes
+    from betanas.training.threads import threads_for
     from betanas.training.tracking import AcceleratedTracker
     from betanas.training.trainer import Trainer
 
@@ -188,6 +191,10 @@ def _train(wanted: _Training) -> dict[str, Any]:
         compression=wanted.compression,
         teacher=wanted.teacher,
     )
+    if processes.share.size == 1 and resolve_device(device).type == "cpu":
+        shape = (recipe.batch_size, source.in_channels, wanted.on.resolution, wanted.on.resolution)
+        network = partial(build_network, entrant.architecture)
+        threads = threads_for(network, wanted.budget, shape=shape, classes=len(source.classes))
     trainer = Trainer(device=device, threads=threads, processes=processes)
     tracker = None
     if wanted.track and _speaks():

@@ -15,9 +15,6 @@ from betanas.search.records import StudyPlan
 # Of so many networks the lower quartile by work is measured: a search soon stays with those that make enough steps.
 _NETWORKS = 32
 
-# The measurement takes three seconds or so: a search that trains for less than this would not win them back.
-_LEAST_TRAINING = 120.0
-
 
 def with_threads(plan: StudyPlan, problem: Problem, listener: SearchListener, *, trials: float) -> StudyPlan:
     """The plan with a number of threads, where one is to be measured; otherwise as it is.
@@ -34,13 +31,13 @@ def with_threads(plan: StudyPlan, problem: Problem, listener: SearchListener, *,
     machine, budget = plan.machine, plan.training.budget
     if machine.threads is not None or machine.executor != "local" or budget.unit != "seconds":
         return plan
-    if trials * budget.amount < _LEAST_TRAINING:
+    from betanas.training.threads import WORTH_MEASURING, WORTHWHILE, gain_of_threads
+
+    if trials * budget.amount < WORTH_MEASURING:
         return plan
     threads = min((slot.threads or 1 for slot in plan_slots(machine)), default=1)
     if threads == 1:
         return plan
-    from betanas.training.threads import WORTHWHILE, gain_of_threads
-
     rows = FeasibleStream(problem, sobol_draw(len(problem.space.free), 0)).first(_NETWORKS)
     row = rows[np.argsort(problem.price(rows).macs)[_NETWORKS // 4]]
     gain = gain_of_threads(

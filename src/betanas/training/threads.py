@@ -5,17 +5,40 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+from betanas.training.budget import Budget
+
 # Pairs of steps, one with one thread and one with all: their ratio is of one moment, so that what else the machine does
 # meets both. Three are enough for a median that one disturbed pair does not decide.
 _PAIRS, _LEAST_PAIRS, _SECONDS = 9, 3, 3.0
 
+# The measurement takes three seconds or so: trainings of less than this, together, would not win them back.
+WORTH_MEASURING = 120.0
+
 # More threads that make a step less than this many times as fast are worth more to other work, such as another trial.
 WORTHWHILE = 1.1
+
+
+def threads_for(build: Callable[[], nn.Module], budget: Budget, **measured: Any) -> int | None:
+    """How many threads a training on the processor is to compute with; None for as many as torch has.
+
+    Only a training in seconds learns more where steps are quicker; one in steps or epochs gives the same numbers again
+    only with the same number of threads, which no measurement should decide.
+
+    Args:
+        build: gives the network.
+        budget: of the training.
+        measured: what `gain_of_threads` needs beside the network and the threads.
+    """
+    threads = torch.get_num_threads()
+    if budget.unit != "seconds" or budget.amount < WORTH_MEASURING or threads == 1:
+        return None
+    return threads if gain_of_threads(build(), threads=threads, **measured) >= WORTHWHILE else 1
 
 
 def gain_of_threads(network: nn.Module, *, shape: tuple[int, int, int, int], classes: int, threads: int) -> float:
