@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from betanas.finding.advice import Measured, advise, interval
+from betanas.finding.finetuned import FineTuned
 from betanas.finding.judging import Mistakes
 from betanas.finding.look import Look
 from betanas.intervals import accuracy_interval
@@ -27,6 +28,15 @@ MEASURED = Measured(
     epochs=50.0,
     mistakes=NOTHING_WRONG,
 )
+
+
+def test_a_fine_tuned_network_stands_beside_the_winner() -> None:
+    tuned = FineTuned("tf_efficientnet_lite0", 96, 3_383_818, 70_526_432, 0.9, 200, 5.0)
+    said = advise(replace(MEASURED, finetuned=tuned))
+    assert "Fine-tuned for 5.0 s, the pretrained tf_efficientnet_lite0 is right for 90.00% of the validation" in said
+    assert "95% interval 85.06% to 93.43%" in said
+    assert "3.38M parameters" in said
+    assert "Fine-tuned" not in advise(MEASURED)
 
 
 def test_the_interval_by_hand() -> None:

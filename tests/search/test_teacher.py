@@ -12,6 +12,7 @@ import betanas as bn
 from betanas.cli.main import run
 from betanas.data import open_source
 from betanas.errors import RecipeError
+from betanas.finding.finetuned import fine_tune
 from betanas.finding.lesson import prepare_lesson
 from betanas.pretrained.timm_networks import weights_place
 from betanas.search.progress import SearchListener
@@ -19,7 +20,10 @@ from betanas.search.records import StudyPlan
 from betanas.search.settings import SearchSettings
 from betanas.search.store.location import StudyLocation
 from betanas.search.store.store import Store
+from betanas.training.budget import Budget
+from betanas.training.job import Job, JobImages
 from betanas.training.recipe import load_recipe
+from betanas.training.trainer import Trainer
 
 SEARCH = {"data": "digits", "resolution": 16, "budget": "2steps", "trials": 2, "strategy": "sobol"}
 
@@ -101,6 +105,25 @@ def test_a_strangers_graph_needs_trust(trained: Path, tmp_path: Path, capsys: py
     assert "--trust-files" in said
 
 
+@pytest.mark.parametrize(
+    ("typed", "what"),
+    [
+        (["--finetuned", "resnet50"], "must be one of timm's networks"),
+        (["--finetuned", "timm:tf_efficientnet_lite9"], "one of timm's"),
+        (["--teacher", "text.onnx"], "A find's teacher must be"),
+        (["--teacher", "nothing"], "A teacher must be one of timm's networks"),
+    ],
+)
+def test_a_find_refuses_what_is_not_pretrained(
+    typed: list[str], what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("text.onnx").write_text("no graph")
+    assert run(["find", "digits", "--time", "10m", "--to", "model", "--devices", "cpu", *typed]) == 2
+    assert what in " ".join(capsys.readouterr().err.split())
+    assert not Path("model").exists()
+
+
 def test_a_finds_teacher_has_its_share_before_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     timm = pytest.importorskip("timm")
     from safetensors.torch import save_file
@@ -118,6 +141,11 @@ def test_a_finds_teacher_has_its_share_before_the_search(tmp_path: Path, monkeyp
     assert tuned is not None
     assert tuned.settings["teacher_share"] == 0.0
     assert (Path(tuned.settings["teacher"]) / "network.safetensors").exists()
+    job = Job({}, JobImages("digits", source.fingerprint, 16), recipe, Budget(1, "steps"))
+    found = fine_tune("timm:test_efficientnet", job, Trainer(device="cpu"), tmp_path / "beside", seconds=0.3)
+    assert (found.name, found.resolution) == ("test_efficientnet", 96)
+    assert 0 < found.params < 1_000_000
+    assert found.images > 100
     graph = tmp_path / "model.onnx"
     graph.write_text("no graph")
     with pytest.raises(RecipeError, match="A find's teacher must be"):

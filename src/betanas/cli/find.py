@@ -44,6 +44,13 @@ def find(
     seeds: Annotated[
         int | None, typer.Option(help="Fresh trainings of each.", rich_help_panel="Chosen where not typed")
     ] = None,
+    finetuned: Annotated[
+        str | None,
+        typer.Option(
+            help="A pretrained network, timm:NAME, to fine-tune for a trial's seconds and to set beside the winner.",
+            metavar="NAME",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="At the end, print what was measured as JSON.")] = False,
 ) -> None:
     """Find a network for your images in the time you have: searched, trained, judged, exported and checked.
@@ -59,7 +66,17 @@ def find(
     out = lasting_console(stderr=as_json)
     with FindReporter(out) as reporter:
         try:
-            found = find_model(data, time=time, to=to, top=top, seeds=seeds, listener=reporter, began=began, **given)
+            found = find_model(
+                data,
+                time=time,
+                to=to,
+                top=top,
+                seeds=seeds,
+                finetuned=finetuned,
+                listener=reporter,
+                began=began,
+                **given,
+            )
         except KeyboardInterrupt:
             out.print("Interrupted. What has finished is kept; the same command goes on with the time that is left.")
             raise

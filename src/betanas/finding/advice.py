@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from scipy.stats import binomtest
 
+from betanas.finding.finetuned import FineTuned
 from betanas.finding.judging import Mistakes
 from betanas.finding.look import Look, is_balanced
 from betanas.intervals import MeanInterval
@@ -39,6 +40,7 @@ class Measured:
         training_seconds: of the final training.
         epochs: that the final training saw.
         mistakes: what it gets wrong.
+        finetuned: a pretrained network for a trial's seconds, where one was asked for.
         baseline: its name, where it is a plain network that learned more than all that were searched.
     """
 
@@ -58,6 +60,7 @@ class Measured:
     epochs: float
     mistakes: Mistakes
     baseline: str = ""
+    finetuned: FineTuned | None = None
 
 
 def interval(accuracy: float, images: int) -> tuple[float, float]:
@@ -68,7 +71,9 @@ def interval(accuracy: float, images: int) -> tuple[float, float]:
 
 def advise(measured: Measured) -> str:
     """The paragraph."""
-    return " ".join(part for part in (_found(measured), _certainty(measured), _help(measured)) if part)
+    return " ".join(
+        part for part in (_found(measured), _certainty(measured), _beside(measured), _help(measured)) if part
+    )
 
 
 def _found(it: Measured) -> str:
@@ -107,6 +112,18 @@ def _certainty(it: Measured) -> str:
     return (
         f"Trained anew for {format_seconds(it.trial_seconds)}, it reached {found.mean:.2%} on average "
         f"({found.words(lambda value: f'{value:.2%}')})."
+    )
+
+
+def _beside(it: Measured) -> str:
+    tuned = it.finetuned
+    if tuned is None:
+        return ""
+    low, high = interval(tuned.accuracy, tuned.images)
+    return (
+        f"Fine-tuned for {format_seconds(tuned.seconds)}, the pretrained {tuned.name} is right for "
+        f"{tuned.accuracy:.2%} of the validation images (95% interval {low:.2%} to {high:.2%}), with {format_count(tuned.params)} "
+        f"parameters and images of {tuned.resolution}x{tuned.resolution} pixels."
     )
 
 

@@ -6,10 +6,10 @@ import json
 import shutil
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from betanas.data import DataSource, open_source
 from betanas.declaration import refuse_unknown, whole
@@ -17,6 +17,7 @@ from betanas.errors import BetanasError, DataError, StudyError
 from betanas.files import write_atomically
 from betanas.finding.choose import choose
 from betanas.finding.clock import Clock, seconds_used
+from betanas.finding.finetuned import FineTuned, check_finetuned, fine_tune
 from betanas.finding.listener import FindListener
 from betanas.finding.look import Look, look_at, words
 from betanas.finding.place import Place, Plan, refuse_other
@@ -27,6 +28,10 @@ from betanas.quantities import format_seconds
 from betanas.search.settings import DURATION, SETTINGS, ResumeSettings, SearchSettings
 from betanas.search.study import Study
 from betanas.training.budget import Budget
+
+if TYPE_CHECKING:
+    from betanas.training.job import Job
+    from betanas.training.trainer import Trainer
 
 _COUNT = whole(1, 100, example="3")
 
@@ -63,6 +68,7 @@ def find(
     to: str | Path,
     top: int | None = None,
     seeds: int | None = None,
+    finetuned: str | None = None,
     listener: FindListener | None = None,
     began: float | None = None,
     **given: Any,
@@ -77,6 +83,8 @@ def find(
         to: the model's folder, a new one.
         top: how many of the search's leaders are trained again.
         seeds: fresh trainings of each.
+        finetuned: one of timm's networks with pretrained weights, which is fine-tuned for a trial's seconds and set
+            beside the winner in the advice.
         listener: who is told what happens.
         began: when the time began, by `time.monotonic`; now where it is not given.
         given: settings of a search (`SETTABLE` lists them), in place of what would be chosen.
@@ -88,6 +96,9 @@ def find(
     """
     began, listener, place = monotonic() if began is None else began, listener or FindListener(), Place(to)
     asked = _asked(data, time, {"top": top, "seeds": seeds}, given)
+    if finetuned is not None:
+        check_finetuned(finetuned)
+        asked["finetuned"] = finetuned
     place.check(asked["data"])
     plan = place.plan()
     if plan is not None:
@@ -287,6 +298,19 @@ class _Finding:
             seconds=left,
         )
 
+    def _fine_tuned(self, plan: Plan, job: Job, trainer: Trainer) -> FineTuned | None:
+        """A pretrained network, where one was asked for and the winner's training leaves it a trial's seconds."""
+        name, table = self._asked.get("finetuned"), plan.timetable
+        if name is None:
+            return None
+        folder = self._place.work / "finetuned"
+        left, closing = table.total - self._clock.elapsed, table.total - table.confirmed - table.training
+        if left - closing < 3 * table.trial and not folder.exists():
+            self._listener.on_note(f"There is no time to fine-tune {name}: the winner's training comes first.")
+            return None
+        self._listener.on_part("Fine-tuning", (f"{name}, for {format_seconds(table.trial)}.",))
+        return fine_tune(name, job, trainer, folder, seconds=table.trial)
+
     # Ending ----------------------------------------------------------------------------------------------------------
 
     def _finish(self, plan: Plan, look: Look) -> Found:
@@ -306,6 +330,7 @@ class _Finding:
             job = job_of(study.plan, won.network, seed=study.plan.search.seed)
             kept, name = replace(job, keep=True, test=True), place.folder.absolute().name
             end = ending.Ending(kept, trainer, study, place.training, place.work, name)
+            tuned = self._fine_tuned(plan, job, trainer)
             self._listener.on_part("Rehearsal", ())
             rehearsed = end.rehearse()
             left = max(table.total - self._clock.elapsed - rehearsed.closing, 0.0)
@@ -334,6 +359,7 @@ class _Finding:
                 training_seconds=result.training_seconds,
                 epochs=result.epochs,
                 mistakes=wrong,
+                finetuned=tuned,
             )
             advice = advise(measured)
             drawn = end.report(place.folder / ending.REPORT, (advice,))
@@ -359,6 +385,8 @@ class _Finding:
             "judged_on": "validation" if measured.test is None else "test",
             "interval": interval(judged, images),
             "confirmed": None if won.interval is None else {"mean": won.interval.mean, "trainings": won.interval.n},
+            "finetuned": tuned
+            and {**asdict(tuned), "interval": interval(tuned.accuracy, tuned.images), "judged_on": "validation"},
             "training_seconds": result.training_seconds,
             "training_steps": result.steps,
             "verified": {name: each.images for name, each in export.verification.items()},
