@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from betanas.errors import UserError, did_you_mean
 from betanas.userfile import cannot_load, python_file, run_user_file
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 T = TypeVar("T", bound=Callable[..., object])
 _Item = TypeVar("_Item", bound=Callable[..., object])
@@ -187,6 +189,8 @@ class Registry(Generic[T]):
             )
 
     def _entries(self) -> tuple[EntryPoint, ...]:
+        from importlib.metadata import entry_points
+
         return tuple(entry_points(group=self.group))
 
     def _load_entry_point(self, name: str) -> None:

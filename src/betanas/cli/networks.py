@@ -8,11 +8,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from betanas.blocks import space_title
-from betanas.blueprint import Blueprint
 from betanas.errors import BlueprintError, StudyError, did_you_mean
 from betanas.pretrained.timm_networks import is_timm
 
 if TYPE_CHECKING:
+    from betanas.blueprint import Blueprint
     from betanas.data import DataSource
     from betanas.search.propose.listed import Entrant
 
@@ -125,6 +125,8 @@ def find_network(
     if is_study(name):
         return _of_study(name, resolution=resolution, sizes=sizes, trial=trial, trusted=trusted)
     if path.is_file():
+        from betanas.blueprint import Blueprint
+
         blueprint = Blueprint.load(path)
         if not _fits(blueprint, resolution, sizes):
             raise BlueprintError(

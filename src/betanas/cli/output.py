@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import IO, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from rich.console import Console
 from rich.errors import MarkupError
@@ -16,9 +16,11 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from betanas.blueprint import TABLE_HEADINGS, Blueprint, BlueprintBatch
-from betanas.cost.latency import LatencyModel
 from betanas.quantities import format_bytes, format_count, format_latency
+
+if TYPE_CHECKING:
+    from betanas.blueprint import Blueprint
+    from betanas.cost.latency import LatencyModel
 
 
 def print_json(document: Mapping[str, Any]) -> None:
@@ -29,7 +31,11 @@ def print_json(document: Mapping[str, Any]) -> None:
 
 def predicted_latency(blueprint: Blueprint, table: LatencyModel | None) -> float | None:
     """Seconds of an answer by a latency table; None without one."""
-    return None if table is None else float(table.predict(BlueprintBatch.of([blueprint]))[0])
+    if table is None:
+        return None
+    from betanas.blueprint import BlueprintBatch
+
+    return float(table.predict(BlueprintBatch.of([blueprint]))[0])
 
 
 def latency_line(blueprint: Blueprint, table: LatencyModel) -> str:
@@ -40,6 +46,8 @@ def latency_line(blueprint: Blueprint, table: LatencyModel) -> str:
 
 def layer_table(blueprint: Blueprint, *, title: str | None = None) -> Table:
     """The architecture as a table like Tables A1 to A4 of the report."""
+    from betanas.blueprint import TABLE_HEADINGS
+
     table = Table(title=title, title_justify="left", header_style="bold", pad_edge=False)
     for heading in TABLE_HEADINGS:
         table.add_column(heading, justify="left" if heading == TABLE_HEADINGS[0] else "right")

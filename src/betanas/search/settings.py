@@ -10,10 +10,9 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from betanas.blocks import Blocks, space_title
-from betanas.cost.latency import LatencyModel
 from betanas.declaration import (
     Group,
     Kind,
@@ -44,6 +43,9 @@ from betanas.search.objectives import SETTINGS as OBJECTIVE_FIELDS
 from betanas.search.objectives import Accuracy, ObjectiveSettings, read_objective
 from betanas.training.budget import Budget
 from betanas.training.compression import Compression
+
+if TYPE_CHECKING:
+    from betanas.cost.latency import LatencyModel
 
 CLUSTER = "On a Ray cluster"
 
@@ -97,6 +99,8 @@ def _latency(given: Any) -> float:
 
 def _latency_model(given: Any) -> LatencyModel:
     """A table's model, from its file, from a plan's document, or as it is."""
+    from betanas.cost.latency import LatencyModel  # NumPy takes half as long to load as all the options
+
     if isinstance(given, LatencyModel):
         return given
     return (

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 from scipy.special import stdtrit
 
 from betanas.blueprint import FloatArray
@@ -220,6 +219,8 @@ def stopping_report(records: Iterable[TrialRecord], rule: StoppingRule) -> Stopp
     stopped = [each for each in ended if each.state == "stopped"]
     spent = sum(each.training_seconds or 0.0 for each in ended)
     saved = sum(max(rule.budget - (each.training_seconds or 0.0), 0.0) for each in stopped)
+    from scipy import stats  # a second that a search which stops nobody need not spend
+
     interval = stats.binomtest(len(misses), controls).proportion_ci(0.95, "wilson") if controls else None
     return StoppingReport(
         trials=len(ended),

@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 
 from betanas.blueprint import Blueprint, BlueprintBatch
 from betanas.errors import StudyError
+from betanas.files import open_unlinked
 from betanas.intervals import MeanInterval
 from betanas.search.bounds import crowded_in, on_bounds
 from betanas.search.chance import advice, median_epochs
@@ -22,7 +23,6 @@ from betanas.search.front import pareto_front
 from betanas.search.objectives import Pareto
 from betanas.search.records import Attachment, ComparisonPlan, SessionRecord, StudyPlan, StudyState, TrialRecord
 from betanas.search.settings import ENDLESS
-from betanas.search.store.containment import open_unlinked
 from betanas.search.store.location import StudyLocation
 from betanas.search.store.lock import is_locked
 from betanas.search.store.store import Request, Store

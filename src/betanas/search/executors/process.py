@@ -17,9 +17,9 @@ from typing import IO
 
 import psutil
 
+from betanas.files import open_unlinked
 from betanas.search.executors.messages import Message, decode, encode
-from betanas.search.store.containment import open_unlinked
-from betanas.training.loopback import rank_environment
+from betanas.training.together import rank_environment
 
 # Lines of a worker's standard error that are kept to explain its death.
 _LAST_LINES = 20

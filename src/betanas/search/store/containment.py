@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from errno import EACCES, EROFS
 from pathlib import Path
-from typing import IO
 
 from betanas.errors import StoreError, StudyError
 from betanas.search.store.location import DATABASE_FILE, LOG_FOLDER, StudyLocation
@@ -45,14 +43,3 @@ def unwritable(error: OSError, place: str | Path) -> StoreError:
         value=str(place),
         hint="Allow writing there, or choose another directory with --study.",
     )
-
-
-def open_unlinked(path: Path, flags: int) -> IO[bytes]:
-    """Open a file, unbuffered, with flags of `os.open`; never through a link in its place.
-
-    Raises:
-        OSError: it cannot be opened, or is a link.
-    """
-    descriptor = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
-    mode = "ab" if flags & os.O_APPEND else "wb" if flags & (os.O_WRONLY | os.O_RDWR) else "rb"
-    return os.fdopen(descriptor, mode, buffering=0)

@@ -11,7 +11,8 @@ from typing import Self
 from filelock import FileLock, Timeout
 
 from betanas.errors import StudyError
-from betanas.search.store.containment import open_unlinked, unwritable
+from betanas.files import open_unlinked
+from betanas.search.store.containment import unwritable
 from betanas.search.store.location import StudyLocation
 
 LOCK_FILE = "search.lock"
