@@ -14,7 +14,7 @@ RUN python -m build --wheel --outdir /wheels
 
 FROM python:3.12-slim
 ARG TORCH_INDEX=""
-ARG EXTRAS="plot,dashboard,postgresql,optuna,timm,onnx,tensorboard"
+ARG EXTRAS="find,watch,several-devices,postgresql,optuna,timm,tensorboard"
 # Chromium draws figures as pictures; the report and the dashboard do without it.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends chromium \

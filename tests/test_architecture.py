@@ -17,6 +17,7 @@ PACKAGE = Path(bn.__file__).parent
 # From left to right. A part may import itself, the parts before it and what stands at the root beside them.
 ORDER = [
     "errors",
+    "extras",
     "quantities",
     "declaration",
     "environment",

@@ -120,7 +120,7 @@ def test_formats_and_missing_packages(training, tmp_path, capsys, monkeypatch):
         bn.export(training, target, formats=["tensorflow"])
     with pytest.raises(bn.UserError, match="a format"):
         bn.export(training, target, formats=[])
-    monkeypatch.setattr("betanas.export.formats.find_spec", lambda name: None)
+    monkeypatch.setattr("betanas.extras.find_spec", lambda name: None)
     assert "pip install 'betanas[onnx]'" in refused(capsys, "export", training, "--to", target, "--format", "onnx")
     assert not target.exists()
     assert run(["export", str(training), "--to", str(target)]) == 0

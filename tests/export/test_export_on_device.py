@@ -152,7 +152,7 @@ def test_what_a_format_cannot_express_is_refused(
 def test_a_missing_package_is_named_before_anything_is_written(
     name: str, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("betanas.export.formats.find_spec", lambda package: None)
+    monkeypatch.setattr("betanas.extras.find_spec", lambda package: None)
     assert run(["export", str(trained), "--to", str(tmp_path / "model"), "--format", name]) == 2
     printed = capsys.readouterr()
     assert f"pip install 'betanas[{name}]'" in printed.err

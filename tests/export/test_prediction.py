@@ -135,6 +135,6 @@ def test_numbered_classes_and_given_ones(folder_of, small, digits, tmp_path):
 
 
 def test_onnx_needs_onnxruntime(exported, digits, capsys, monkeypatch):
-    monkeypatch.setattr("betanas.export.formats.find_spec", lambda name: None)
+    monkeypatch.setattr("betanas.extras.find_spec", lambda name: None)
     assert run(["predict", str(exported / "network.onnx"), str(digits[0][0])]) == 2
     assert "pip install 'betanas[onnx]'" in capsys.readouterr().err

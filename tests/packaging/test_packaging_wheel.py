@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from email import message_from_bytes
 from pathlib import Path
 
 import pytest
@@ -76,8 +77,52 @@ def test_the_citation_and_the_changelog_know_the_version() -> None:
     assert "## Unreleased" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
+def test_the_core_is_slim(wheel: Path) -> None:
+    """Neither Ax nor anything that draws, serves, exports or trains on several devices."""
+    with zipfile.ZipFile(wheel) as opened:
+        (metadata,) = (name for name in opened.namelist() if name.endswith(".dist-info/METADATA"))
+        described = message_from_bytes(opened.read(metadata))
+    core = {re.split(r"[^\w.-]", each)[0] for each in described.get_all("Requires-Dist", []) if "extra ==" not in each}
+    assert core == {
+        *("filelock", "numpy", "pillow", "psutil", "pydantic", "rich", "safetensors", "sqlalchemy", "typer"),
+        *("botorch", "gpytorch", "linear-operator", "scikit-learn", "scipy", "torch", "torchvision"),
+        "typing-extensions",
+    }
+
+
+def test_extras_and_what_names_them_agree() -> None:
+    declared = extras()
+    own = {name for needed in declared.values() for each in needed for name in named_in(each)}
+    assert own <= set(declared)
+    said = {
+        name
+        for path in (ROOT / "src").rglob("*.py")
+        for name in re.findall(r'\bextra="([\w-]+)"', path.read_text(encoding="utf-8"))
+    }
+    assert said
+    assert said <= set(declared)
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    typed = {
+        name
+        for page in pages
+        for found in re.findall(r"(?:betanas|\.)\[([\w,-]+)\]", page.read_text(encoding="utf-8"))
+        for name in found.split(",")
+    }
+    assert typed <= set(declared)
+
+
+def extras() -> dict[str, list[str]]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return dict(project["optional-dependencies"])
+
+
+def named_in(requirement: str) -> list[str]:
+    found = re.fullmatch(r"betanas\[([\w,-]+)\]", requirement)
+    return found[1].split(",") if found else []
+
+
 def test_the_container_installs_extras_that_exist() -> None:
-    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
-    found = re.search(r'^ARG EXTRAS="([\w,]+)"$', (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
+    declared = extras()
+    found = re.search(r'^ARG EXTRAS="([\w,-]+)"$', (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
     assert found
     assert set(found[1].split(",")) <= set(declared)

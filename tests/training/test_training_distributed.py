@@ -13,8 +13,9 @@ import torch
 
 from betanas.errors import DeviceError
 from betanas.training.budget import Budget
-from betanas.training.distributed import TrialJob, launch_trial, under_torchrun
+from betanas.training.distributed import TrialJob, launch_trial
 from betanas.training.engine import TrialEngine
+from betanas.training.together import under_torchrun
 
 WORKER = Path(__file__).with_name("ddp_worker.py")
 

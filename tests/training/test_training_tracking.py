@@ -97,7 +97,7 @@ def test_mlflow_hears_of_a_training_without_a_server(tmp_path: Path, elsewhere: 
 def test_an_unknown_or_missing_tracker_is_refused_with_what_to_type(tmp_path: Path, monkeypatch, capsys):
     with pytest.raises(RecipeError, match="tensorboard, wandb, mlflow"):
         AcceleratedTracker("paper", folder=tmp_path, project="p", settings={})
-    monkeypatch.setattr("betanas.training.tracking.find_spec", lambda name: None)
+    monkeypatch.setattr("betanas.extras.find_spec", lambda name: None)
     arguments = ["train", "betanet3", "--folder", str(tmp_path / "run"), "--budget", "1steps", "--resolution", "16"]
     arguments += ["--data", "digits"]
     for name in ("wandb", "mlflow", "tensorboard"):

@@ -41,8 +41,11 @@ def ddp(
     from betanas.data import load_splits, open_source
     from betanas.search.study import Study
     from betanas.training.budget import Budget
-    from betanas.training.distributed import TrialJob, launch_trial
     from betanas.training.recipe import load_recipe
+    from betanas.training.together import require_accelerate
+
+    require_accelerate()
+    from betanas.training.distributed import TrialJob, launch_trial
 
     counts = _counts(processes)
     if keep is not None:

@@ -31,7 +31,6 @@ NetworkArgument = Annotated[
     str,
     typer.Argument(help="A study's directory, a space, a benchmark network, timm:NAME, or a blueprint's file."),
 ]
-DataOption = Annotated[str, typer.Option("--data", help="A data source's name, or a folder of images.")]
 RecipeOption = Annotated[str, typer.Option(help="A recipe's name, or a TOML file.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 PatienceOption = Annotated[int, typer.Option(min=0, help="Evaluations without progress that end it; 0 for none.")]
@@ -69,6 +68,10 @@ def train(
     A study's network trains on the study's images with its recipe, unless others are typed. Under torchrun, which
     starts the processes itself, leave --processes out.
     """
+    from betanas.training.together import require_accelerate, under_torchrun
+
+    if processes > 1 or under_torchrun():
+        require_accelerate()
     from betanas.training.launch import launch, usable_device
 
     chosen, on = filled(given, *_OWN), training_for([network], given, trusted=trust_files)
@@ -150,10 +153,10 @@ def _train(wanted: _Training) -> dict[str, Any]:
     from betanas.data.cores import cores
     from betanas.models.architecture import build_network
     from betanas.training.device import resolve_device
-    from betanas.training.distributed import join_processes, under_torchrun
     from betanas.training.job import Job, JobImages
     from betanas.training.processes import OneProcess, Processes
     from betanas.training.threads import threads_for
+    from betanas.training.together import under_torchrun
     from betanas.training.tracking import AcceleratedTracker
     from betanas.training.trainer import Trainer
 
@@ -170,6 +173,8 @@ def _train(wanted: _Training) -> dict[str, Any]:
     processes: Processes = OneProcess()
     device, threads = wanted.device, None
     if under_torchrun():
+        from betanas.training.distributed import join_processes
+
         joined = join_processes(wanted.compression, device=wanted.device)
         processes, device, threads = joined, str(joined.device), cores()
     job = Job(

@@ -6,19 +6,19 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from betanas.errors import ExportError, MissingExtraError
+from betanas.errors import ExportError
 from betanas.export.classifier import Exportable, ImageClassifier, read_classifier
 from betanas.export.naming import source_names
 from betanas.export.sidecar import Sidecar
 from betanas.export.source_code import source_code
 from betanas.export.verification import Runner
+from betanas.extras import missing, require
 from betanas.training.files import write_tensors
 from betanas.training.kept import NETWORK
 from betanas.userfile import run_user_file
@@ -84,7 +84,7 @@ def write_source(sidecar: Sidecar, classifier: ImageClassifier, folder: Path) ->
 
 def onnx_is_installed() -> bool:
     """Whether everything is there that writes and checks an ONNX graph."""
-    return not _missing(_ONNX_PACKAGES)
+    return not missing(_ONNX_PACKAGES)
 
 
 def require_onnx(purpose: str = "Exporting to ONNX", packages: Sequence[str] = _ONNX_PACKAGES) -> None:
@@ -94,16 +94,6 @@ def require_onnx(purpose: str = "Exporting to ONNX", packages: Sequence[str] = _
         MissingExtraError: one is not.
     """
     require(packages, extra="onnx", purpose=purpose)
-
-
-def require(packages: Sequence[str], *, extra: str, purpose: str) -> None:
-    """Refuse early where packages of an extra are not installed.
-
-    Raises:
-        MissingExtraError: one is not.
-    """
-    for package in _missing(packages):
-        raise MissingExtraError(package, extra=extra, purpose=purpose)
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,10 +134,6 @@ def onnx_runner(path: Path) -> Graph:
         raise ExportError("An ONNX file must be one that onnxruntime can load.", value=str(path)) from error
     (entry,) = session.get_inputs()
     return Graph(session, entry.name, tuple(entry.shape[1:]), takes_bytes=entry.type == "tensor(uint8)")
-
-
-def _missing(packages: Sequence[str]) -> list[str]:
-    return [package for package in packages if find_spec(package) is None]
 
 
 def program(module: nn.Module, example: Tensor, **settings: Any) -> torch.export.ExportedProgram:

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from betanas.errors import ExportError
 from betanas.export.classifier import BytesClassifier, Exportable
-from betanas.export.formats import INPUT, program, require
+from betanas.export.formats import INPUT, program
 from betanas.export.sidecar import Sidecar
 from betanas.export.verification import Runner
+from betanas.extras import require
 
 LITERT_FILE = "network.tflite"
 EXECUTORCH_FILE = "network.pte"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic
 
@@ -19,6 +18,7 @@ from betanas.data import open_test
 from betanas.errors import BetanasError
 from betanas.export.exporting import Export, export_network
 from betanas.export.formats import onnx_is_installed
+from betanas.extras import missing
 from betanas.files import write_atomically
 from betanas.finding.judging import Mistakes, mistakes
 from betanas.finding.timetable import evaluations
@@ -148,7 +148,7 @@ class Ending:
 
     def report(self, to: Path, opening: tuple[str, ...]) -> bool:
         """Write the study's report; whether there is what draws it."""
-        if find_spec("plotly") is None or find_spec("jinja2") is None:
+        if missing(("plotly", "jinja2")):
             return False
         snapshot = replace(StudySnapshot.of(self._study), name=self._name)
         write_atomically(to, build_report(snapshot, opening=opening).html.encode())

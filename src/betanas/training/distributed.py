@@ -109,11 +109,6 @@ class AcceleratedProcesses:
         return list(gathered.to(tensor.device))
 
 
-def under_torchrun() -> bool:
-    """Whether this process was started as one of several."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
-
-
 def join_processes(compression: Compression = "none", *, device: str = "auto") -> AcceleratedProcesses:
     """Take this process's place among those that torchrun, or `launch_trial`, started."""
     return AcceleratedProcesses(compression, device=device)

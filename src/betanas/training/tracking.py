@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
-from betanas.errors import MissingExtraError, RecipeError
+from betanas.errors import RecipeError
+from betanas.extras import require
 
 TrackerName = Literal["tensorboard", "wandb", "mlflow"]
 
@@ -66,8 +66,7 @@ class AcceleratedTracker:
             raise RecipeError(
                 f"The trackers are {', '.join(get_args(TrackerName))}.", value=name, hint="Type --track tensorboard."
             )
-        if find_spec(name) is None:
-            raise MissingExtraError(name, extra=name, purpose=f"Tracking with {name}")
+        require((name, "accelerate"), extra=name, purpose=f"Tracking with {name}")
         from accelerate import Accelerator
 
         self._accelerator = Accelerator(cpu=cpu, log_with=name, project_dir=str(folder))

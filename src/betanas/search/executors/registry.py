@@ -5,6 +5,7 @@ from __future__ import annotations
 from betanas.errors import DeviceError
 from betanas.registry import Registry
 from betanas.search.executors.base import Executor, ExecutorSettings, WorkerSetup
+from betanas.training.together import require_accelerate
 
 EXECUTORS: Registry[type[Executor]] = Registry(
     "executor",
@@ -31,6 +32,8 @@ def make_executor(name: str, setup: WorkerSetup, settings: ExecutorSettings) -> 
 
     Raises:
         DeviceError: there is no such executor, or its devices are not there.
-        MissingExtraError: the executor's library is not installed.
+        MissingExtraError: the executor's library is not installed, or what several devices for a trial need.
     """
+    if settings.per_trial_devices > 1:
+        require_accelerate()
     return EXECUTORS.get(name)(setup, settings)

@@ -1,10 +1,12 @@
-"""Processes of one machine that train together keep what they tell each other on that machine."""
+"""Processes that train one network together: what they need, and that they talk on this machine alone."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Mapping
+
+from betanas.extras import require
 
 
 def rank_environment(rank: int, size: int) -> Mapping[str, str]:
@@ -23,3 +25,17 @@ def rank_environment(rank: int, size: int) -> Mapping[str, str]:
         "GLOO_SOCKET_IFNAME": os.environ.get("GLOO_SOCKET_IFNAME", loopback),
         "NCCL_SOCKET_IFNAME": os.environ.get("NCCL_SOCKET_IFNAME", loopback),
     }
+
+
+def under_torchrun() -> bool:
+    """Whether this process was started as one of several."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def require_accelerate() -> None:
+    """Refuse several processes for one network where the package that ties them together is not installed.
+
+    Raises:
+        MissingExtraError: it is not.
+    """
+    require(("accelerate",), extra="several-devices", purpose="Training one network on several devices")
