@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -134,8 +134,8 @@ class TestScaling:
             ({"resolutions": (16,)}, "two resolutions"),
             ({"resolutions": (24, 16)}, "small to large"),
             ({"resolutions": (2, 16)}, "from 8"),
-            ({"vectors": 1}, "two vectors"),
-            ({"seeds": 0}, "one seed"),
+            ({"vectors": 1}, "--vectors must be a whole number from 2"),
+            ({"seeds": 0}, "--seeds must be"),
             ({"epochs": "3s"}, "--epochs 3epochs"),
             ({"seconds": "3steps"}, "--budget 30s"),
             ({"max_macs": 10}, "different vectors within the limits"),
@@ -184,11 +184,11 @@ class TestSearch:
     @pytest.mark.parametrize(
         ("change", "says"),
         [
-            ({"against": ()}, "one or more others"),
+            ({"against": ()}, "--against must be"),
             ({"against": ("evolution",)}, "one or more others"),
             ({"against": ("guessing",)}, "guessing"),
-            ({"seeds": 0}, "at least one"),
-            ({"jobs": 0}, "at least one"),
+            ({"seeds": 0}, "--seeds must be"),
+            ({"jobs": 0}, "--jobs must be"),
             ({"recordings": "nowhere.jsonl"}, "must exist"),
             ({"max_params": 10}, "10 parameters"),
         ],
@@ -248,7 +248,7 @@ class TestObjective:
             ({"budget": "3steps"}, "in seconds"),
             ({"total": "0.06s"}, "two trials"),
             ({"epochs": "3s"}, "--epochs 3epochs"),
-            ({"pairs": 0}, "at least one"),
+            ({"pairs": 0}, "--pairs must be"),
             ({"exponent": 0.0}, "zero"),
             ({"strategy": "guessing"}, "guessing"),
             ({"max_params": 10}, "10 parameters"),
@@ -266,7 +266,7 @@ class TestFolder:
         folder = tmp_path / "h1"
         plan = plan_scaling(SMALL, folder)
         with plan.folder.held():
-            plan.folder.begin({**vars(SMALL)}, plan.derived)
+            plan.folder.begin(asdict(SMALL), plan.derived)
             with pytest.raises(ExperimentError, match="one process at a time"):
                 run_scaling(plan)
         with pytest.raises(ExperimentError, match="another vectors and seed"):

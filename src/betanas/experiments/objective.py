@@ -43,16 +43,17 @@ from betanas.experiments.engines import Engines, Speed
 from betanas.experiments.errors import ExperimentError
 from betanas.experiments.folder import ExperimentFolder
 from betanas.experiments.leaders import ARMS, Arm, LeaderTraining, conclude_objective
+from betanas.experiments.settings import ObjectiveSettings
 from betanas.experiments.trainings import train
 from betanas.quantities import format_count, format_seconds
 from betanas.search.feasibility import Problem, survey
-from betanas.search.objectives import MNASNET_EXPONENT, Accuracy, Compound
+from betanas.search.objectives import Accuracy, Compound
 from betanas.search.progress import SearchListener
 from betanas.search.propose import get_strategy
 from betanas.search.propose.listed import Entrant, Listed
 from betanas.search.records import StudyPlan, TrialRecord
 from betanas.search.run import resume, search
-from betanas.search.settings import Limits, MachineSettings, ResumeSettings, SearchSettings
+from betanas.search.settings import Limits, ResumeSettings, SearchSettings
 from betanas.search.study import Study
 from betanas.spaces import get_space
 from betanas.spaces.base import check_input
@@ -69,61 +70,6 @@ _PASSES_A_TRIAL = 2
 _FIRST_SEED = 1_000
 
 _FREE = ("pairs", "seeds", "device", "workers", "executor", "trust_files")
-
-
-@dataclass(frozen=True)
-class ObjectiveSettings:
-    """What is asked for.
-
-    Attributes:
-        data: a data source's name, or an image folder.
-        resolution: side of the images.
-        budget: training budget of a trial of the `seconds` search.
-        epochs: budget of a trial of the `macs` search, steps will do; None for as many epochs as a typical network
-            trains in `budget`.
-        exponent: of the penalty; MnasNet's unless said otherwise.
-        total: training seconds of each search, as a budget.
-        pairs: pairs of searches.
-        leaders: of each search that are trained again.
-        final: their budget, in seconds.
-        seeds: trainings of each leader.
-        space, blocks, preset, strategy: of both searches.
-        max_params, max_macs: limits of both.
-        recipe: a recipe's name, or a TOML file.
-        batch_size: images a step; None for the recipe's.
-        seed: of the first pair; the others follow it.
-        device, workers, executor: where and how trials train.
-        trust_files: whether a search that goes on may run the Python files that it names.
-    """
-
-    data: str = "digits"
-    resolution: int = 16
-    budget: str = "1s"
-    epochs: str | None = None
-    exponent: float = MNASNET_EXPONENT
-    total: str = "10s"
-    pairs: int = 2
-    leaders: int = 1
-    final: str = "3s"
-    seeds: int = 2
-    space: str = "betanet3"
-    blocks: str = "ordinary"
-    preset: str = "default"
-    strategy: str = "gpei"
-    max_params: int | None = None
-    max_macs: int | None = 30_000_000
-    recipe: str = "fast"
-    batch_size: int | None = None
-    seed: int = 0
-    device: str = "auto"
-    workers: int | None = None
-    executor: str = "local"
-    trust_files: bool = False
-
-    @property
-    def machine(self) -> MachineSettings:
-        """Where and how trials train."""
-        return MachineSettings(executor=self.executor, devices=(self.device,), workers=self.workers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -316,11 +262,6 @@ def _check(settings: ObjectiveSettings) -> None:
             "Trials of the search with a penalty are equal in epochs or steps.",
             value=settings.epochs,
             hint="Type, for example, --epochs 3epochs, or leave it out.",
-        )
-    if min(settings.pairs, settings.leaders, settings.seeds) < 1:
-        raise ExperimentError(
-            "Pairs, leaders and seeds must be at least one.",
-            value=f"{settings.pairs} pairs, {settings.leaders} leaders, {settings.seeds} seeds",
         )
 
 

@@ -33,6 +33,7 @@ from betanas.experiments.engines import Engines
 from betanas.experiments.errors import ExperimentError
 from betanas.experiments.folder import ExperimentFolder
 from betanas.experiments.measurement import Measurement
+from betanas.experiments.settings import ScalingSettings
 from betanas.experiments.statistics import (
     Estimate,
     agreement_of_seeds,
@@ -47,7 +48,6 @@ from betanas.quantities import format_count
 from betanas.search.feasibility import Problem
 from betanas.search.planning import space_of
 from betanas.search.propose.listed import Entrant, Listed
-from betanas.search.settings import MachineSettings
 from betanas.search.study import Study
 from betanas.spaces import SearchSpace, get_space, published
 from betanas.spaces.base import check_input
@@ -75,57 +75,6 @@ RULE = (
 )
 
 _FREE = ("seeds", "device", "workers", "executor", "trust_files")
-
-
-@dataclass(frozen=True)
-class ScalingSettings:
-    """What is asked for.
-
-    Attributes:
-        data: a data source's name, or an image folder.
-        resolutions: sides of the images, the search's first.
-        vectors: how many.
-        seeds: trainings of each network and budget.
-        seconds: budget of the trainings for equal seconds.
-        epochs: budget of the trainings for equal epochs; steps will do.
-        study: whose trials give the vectors; None draws them from the space.
-        space, blocks, preset: where vectors are drawn from; a study has its own.
-        with_published: whether the report's vector of the space is one of them.
-        rule: the scaling rule.
-        max_params, max_macs: of a vector's network at the largest resolution.
-        recipe: a recipe's name, or a TOML file.
-        batch_size: images a step; None for the recipe's.
-        seed: of the drawn vectors and the division of the images.
-        device, workers, executor: where and how networks train.
-        trust_files: whether the Python files that the study names may be run.
-    """
-
-    data: str = "digits"
-    resolutions: tuple[int, ...] = (16, 24)
-    vectors: int = 6
-    seeds: int = 2
-    seconds: str = "2s"
-    epochs: str = "2epochs"
-    study: str | None = None
-    space: str = "betanet3"
-    blocks: str = "ordinary"
-    preset: str = "default"
-    with_published: bool = False
-    rule: str = "self-similar"
-    max_params: int | None = None
-    max_macs: int | None = 30_000_000
-    recipe: str = "fast"
-    batch_size: int | None = None
-    seed: int = 0
-    device: str = "auto"
-    workers: int | None = None
-    executor: str = "local"
-    trust_files: bool = False
-
-    @property
-    def machine(self) -> MachineSettings:
-        """Where and how networks train."""
-        return MachineSettings(executor=self.executor, devices=(self.device,), workers=self.workers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -328,11 +277,6 @@ def _check(settings: ScalingSettings) -> None:
             "Scaling needs at least two resolutions, from small to large.",
             value=",".join(str(side) for side in sides),
             hint="Type, for example, --resolutions 32,64.",
-        )
-    if settings.vectors < 2 or settings.seeds < 1:
-        raise ExperimentError(
-            "Scaling needs at least two vectors and one seed.",
-            value=f"{settings.vectors} vectors, {settings.seeds} seeds",
         )
     if settings.study is not None and settings.blocks != "ordinary":
         raise ExperimentError(

@@ -32,6 +32,7 @@ import numpy as np
 
 from betanas.experiments.errors import ExperimentError
 from betanas.experiments.folder import ExperimentFolder
+from betanas.experiments.settings import StrategySettings
 from betanas.experiments.statistics import Estimate, mean_of
 from betanas.experiments.verdict import Verdict, above, all_of, in_words
 from betanas.search.feasibility import Problem, survey
@@ -56,46 +57,6 @@ _TIMED_TRIALS = 18
 _SUGGESTIONS = 50
 
 _FREE = ("seeds", "jobs", "recordings")
-
-
-@dataclass(frozen=True)
-class StrategySettings:
-    """What is asked for.
-
-    Attributes:
-        recordings: the file of recorded trials (benchmarks/record_replay.py makes one).
-        strategy: whose advantage is in question.
-        against: the other strategies.
-        seeds: searches of each strategy.
-        trials: usable trainings of each search.
-        space, blocks, preset, resolution, classes, channels, batch_size: what was recorded.
-        max_params, max_macs, lookahead: limits of the searches; recordings say nothing beyond their own.
-        noise: standard deviation of one training, where no vector was recorded twice.
-        jobs: searches at the same time.
-    """
-
-    recordings: str
-    strategy: str = "gpei"
-    against: tuple[str, ...] = ("random", "sobol", "evolution", "local")
-    seeds: int = 5
-    trials: int = 30
-    space: str = "betanet3"
-    blocks: str = "ordinary"
-    preset: str = "default"
-    resolution: int = 32
-    classes: int = 100
-    channels: int = 3
-    batch_size: int = 100
-    max_params: int | None = 30_000_000
-    max_macs: int | None = 30_000_000
-    lookahead: tuple[tuple[int, int], ...] = ((224, 50_000_000),)
-    noise: float | None = None
-    jobs: int = 1
-
-    @property
-    def strategies(self) -> tuple[str, ...]:
-        """All of them, the one in question first."""
-        return (self.strategy, *self.against)
 
 
 @dataclass(frozen=True, eq=False)
@@ -306,16 +267,11 @@ def _share_needed(held: np.ndarray[Any, np.dtype[np.float64]], target: float) ->
 
 def _check(settings: StrategySettings) -> None:
     names = settings.strategies
-    if not settings.against or len(set(names)) < len(names):
+    if len(set(names)) < len(names):
         raise ExperimentError(
             "A strategy is compared with one or more others.",
             value=f"{settings.strategy} against {', '.join(settings.against) or 'none'}",
             hint="Type, for example, --strategy gpei --against random,sobol.",
-        )
-    if settings.seeds < 1 or settings.trials < 1 or settings.jobs < 1:
-        raise ExperimentError(
-            "Seeds, trials and jobs must be at least one.",
-            value=f"{settings.seeds} seeds, {settings.trials} trials, {settings.jobs} jobs",
         )
 
 
