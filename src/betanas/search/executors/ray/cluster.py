@@ -13,10 +13,10 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from typing import Any
 
-from betanas.errors import DeviceError, MissingExtraError
+from betanas.errors import DeviceError
+from betanas.extras import require
 from betanas.search.executors.slots import Slot, available_cores
 from betanas.search.settings import MachineSettings
 
@@ -25,6 +25,9 @@ _KNOCK_SECONDS = 10.0
 
 # A cluster of hundreds of nodes answers within seconds.
 _PROBE_SECONDS = 60.0
+
+# So often is a Ray of the search's own started: it gives its processes 30 seconds, which a busy machine may not have.
+_STARTS = 3
 
 # What a Ray that the search starts itself is told.
 _ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
@@ -151,8 +154,7 @@ def find_nodes(address: str | None, devices: tuple[str, ...]) -> list[Node]:
         MissingExtraError: Ray is not installed.
         DeviceError: there is no such cluster.
     """
-    if find_spec("ray") is None:
-        raise MissingExtraError("ray", extra="ray", purpose="The Ray executor")
+    require(("ray",), extra="ray", purpose="The Ray executor")
     if address is not None and address not in ("auto", "local") and not _is_host_and_port(address):
         raise DeviceError(
             "A Ray cluster's address must be auto, local, or its head's HOST:PORT.",
@@ -198,11 +200,16 @@ def connect(address: str | None, here: Node) -> bool:
         told["object_store_memory"], told["include_dashboard"] = _OBJECT_STORE_BYTES, False
     else:
         told["address"] = address
-    try:
-        with _undisturbed():
-            ray.init(**told)
-    except (OSError, RuntimeError, ValueError) as failure:
-        raise DeviceError("Ray must be able to start.", value=told["address"], hint=str(failure)) from failure
+    tries = _STARTS if told["address"] == "local" else 1
+    for left in reversed(range(tries)):
+        try:
+            with _undisturbed():
+                ray.init(**told)
+            break
+        except Exception as failure:  # Ray raises bare ones
+            ray.shutdown()
+            if not left:
+                raise DeviceError("Ray must be able to start.", value=told["address"], hint=str(failure)) from failure
     # Ray tells of lost nodes on standard output, where --json promises one document; so do Ray's debugger's sessions
     # without these lines. The search records what it lost itself.
     ray._private.worker._worker_logs_enabled = False
