@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -16,12 +17,15 @@ from betanas.analysis.wording import summary
 from betanas.cli.main import run
 from betanas.errors import BlueprintError
 from betanas.search.beaten import beside_baselines
+from betanas.search.executors.base import ExecutorEvent, TrialEnded
+from betanas.search.executors.inline import InlineExecutor
 from betanas.search.planning import plan_search
 from betanas.search.progress import SearchListener
 from betanas.search.records import FIRST_BASELINE, StudyPlan, TrialRecord
 from betanas.search.store.location import StudyLocation
 from betanas.search.store.store import Store
 from betanas.search.studies.baselines import baseline_proposer
+from betanas.training.result import TrialResult
 
 QUICK = {"data": "digits", "resolution": 16, "budget": "2steps", "strategy": "sobol", "executor": "inline"}
 
@@ -78,6 +82,30 @@ def test_one_that_was_cut_off_is_trained_when_the_search_goes_on(tmp_path: Path,
         store.end_session(session, "interrupted")
     with bn.resume(place) as resumed:
         assert [(one.state, one.attempts) for one in resumed.baselines()] == [("completed", 2), ("completed", 1)]
+
+
+class Endless(InlineExecutor):
+    """Trains no baseline to its end, and whatever else in no time."""
+
+    def poll(self, timeout: float) -> list[ExecutorEvent]:
+        if self._jobs and self._jobs[0].index >= FIRST_BASELINE:
+            time.sleep(timeout)
+            return []
+        jobs, result = list(self._jobs), TrialResult("completed", top1=0.5, training_seconds=0.1, wall_seconds=0.1)
+        self._jobs.clear()
+        return [TrialEnded(job.index, job.attempt, result) for job in jobs]
+
+
+def test_one_without_end_leaves_half_of_the_time_to_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "betanas.search.studies.conduct.make_executor", lambda _, setup, settings: Endless(setup, settings)
+    )
+    settings = {**QUICK, "budget": "1000000steps", "trials": 3, "time": "5s", "baselines": "plain4,plain6"}
+    with bn.search(**settings, study=str(tmp_path / "study")) as found:
+        assert [(one.name, one.ended) for one in found.baselines()] == [("plain4", None), ("plain6", None)]
+        assert found.state == "finished"
+        if found.sessions()[-1].ending == "finished":  # a busy machine may take five seconds for the rest
+            assert [one.state for one in found.trials()] == ["completed"] * 3
 
 
 def test_without_a_word_they_take_a_tenth_of_the_trials_at_most(tmp_path: Path) -> None:

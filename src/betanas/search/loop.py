@@ -82,6 +82,11 @@ class StudyLoop:
         """The trials so far, in the order of their index."""
         return tuple(self._records[index] for index in sorted(self._records))
 
+    @property
+    def in_progress(self) -> bool:
+        """Whether the executor still trains trials that were handed to it: those that the end of the time cut off."""
+        return bool(self._running)
+
     def run(self) -> str:
         """Train to the end.
 

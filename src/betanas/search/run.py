@@ -108,7 +108,7 @@ def _run(
         settings=executor_settings(plan, store.location),
         extent={name: changed[name] for name in EXTENT if name in changed},
         ago=monotonic() - began.moment,
-        make_first=lambda: baseline_proposer(store, plan),
+        make_first=lambda: baseline_proposer(store, plan, seconds=allowance.seconds_left()),
         on_begin=on_begin,
     )
     return Study(store)

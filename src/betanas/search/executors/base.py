@@ -183,6 +183,11 @@ class Executor(ABC):
     def close(self) -> None:
         """End every worker now, whatever it does."""
 
+    def restart(self) -> None:
+        """End every worker now, whatever it does, and begin to bring up others."""
+        self.close()
+        self.start()
+
     @property
     def shares_disk(self) -> bool:
         """Whether its workers see this machine's disk, where trainings keep their checkpoints."""

@@ -79,7 +79,7 @@ def conduct(
             on_begin(loop, executor)
             with store.beating(session):
                 first = make_first()
-                paused = first and StudyLoop(replace(parts, proposer=first, apart="baseline")).run() == "paused"
+                paused = first is not None and _train_baselines(replace(parts, proposer=first, apart="baseline"))
                 ending = "paused" if paused else loop.run()
                 proposer.conclude()
     except KeyboardInterrupt:
@@ -92,6 +92,15 @@ def conduct(
         _end_session(store, session, ending)
         listener.on_end(ending, reason)
     return ending
+
+
+def _train_baselines(parts: LoopParts) -> bool:
+    """Whether a person paused the study meanwhile; one that their time has cut off leaves its worker."""
+    loop = StudyLoop(parts)
+    paused = loop.run() == "paused"
+    if loop.in_progress and not paused:
+        parts.executor.restart()
+    return paused
 
 
 def _end_session(store: Store, session: int, ending: str) -> None:
