@@ -5,7 +5,8 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 # One thread a test process: two processes of two threads each fight for two cores.
-TEST_THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+# Byte code is kept, even where the environment says not to: hundreds of processes would each compile the same files.
+TEST_WITH := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 
 .PHONY: demo test lint types nightly soak docs setup format clean
 
@@ -23,7 +24,7 @@ demo: $(READY)
 	$(BIN)/betanas find digits --time 3m --to runs/demo
 
 test: $(READY) lint types
-	$(TEST_THREADS) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not soak and not nightly"
+	$(TEST_WITH) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not soak and not nightly"
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -34,11 +35,11 @@ types: $(READY)
 
 # Every page of the documentation and the example scripts, command by command: what changes seldom and takes minutes.
 nightly: $(READY)
-	$(TEST_THREADS) $(BIN)/python -m pytest -n 2 --dist worksteal -m nightly
+	$(TEST_WITH) $(BIN)/python -m pytest -n 2 --dist worksteal -m nightly
 
 # Long tests: kills at random moments, thousands of trials.
 soak: $(READY)
-	$(TEST_THREADS) $(BIN)/python -m pytest -n 1 -m soak
+	$(TEST_WITH) $(BIN)/python -m pytest -n 1 -m soak
 
 # The documentation site, in site/; a broken link fails.
 docs: $(READY)
