@@ -269,7 +269,7 @@ class TestFolder:
             plan.folder.begin(asdict(SMALL), plan.derived)
             with pytest.raises(ExperimentError, match="one process at a time"):
                 run_scaling(plan)
-        with pytest.raises(ExperimentError, match="another vectors and seed"):
+        with pytest.raises(ExperimentError, match="another seed and vectors"):
             plan_scaling(replace(SMALL, vectors=3, seed=1), folder)
         with pytest.raises(ExperimentError, match="another experiment"):
             plan_objective(OBJECTIVE, folder)
