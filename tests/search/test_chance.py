@@ -12,6 +12,7 @@ from rich.console import Console
 from betanas.cli.reporting.reporters import PlainReporter
 from betanas.search.chance import advice, chance_limit, guessing, little_seen, median_epochs
 from betanas.search.records import StudyPlan, TrialRecord
+from betanas.search.run import suffers_from_load
 from betanas.training.budget import Budget
 from betanas.training.result import CurvePoint
 
@@ -96,3 +97,20 @@ def test_the_console_says_it_once_and_shows_epochs(plan: StudyPlan, trials: Call
         reporter.on_trial_ended(replace(record, curve=()))
     assert out.getvalue().count("No network has learned anything yet") == 1
     assert out.getvalue().count("10.00% after 0.4 epochs") == 4
+
+
+@pytest.mark.parametrize(
+    ("budget", "devices", "suffers"),
+    [
+        ("30s", ("cpu",), True),
+        ("500steps", ("cpu",), False),
+        ("2epochs", ("cpu",), False),
+    ],
+)
+def test_only_trials_that_count_seconds_of_the_processor_suffer_from_load(
+    plan: StudyPlan, budget: str, devices: tuple[str, ...], suffers: bool
+) -> None:
+    training = replace(plan.training, budget=Budget.parse(budget))
+    assert (
+        suffers_from_load(replace(plan, training=training, machine=replace(plan.machine, devices=devices))) == suffers
+    )

@@ -97,7 +97,7 @@ def _run(
 
     def on_begin(loop: StudyLoop, executor: Executor) -> None:
         listener.on_begin(plan, loop.records, location=store.location.text, capacity=executor.capacity)
-        if trains_on_processor(plan.machine) and (warning := began.load.warning()):
+        if suffers_from_load(plan) and (warning := began.load.warning()):
             listener.on_note(warning)
 
     conduct(
@@ -112,6 +112,11 @@ def _run(
         on_begin=on_begin,
     )
     return Study(store)
+
+
+def suffers_from_load(plan: StudyPlan) -> bool:
+    """Whether what else this machine computes changes what trials learn: they count its seconds, not their steps."""
+    return trains_on_processor(plan.machine) and plan.training.budget.unit == "seconds"
 
 
 # What is asked for again where a stranger's study may name it.
