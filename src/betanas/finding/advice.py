@@ -122,8 +122,8 @@ def _beside(it: Measured) -> str:
     low, high = interval(tuned.accuracy, tuned.images)
     return (
         f"Fine-tuned for {format_seconds(tuned.seconds)}, the pretrained {tuned.name} is right for "
-        f"{tuned.accuracy:.2%} of the validation images (95% interval {low:.2%} to {high:.2%}), with {format_count(tuned.params)} "
-        f"parameters and images of {tuned.resolution}x{tuned.resolution} pixels."
+        f"{tuned.accuracy:.2%} of the validation images (95% interval {low:.2%} to {high:.2%}), with "
+        f"{format_count(tuned.params)} parameters and images of {tuned.resolution}x{tuned.resolution} pixels."
     )
 
 

@@ -200,7 +200,7 @@ def _model(inputs: Tensor, values: Tensor, trends: int) -> SingleTaskGP:
         return SingleTaskGP(inputs, values, outcome_transform=None, mean_module=mean, covar_module=kernel + weight)
 
 
-class _Trend(ConstantMean):
+class _Trend(ConstantMean):  # type: ignore[misc] # GPyTorch has no types
     """A constant, and so much of the sum of all columns from the given one on."""
 
     def __init__(self, first: int, part: float) -> None:

@@ -104,12 +104,14 @@ class Gpei(ScreenedStrategy):
         seen = usable(observations)
         if len(seen) < max(self.initial, _TELLS_APART):
             turn, odd = divmod(len(observations), 2)
-            if odd or not self.problem.lessons:
+            found = None
+            if self.problem.lessons and not odd:
+                with self._modelling() as model:
+                    found = model.expected(
+                        turn, self._unit(observations), first_new=first_new, seed=(self.seed, len(observations))
+                    )
+            if found is None:
                 return self.suggest(self.first_new(self._sobol, known), "sobol")
-            with self._modelling() as model:
-                found = model.expected(
-                    turn, self._unit(observations), first_new=first_new, seed=(self.seed, len(observations))
-                )
             return self.suggest(self.problem.space.from_unit(found[None])[0], "prior")
         with self._modelling() as model:
             point = model.propose(
