@@ -17,7 +17,7 @@ from betanas.analysis.tables.infeasible import infeasible_patterns
 from betanas.analysis.tables.layers import layer_table
 from betanas.analysis.tables.noise import noise
 from betanas.analysis.tables.parameters import normalised_parameters
-from betanas.analysis.tables.pareto import pareto
+from betanas.analysis.tables.pareto import pareto, traded_cost
 from betanas.analysis.tables.processes import processes_of
 from betanas.analysis.tables.scaling import scaling_of
 from betanas.analysis.tables.surrogate import importance, model_best
@@ -113,7 +113,7 @@ TABLES: tuple[TablePiece, ...] = (
     TablePiece("parameters", lambda study: normalised_parameters(study).to_rows()),
     TablePiece("importance", lambda study: importance(study).to_rows()),
     TablePiece("curves", lambda study: learning_curves(study).to_rows()),
-    TablePiece("pareto", lambda study: pareto(study).to_rows()),
+    TablePiece("pareto", lambda study: pareto(study, traded_cost(study)).to_rows()),
     TablePiece("scaling", lambda study: scaling_of(study).to_rows()),
     TablePiece("comparison", lambda study: comparison_table(comparison_of(study)).to_rows(), "Tables 7 and 8"),
     TablePiece("processes", lambda study: processes_of(study).rows.to_rows()),

@@ -59,6 +59,7 @@ class StudySnapshot:
         baselines: the plain networks that the search trained first.
         damaged: what of the study cannot be read and is left out, in words.
         confirmations: what was trained again; those of before schema 3 are among the attachments.
+        latencies: seconds of an answer that the study's latency table predicts, by trial index; empty without a table.
     """
 
     name: str
@@ -72,6 +73,7 @@ class StudySnapshot:
     compared: bool = False
     baselines: tuple[TrialRecord, ...] = ()
     damaged: tuple[str, ...] = ()
+    latencies: Mapping[int, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, study: Study, *, curves: bool = True) -> StudySnapshot:
@@ -98,6 +100,7 @@ class StudySnapshot:
             confirmations=study.retrained(),
             baselines=study.baselines(),
             damaged=study.damaged,
+            latencies=study.latencies(records),
         )
 
     @classmethod

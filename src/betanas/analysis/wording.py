@@ -24,6 +24,9 @@ from betanas.spaces import available_spaces, get_space
 
 NONE = "\N{EN DASH}"
 
+# Heads a latency table's predictions.
+PREDICTED_ANSWER = "Answer (predicted)"
+
 
 @dataclass(frozen=True, slots=True)
 class Grid:
@@ -124,8 +127,10 @@ def _searched_summary(snapshot: StudySnapshot) -> tuple[str, ...]:
     words += measure.text(best.objective or 0.0)
     words += f" after {format_seconds(best.training_seconds)} of training" if best.training_seconds else ""
     words += (
-        f", with {format_count(best.params)} parameters and {format_count(best.macs)} multiply-accumulates an image."
+        f", with {format_count(best.params)} parameters and {format_count(best.macs)} multiply-accumulates an image"
     )
+    quick = snapshot.latencies.get(best.index)
+    words += f"; predicted to answer in {format_latency(quick)}." if quick is not None else "."
     sentences.append(advice or words)
     if not advice and (little := little_seen(plan, snapshot.trials)):
         sentences.append(little)
@@ -215,6 +220,9 @@ def key_numbers(snapshot: StudySnapshot) -> tuple[tuple[str, str], ...]:
     elif best is not None:
         numbers += [("Best", snapshot.measure.text(best.objective or 0.0))]
         numbers += [("Parameters", count_text(best.params)), ("Multiply-accumulates", count_text(best.macs))]
+    named = won.trial if won is not None and won.confirmed is not None else best.index if best is not None else None
+    if named is not None and named in snapshot.latencies:
+        numbers += [(PREDICTED_ANSWER, format_latency(snapshot.latencies[named]))]
     epochs = median_epochs(snapshot.trials)
     numbers += [("Usable trials", f"{counted.usable:,} of {counted.trials:,}")]
     numbers += [("Epochs a trial", f"{epochs:.3g}")] if epochs is not None else []
@@ -222,8 +230,13 @@ def key_numbers(snapshot: StudySnapshot) -> tuple[tuple[str, str], ...]:
     return (*numbers, ("State", snapshot.state))
 
 
-def trial_facts(trial: TrialRecord) -> tuple[tuple[str, str], ...]:
-    """What a trial's record says, as (name, value), without its vector and curve."""
+def trial_facts(trial: TrialRecord, latency: float | None = None) -> tuple[tuple[str, str], ...]:
+    """What a trial's record says, as (name, value), without its vector and curve.
+
+    Args:
+        trial: the record.
+        latency: seconds of an answer as predicted; None where they are not known.
+    """
     facts = [
         ("State", trial.state + (f" ({trial.cause})" if trial.cause else "")),
         ("Reason", trial.reason),
@@ -233,6 +246,7 @@ def trial_facts(trial: TrialRecord) -> tuple[tuple[str, str], ...]:
         ("Top-5", percent(trial.top5)),
         ("Parameters", count_text(trial.params)),
         ("Multiply-accumulates", count_text(trial.macs)),
+        (PREDICTED_ANSWER, NONE if latency is None else format_latency(latency)),
         ("Predicted memory", bytes_text(trial.memory)),
         ("Measured memory", bytes_text(trial.peak_memory)),
         ("Training time", seconds_text(trial.training_seconds)),
@@ -272,6 +286,7 @@ def leader_grid(snapshot: StudySnapshot, count: int = 10) -> Grid:
             heading: f"{row.objective * measure.scale:.2f}",
             "Parameters": count_text(row.params),
             "MACs": count_text(row.macs),
+            **({} if row.latency is None else {PREDICTED_ANSWER: format_latency(row.latency)}),
             "Training": seconds_text(row.training_seconds),
             "Peak memory": bytes_text(row.peak_memory),
         }

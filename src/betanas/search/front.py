@@ -33,14 +33,20 @@ def pareto_front(
     Args:
         records: of the study.
         cost: that accuracy is traded against.
-        latencies: each trial's predicted seconds, where they are the cost.
+        latencies: each trial's predicted seconds, where they are the cost; a trial without is left out.
     """
 
     def costs_of(record: TrialRecord) -> float:
         return latencies[record.index] if cost == "latency" else float(getattr(record, cost))
 
     kept = sorted(
-        (record for record in records if record.state == "completed" and record.top1 is not None),
+        (
+            record
+            for record in records
+            if record.state == "completed"
+            and record.top1 is not None
+            and (cost != "latency" or record.index in latencies)
+        ),
         key=lambda record: (costs_of(record), record.index),
     )
     costs = np.array([costs_of(record) for record in kept], dtype=np.float64)

@@ -6,13 +6,14 @@ import os
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from betanas.blueprint import Blueprint, BlueprintBatch
-from betanas.errors import StudyError
+from betanas.errors import BlueprintError, StudyError
 from betanas.files import open_unlinked
 from betanas.intervals import MeanInterval
 from betanas.search.bounds import crowded_in, on_bounds
@@ -252,13 +253,16 @@ class Study:
     def latencies(self, records: Sequence[TrialRecord]) -> dict[int, float]:
         """The seconds that trials' networks take to answer, as the study's latency table predicts them, by index.
 
-        Empty where the study has no table.
+        Empty where the study has no table; a trial whose network is damaged has none.
         """
         table = None if self.is_comparison else self.plan.limits.latency_table
-        if table is None or not records:
+        networks: dict[int, Blueprint] = {}
+        for record in records if table is not None else ():
+            with suppress(BlueprintError):
+                networks[record.index] = self.blueprint(record.index)
+        if table is None or not networks:
             return {}
-        predicted = table.predict(BlueprintBatch.of([self.blueprint(record.index) for record in records]))
-        return {record.index: float(seconds) for record, seconds in zip(records, predicted, strict=True)}
+        return dict(zip(networks, table.predict(BlueprintBatch.of([*networks.values()])).tolist(), strict=True))
 
     def _front(self, records: Sequence[TrialRecord]) -> tuple[TrialRecord, ...]:
         objective = self.plan.search.objective

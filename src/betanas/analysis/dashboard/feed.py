@@ -47,12 +47,14 @@ class TrialDetails:
         blueprint: its network.
         attempts: what happened to each attempt.
         log: the end of what it printed.
+        latency: seconds of an answer that the study's latency table predicts; None without a table.
     """
 
     record: TrialRecord
     blueprint: Blueprint
     attempts: tuple[Mapping[str, Any], ...]
     log: str
+    latency: float | None = None
 
 
 class StudyFeed:
@@ -74,6 +76,7 @@ class StudyFeed:
         self._interval, self._clock = interval, clock
         self._guard = threading.Lock()
         self._curves: dict[int, tuple[TrialRecord, tuple[CurvePoint, ...]]] = {}
+        self._latencies: dict[int, float] = {}
         self._stamp = self._current_stamp()
         self._looked = clock()
         self._seen = Seen(1, self._read())
@@ -115,8 +118,13 @@ class StudyFeed:
             BlueprintError: its stored network is damaged.
         """
         study = self._study
+        record = study.trial(index)
         return TrialDetails(
-            study.trial(index), study.blueprint(index), study.attempts(index), study.log(index)[-_LOG_CHARACTERS:]
+            record,
+            study.blueprint(index),
+            study.attempts(index),
+            study.log(index)[-_LOG_CHARACTERS:],
+            study.latencies([record]).get(index),
         )
 
     def request(self, request: Request) -> None:
@@ -161,7 +169,9 @@ class StudyFeed:
         self.reads += 1
         study = self._study
         bare = StudySnapshot(study.name, study.plan, study.trials(), study.sessions(), (), study.state)
-        return replace(bare, trials=self._with_curves(bare))
+        # A trial's network never changes.
+        self._latencies |= study.latencies([trial for trial in bare.trials if trial.index not in self._latencies])
+        return replace(bare, trials=self._with_curves(bare), latencies=dict(self._latencies))
 
     def _with_curves(self, bare: StudySnapshot) -> tuple[TrialRecord, ...]:
         """The records with their curves; only what has changed since the last read is read."""

@@ -15,6 +15,7 @@ from betanas.analysis.figures.architecture import schematic
 from betanas.analysis.figures.style import ThemeName, with_theme
 from betanas.analysis.snapshot import StudySnapshot
 from betanas.analysis.tables.history import seconds_left, totals
+from betanas.quantities import format_latency
 from betanas.search.bounds import on_bounds
 from betanas.search.chance import advice
 from betanas.search.records import TrialRecord
@@ -149,11 +150,17 @@ def trial_list(title: str, place: str, study: int, trials: Sequence[TrialRecord]
             "Suggested by": trial.origin,
             objective: wording.NONE if trial.objective is None else f"{trial.objective * scale:.2f}",
             "Parameters": wording.count_text(trial.params),
+            **({wording.PREDICTED_ANSWER: _answer(snapshot, trial)} if snapshot.latencies else {}),
             "Training": wording.seconds_text(trial.training_seconds),
         }
         for trial in trials
     ]
     return table(wording.grid(rows, title), [pick_button(place, study, trial.index) for trial in trials])
+
+
+def _answer(snapshot: StudySnapshot, trial: TrialRecord) -> str:
+    seconds = snapshot.latencies.get(trial.index)
+    return wording.NONE if seconds is None else format_latency(seconds)
 
 
 def trial_panel(name: str, details: TrialDetails, theme: ThemeName) -> html.Article:
@@ -173,7 +180,7 @@ def trial_panel(name: str, details: TrialDetails, theme: ThemeName) -> html.Arti
     return html.Article(
         [
             html.H3(name),
-            facts(wording.trial_facts(record)),
+            facts(wording.trial_facts(record, details.latency)),
             still(
                 schematic(blueprint, title=f"Architecture of trial {record.index}"), theme, f"Architecture of {name}"
             ),
@@ -197,7 +204,7 @@ def comparison(first: tuple[str, TrialDetails], second: tuple[str, TrialDetails]
     # Two trials of the same number belong to two studies, and one compared with itself needs two columns all the same.
     names = (one_name, other_name if other_name != one_name else f"{other_name} (again)")
     records = (one.record, other.record)
-    told = [dict(wording.trial_facts(record)) for record in records]
+    told = [dict(wording.trial_facts(each.record, each.latency)) for each in (one, other)]
     keys = dict.fromkeys(key for found in told for key in found)
     rows = [
         {"Fact": key, **{name: found.get(key, wording.NONE) for name, found in zip(names, told, strict=True)}}

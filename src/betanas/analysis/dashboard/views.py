@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from betanas.analysis.dashboard.brush import Brush, draw_brush
 from betanas.analysis.errors import MissingDataError
-from betanas.analysis.figures.costs import log_axis, pareto_front, unit_of
+from betanas.analysis.figures.costs import LABELS, log_axis, pareto_front, unit_of
 from betanas.analysis.figures.curves import accuracy_against_time, named_curves
 from betanas.analysis.figures.history import best_so_far, trial_history
 from betanas.analysis.figures.palette import series_style
@@ -20,7 +20,7 @@ from betanas.analysis.snapshot import StudySnapshot
 from betanas.analysis.tables.curves import learning_curves
 from betanas.analysis.tables.history import history
 from betanas.analysis.tables.parameters import normalised_parameters
-from betanas.analysis.tables.pareto import pareto
+from betanas.analysis.tables.pareto import pareto, traded_cost
 from betanas.search.records import TrialRecord
 
 NamedStudies = Sequence[tuple[str, StudySnapshot]]
@@ -51,8 +51,10 @@ def time_view(snapshot: StudySnapshot) -> go.Figure:
 
 
 def pareto_view(snapshot: StudySnapshot) -> go.Figure:
-    """Accuracy against parameters."""
-    return _or_blank("Accuracy against parameters", lambda: pareto_front(pareto(snapshot), snapshot.measure))
+    """Accuracy against the cost that it is traded against."""
+    cost = traded_cost(snapshot)
+    title = f"Accuracy against {LABELS[cost].lower()}"
+    return _or_blank(title, lambda: pareto_front(pareto(snapshot, cost), snapshot.measure, cost))
 
 
 def parallel_view(snapshot: StudySnapshot, brush: Brush) -> go.Figure:

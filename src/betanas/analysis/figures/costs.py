@@ -17,21 +17,23 @@ from betanas.analysis.tables.processes import ProcessScaling
 from betanas.analysis.tables.scaling import ScalingRow
 from betanas.analysis.tables.table import Table
 
-_LABELS: dict[Cost, str] = {
+LABELS: dict[Cost, str] = {
     "params": "Parameters",
     "macs": "Multiply-accumulates",
     "memory": "Training memory",
     "training_seconds": "Training time",
+    "latency": "Predicted time of an answer",
 }
 _COUNT_UNITS = (("billions", 1e9), ("millions", 1e6), ("thousands", 1e3))
 _BYTE_UNITS = (("GiB", 2.0**30), ("MiB", 2.0**20))
+_ANSWER_UNITS = (("s", 1.0), ("ms", 1e-3), ("us", 1e-6))
 
 
 def unit_of(cost: Cost, largest: float) -> tuple[str, float]:
     """The unit in which a cost is shown and the factor to it, so that the largest value has one to three digits."""
     if cost == "training_seconds":
         return "seconds", 1.0
-    units = _BYTE_UNITS if cost == "memory" else _COUNT_UNITS
+    units = {"memory": _BYTE_UNITS, "latency": _ANSWER_UNITS}.get(cost, _COUNT_UNITS)
     name, size = next((unit for unit in units if largest >= unit[1]), units[-1])
     return name, 1 / size
 
@@ -54,7 +56,7 @@ def scaling_curve(
     marked: tuple[int, ...] = (224, 384),
 ) -> go.Figure:
     """A cost of each vector against the resolution, on logarithmic axes; the marked resolutions carry their values."""
-    label, everything = _LABELS[cost], [getattr(row, cost) for row in table]
+    label, everything = LABELS[cost], [getattr(row, cost) for row in table]
     unit, factor = unit_of(cost, max(everything))
     names, sides = list(dict.fromkeys(table.column("name"))), sorted(set(table.column("resolution")))
     at = {side: [getattr(row, cost) for row in table if row.resolution == side] for side in sides}
@@ -90,7 +92,7 @@ def scaling_curve(
 
 def pareto_front(table: Table[ParetoRow], measure: Measure, cost: Cost = "params") -> go.Figure:
     """Accuracy against a cost, with the trials that no other beats in both."""
-    label, prices = _LABELS[cost], table.numbers("cost")
+    label, prices = LABELS[cost], table.numbers("cost")
     unit, factor = unit_of(cost, float(prices.max()))
 
     def drawn(front: bool, name: str, style: SeriesStyle, mode: str, size: int) -> go.Scatter:

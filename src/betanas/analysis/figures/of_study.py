@@ -25,7 +25,7 @@ from betanas.analysis.tables.curves import learning_curves
 from betanas.analysis.tables.history import history
 from betanas.analysis.tables.infeasible import infeasible_patterns
 from betanas.analysis.tables.parameters import normalised_parameters
-from betanas.analysis.tables.pareto import pareto
+from betanas.analysis.tables.pareto import pareto, traded_cost
 from betanas.analysis.tables.placement import quantile_curves, shape_of
 from betanas.analysis.tables.processes import processes_of
 from betanas.analysis.tables.scaling import installed_space, scaling_of, scaling_rules_of
@@ -60,6 +60,11 @@ def _clusters(study: StudySnapshot) -> go.Figure:
     return cluster_parameters(cluster_leaders(study), study.ranges, model_best(study), study.measure)
 
 
+def _pareto(study: StudySnapshot) -> go.Figure:
+    cost = traded_cost(study)
+    return pareto_front(pareto(study, cost), study.measure, cost)
+
+
 def _scaling(cost: Literal["params", "macs", "memory"]) -> Callable[[StudySnapshot], go.Figure]:
     return lambda study: scaling_curve(scaling_of(study), cost)
 
@@ -82,7 +87,7 @@ DRAWN: dict[str, Callable[[StudySnapshot], go.Figure]] = {
     "predictions": lambda study: predictions(surrogate_of(study), study.measure),
     "dendrogram": lambda study: dendrogram(cluster_leaders(study), study.measure),
     "clusters": _clusters,
-    "pareto": lambda study: pareto_front(pareto(study), study.measure),
+    "pareto": _pareto,
     "scaling": _scaling("params"),
     "scaling-macs": _scaling("macs"),
     "scaling-memory": _scaling("memory"),

@@ -13,7 +13,10 @@ from betanas.analysis.tables.table import Table, taken
 
 @dataclass(frozen=True, slots=True)
 class HistoryRow:
-    """A trial with the best objective seen up to and including it; fields as in `TrialRecord`."""
+    """A trial with the best objective seen up to and including it; fields as in `TrialRecord`.
+
+    `latency` is the predicted seconds of an answer, None where the study has no latency table.
+    """
 
     index: int
     origin: str
@@ -27,6 +30,7 @@ class HistoryRow:
     params: int
     macs: int
     memory: int
+    latency: float | None
     training_seconds: float | None
     wall_seconds: float | None
     repeat_of: int | None
@@ -41,13 +45,17 @@ def history(snapshot: StudySnapshot) -> Table[HistoryRow]:
         value = trial.objective if trial.index in usable else None
         if value is not None:
             best = value if best is None else max(best, value)
-        rows.append(taken(HistoryRow, trial, objective=value, running_best=best))
+        latency = snapshot.latencies.get(trial.index)
+        rows.append(taken(HistoryRow, trial, objective=value, running_best=best, latency=latency))
     return Table(tuple(rows))
 
 
 @dataclass(frozen=True, slots=True)
 class LeaderRow:
-    """One of the best trials, with what its network costs and the vector that describes it."""
+    """One of the best trials, with what its network costs and the vector that describes it.
+
+    `latency` is the predicted seconds of an answer, None where the study has no latency table.
+    """
 
     rank: int
     index: int
@@ -57,6 +65,7 @@ class LeaderRow:
     top5: float | None
     params: int
     macs: int
+    latency: float | None
     training_seconds: float | None
     peak_memory: int | None
     vector: Mapping[str, float]
@@ -70,7 +79,8 @@ def leaders(snapshot: StudySnapshot, count: int = 10) -> Table[LeaderRow]:
         if trial.blueprint_key in seen:
             continue
         seen.add(trial.blueprint_key)
-        rows.append(taken(LeaderRow, trial, rank=len(rows) + 1, objective=trial.objective or 0.0))
+        latency = snapshot.latencies.get(trial.index)
+        rows.append(taken(LeaderRow, trial, rank=len(rows) + 1, objective=trial.objective or 0.0, latency=latency))
         if len(rows) == count:
             break
     return Table(tuple(rows))

@@ -11,8 +11,9 @@ from betanas.analysis.errors import MissingDataError
 from betanas.analysis.snapshot import StudySnapshot
 from betanas.analysis.tables.table import Table
 from betanas.search.front import on_front
+from betanas.search.objectives import Pareto
 
-Cost = Literal["params", "macs", "memory", "training_seconds"]
+Cost = Literal["params", "macs", "memory", "training_seconds", "latency"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +26,31 @@ class ParetoRow:
     front: bool
 
 
+def traded_cost(snapshot: StudySnapshot) -> Cost:
+    """The cost that a study's accuracy is traded against: its objective's, where that is a front.
+
+    Otherwise the predicted latency where the study has a latency table, and the parameters where it has none.
+    """
+    objective = snapshot.plan.search.objective
+    if isinstance(objective, Pareto):
+        return objective.cost
+    return "latency" if snapshot.latencies else "params"
+
+
 def pareto(snapshot: StudySnapshot, cost: Cost = "params") -> Table[ParetoRow]:
     """The usable trials by cost, cheapest first.
 
     Raises:
         MissingDataError: no trial has both a result and that cost.
     """
-    known = [trial for trial in snapshot.usable if getattr(trial, cost)]
+    costs_of = {
+        trial.index: snapshot.latencies.get(trial.index) if cost == "latency" else getattr(trial, cost)
+        for trial in snapshot.usable
+    }
+    known = [trial for trial in snapshot.usable if costs_of[trial.index]]
     if not known:
         raise MissingDataError("A Pareto front needs trials with a result and a known cost.", value=cost)
-    costs = np.array([getattr(trial, cost) for trial in known], dtype=np.float64)
+    costs = np.array([costs_of[trial.index] for trial in known], dtype=np.float64)
     objectives = np.array([trial.objective for trial in known], dtype=np.float64)
     front = on_front(costs, objectives)
     rows = [
