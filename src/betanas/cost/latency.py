@@ -6,10 +6,12 @@ multiply-accumulates, the weights and the values that they read and write.
 
 Libraries of kernels hold channels in blocks of a vector's width. Convolutions whose channels fit such blocks take
 another path through the library than those that do not, at another speed, and blocks that are not full cost as much as
-full ones. So every kind of convolution has two sets of terms, and work is rounded up to whole blocks. The rules are
-onnxruntime's on x86 and Arm (blocks of 8 or 16 channels; a depthwise convolution is blocked where its channels are a
-multiple of 4, any other where its input channels are, or are fewer than a block); other libraries draw the line
-elsewhere, and the fit then finds similar seconds for both.
+full ones. So every kind of convolution has two sets of terms, and work is rounded up to whole blocks. Where a map comes
+from one path and goes on in the other, its values are reordered; and an activation is often computed within the
+convolution before it on one path, and apart on the other. The rules are onnxruntime's on x86 and Arm (blocks of 8 or 16
+channels; a depthwise convolution is blocked where its channels are a multiple of 4, any other where its input channels
+are, or are fewer than a block); other libraries draw the line elsewhere, and the fit then finds similar seconds for
+both.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from betanas.blocks import Activation, ConvNorm, SqueezeExcitation
-from betanas.blueprint import BlueprintBatch, FloatArray, IntArray, LayerGroup
+from betanas.blueprint import BlueprintBatch, BoolArray, FloatArray, IntArray, LayerGroup
 from betanas.cost.params import count_params
 from betanas.errors import LimitError
 
@@ -45,11 +47,15 @@ _TERMS = {
     "pointwise plain": ("started", *_MATRIX),
     "depthwise blocked": ("started", "channels", "rows", "macs", "inputs", "outputs"),
     "depthwise plain": ("started", "channels", "rows", "macs", "inputs", "outputs"),
+    "few channels": ("macs", "outputs"),
     "reordering": ("values",),
+    "into blocks": ("started", "values"),
+    "out of blocks": ("started", "values"),
     "squeeze-excitation": ("started", "values", "weights", "channels"),
     "max pool": ("started", "values"),
     "residual": ("started", "values"),
     **{activation.name: ("started", "values") for activation in Activation},
+    **{f"{activation.name} after plain": ("started", "values") for activation in Activation},
 }
 
 LATENCY_TERMS = tuple(f"{of}: {what}" for of, names in _TERMS.items() for what in names)
@@ -100,6 +106,8 @@ class LatencyModel:
         seconds_of: seconds of one unit of each term; terms that cost nothing are left out.
         error: on networks that it was not fitted to.
         slowest: seconds of the slowest network that was measured: predictions beyond are extrapolated.
+        reference: seconds of the calibration's reference network, which say how fast the machine was; None where it
+            was not measured.
     """
 
     runtime: str
@@ -112,6 +120,7 @@ class LatencyModel:
     seconds_of: Mapping[str, float]
     error: LatencyError
     slowest: float
+    reference: float | None = None
 
     def predict(self, batch: BlueprintBatch) -> FloatArray:
         """Seconds that each network takes for an answer to `batch_size` images, shape [n]."""
@@ -143,7 +152,8 @@ class LatencyModel:
                 f"This version reads latency tables of format {FORMAT_VERSION}.", value=document["format"], hint=hint
             )
         try:
-            values = {one.name: document[one.name] for one in fields(cls)}
+            values = {one.name: document[one.name] for one in fields(cls) if one.name != "reference"}
+            reference = None if document.get("reference") is None else float(document["reference"])
             error = LatencyError(**values.pop("error"))
             prices = {str(name): float(price) for name, price in values.pop("seconds_of").items()}
             versions = {str(name): str(version) for name, version in values.pop("versions").items()}
@@ -156,7 +166,8 @@ class LatencyModel:
             raise LimitError("A latency table's terms must be known to this version.", value=unknown[0], hint=hint)
         if whole["block"] not in BLOCKS or not all(0 <= price < np.inf for price in prices.values()) or not prices:
             raise LimitError("A latency table's numbers must make sense.", value=f"block {whole['block']}", hint=hint)
-        return cls(versions=versions, seconds_of=prices, error=error, slowest=slowest, **whole, **words)  # type: ignore[arg-type]
+        found: dict[str, Any] = {**whole, **words, "versions": versions, "seconds_of": prices, "error": error}
+        return cls(**found, slowest=slowest, reference=reference)
 
     @classmethod
     def load(cls, path: str | Path) -> LatencyModel:
@@ -189,33 +200,67 @@ def latency_terms(batch: BlueprintBatch, block: int) -> FloatArray:
     """
     tally = _Tally(len(batch), batch.present.shape[1], block)
     before, after = batch.entering.ravel(), batch.layers.resolution.ravel()
+    convolved, entering, leaving = _layouts(batch, block)
     for group in batch.groups:
-        tally.add_group(group, before[group.places], after[group.places])
+        tally.add_group(group, before[group.places], after[group.places], entering[group.places])
 
     places = np.flatnonzero(batch.residual)
     values = batch.layers.resolution.ravel()[places] ** 2 * batch.layers.out_channels.ravel()[places]
     tally.add("residual", places, started=1, values=values)
+    mixed = convolved[places] & ~entering[places]
+    tally.add("out of blocks", places[mixed], started=1, values=values[mixed])
 
     rows = np.flatnonzero(batch.latent) * batch.present.shape[1]
     chosen = batch.latent > 0
     side, latent = batch.last_resolution[chosen], batch.latent[chosen]
-    tally.add_convolution(rows, ConvNorm("latent", batch.last_channels[chosen], latent), side, side)
+    step = ConvNorm("latent", batch.last_channels[chosen], latent)
+    leaving[chosen] = tally.add_convolution(rows, step, side, side, leaving[chosen])
     activations = batch.last(batch.layers.activation)[chosen]
     for activation in Activation:
         mine = activations == activation
-        tally.add(activation.name, rows[mine], started=1, values=(side**2 * latent)[mine])
+        tally.add_activation(activation, rows[mine], (side**2 * latent)[mine], leaving[chosen][mine])
 
     everyone = np.arange(len(batch)) * batch.present.shape[1]
+    pooled = batch.last_resolution**2 * batch.num_features
+    tally.add("out of blocks", everyone[leaving], started=1, values=pooled[leaving])
     tally.add(
         "network",
         everyone,
         started=1,
         pixels=batch.in_channels * np.broadcast_to(np.square(batch.resolution), len(batch)),
         classifier=batch.num_features * batch.num_classes,
-        pooled=batch.last_resolution**2 * batch.num_features,
+        pooled=pooled,
         parameters=count_params(batch),
     )
     return tally.counts
+
+
+def _layouts(batch: BlueprintBatch, block: int) -> tuple[BoolArray, BoolArray, BoolArray]:
+    """Where maps are in blocks of channels.
+
+    Returns:
+        Whether each layer's last convolution gives blocks, shape [n * m]; whether a map enters each layer so, shape
+        [n * m]; whether one leaves the last layer so, shape [n].
+    """
+    flat = np.zeros(batch.present.size, dtype=np.bool_)
+    for group in batch.groups:
+        last = [step for step in group.block.steps(group, group.squeezed) if isinstance(step, ConvNorm)][-1]
+        flat[group.places] = _in_blocks(last, block)
+    convolved = flat.reshape(batch.present.shape)
+    entering, now = np.zeros_like(convolved), np.zeros(len(batch), dtype=np.bool_)
+    for column in range(batch.present.shape[1]):
+        entering[:, column] = now
+        # A sum is in blocks where both of its parts are.
+        after = convolved[:, column] & (now | ~batch.residual[:, column])
+        now = np.where(batch.present[:, column], after, now)
+    return flat, entering.ravel(), now
+
+
+def _in_blocks(step: ConvNorm[Any], block: int) -> BoolArray:
+    """Which convolutions of a step take the path of blocks, shape [layers]."""
+    takes = np.asarray(step.takes)
+    aligned: BoolArray = takes % _ALIGNED == 0
+    return aligned if step.depthwise else aligned | (takes < block)
 
 
 class _Tally:
@@ -237,31 +282,49 @@ class _Tally:
             column = _COLUMNS[f"{of}: {what.replace('_', ' ')}"]
             self.counts[:, column] += np.bincount(rows, weights, minlength=len(self.counts))
 
-    def add_group(self, group: LayerGroup, before: IntArray, after: IntArray) -> None:
-        """Add the steps of layers of one form; the sides of their inputs and outputs are given, shape [layers]."""
-        side, at = before, group.places
+    def add_activation(self, activation: Activation, places: IntArray, values: IntArray, blocked: BoolArray) -> None:
+        """Add activations of so many values after convolutions in blocks or not, shape [layers]."""
+        self.add(activation.name, places, started=1, values=values)
+        self.add(f"{activation.name} after plain", places[~blocked], started=1, values=values[~blocked])
+
+    def add_group(self, group: LayerGroup, before: IntArray, after: IntArray, entering: BoolArray) -> None:
+        """Add the steps of layers of one form.
+
+        Args:
+            group: the layers.
+            before: sides of their inputs, shape [layers].
+            after: sides of their outputs, shape [layers].
+            entering: whether their inputs are in blocks, shape [layers].
+        """
+        side, at, blocked = before, group.places, entering
         for step in group.block.steps(group, group.squeezed):
             if isinstance(step, SqueezeExcitation):
                 values = side**2 * step.channels
                 self.add(
                     "squeeze-excitation", at, started=1, values=values, weights=step.weights, channels=step.channels
                 )
+                self.add("out of blocks", at[blocked], started=1, values=values[blocked])
+                blocked = np.zeros_like(blocked)
                 continue
             pools = step.contracts and group.pooled
             given = after if step.contracts and not pools else side
-            self.add_convolution(at, step, side, given)
+            blocked = self.add_convolution(at, step, side, given, blocked)
             if step.activated:
-                self.add(group.activation.name, at, started=1, values=given**2 * step.gives)
+                self.add_activation(group.activation, at, given**2 * step.gives, blocked)
             if pools:
                 self.add("max pool", at, started=1, values=given**2 * step.gives)
             side = after if step.contracts else given
 
-    def add_convolution(self, places: IntArray, step: ConvNorm[Any], before: IntArray, after: IntArray) -> None:
-        """Add convolutions between maps of these sides, shape [layers]."""
+    def add_convolution(
+        self, places: IntArray, step: ConvNorm[Any], before: IntArray, after: IntArray, entering: BoolArray
+    ) -> BoolArray:
+        """Add convolutions between maps of these sides; where maps enter and leave in blocks, shape [layers]."""
         takes, gives = np.asarray(step.takes), np.asarray(step.gives)
-        blocked = takes % _ALIGNED == 0
-        if not step.depthwise:
-            blocked |= takes < self._block
+        blocked = _in_blocks(step, self._block)
+        # Where fewer channels come in than a block has, it reads them as they are in an image.
+        reads = blocked if step.depthwise else blocked & (takes >= self._block)
+        for moved, name in ((reads & ~entering, "into blocks"), (entering & ~reads, "out of blocks")):
+            self.add(name, places[moved], started=1, values=(before**2 * takes)[moved])
         for chosen, path in ((blocked, "blocked"), (~blocked, "plain")):
             kind = "depthwise" if step.depthwise else "pointwise" if step.kernel == 1 else "dense"
             sizes = (each[chosen] for each in (takes, gives, before, after))
@@ -270,7 +333,11 @@ class _Tally:
             if kind == "pointwise":
                 del amounts["rows"]
             self.add(f"{kind} {path}", places[chosen], started=1, **amounts)
+        few = blocked & ~reads
+        outputs = after**2 * gives
+        self.add("few channels", places[few], macs=(step.kernel**2 * takes * outputs)[few], outputs=outputs[few])
         self.add("reordering", places[blocked], values=(after**2 * gives)[blocked])
+        return blocked
 
     def _depthwise(
         self, takes: IntArray, _: IntArray, before: IntArray, after: IntArray, *, kernel: int, blocked: bool

@@ -9,11 +9,8 @@ import numpy as np
 from betanas.blueprint import Blueprint, BlueprintBatch, FloatArray
 from betanas.cost.latency import BLOCKS, LATENCY_TERMS, LatencyError, LatencyModel, latency_terms
 from betanas.errors import LimitError
-from betanas.profiling.calibration.measure import typical
+from betanas.profiling.calibration.calibrate import LEAST_NETWORKS
 from betanas.profiling.calibration.measurements import Measurements
-
-# With fewer the fit would rest on a few networks for each term.
-LEAST_NETWORKS = 40
 
 # Parts that the networks are divided into; each is predicted by a fit to the others.
 _FOLDS = 5
@@ -38,7 +35,7 @@ def fit_latency(found: Measurements) -> LatencyModel:
             value=len(found.blueprints),
             hint="Measure for longer: --calibrate-for 300, for example.",
         )
-    measured = np.array([typical(rounds) for rounds in found.rounds])
+    measured = found.seconds
     terms = {block: _terms(found.blueprints, block) for block in BLOCKS}
     predicted = {block: _held_out(counts, measured) for block, counts in terms.items()}
     block = min(BLOCKS, key=lambda block: float(np.mean(np.abs(np.log(predicted[block] / measured)))))
@@ -54,12 +51,19 @@ def fit_latency(found: Measurements) -> LatencyModel:
         seconds_of={name: float(price) for name, price in zip(LATENCY_TERMS, prices, strict=True) if price > 0},
         error=LatencyError.of(predicted[block], measured),
         slowest=float(measured.max()),
+        reference=found.reference,
     )
 
 
 def _terms(blueprints: Sequence[Blueprint], block: int) -> FloatArray:
-    """Networks may tell apart different numbers of classes, so that they make no batch."""
-    return np.concatenate([latency_terms(BlueprintBatch.of([blueprint]), block) for blueprint in blueprints])
+    """Terms of networks for different images and classes, which make no batch together. Shape [networks, terms]."""
+    alike: dict[tuple[int, int], list[int]] = {}
+    for place, blueprint in enumerate(blueprints):
+        alike.setdefault((blueprint.in_channels, blueprint.num_classes), []).append(place)
+    terms = np.zeros((len(blueprints), len(LATENCY_TERMS)))
+    for places in alike.values():
+        terms[places] = latency_terms(BlueprintBatch.of([blueprints[place] for place in places]), block)
+    return terms
 
 
 def _held_out(terms: FloatArray, measured: FloatArray) -> FloatArray:

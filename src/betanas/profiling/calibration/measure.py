@@ -23,14 +23,25 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-# Passes over all networks, each with some rounds of some calls. Networks are timed in turns, so that whatever else the
-# machine does for a while meets a few calls of many networks and not all calls of one.
-PASSES, ROUNDS, CALLS = 3, 2, 3
+# Passes over all networks, each with some rounds. Networks are timed in turns, so that whatever else the machine does
+# for a while meets a few calls of many networks and not all calls of one.
+PASSES, ROUNDS = 3, 3
+
+# A round: calls that bring a network's weights back into the caches, as in a program that answers one image after
+# another, and then calls that count. So many at least, and more where they fit into so long: a small network's first
+# calls take longest, and its times jump about.
+WARM_UP, CALLS, SECONDS, MOST_CALLS = 1, 3, 0.002, 15
 
 # Networks that are loaded at the same time.
 TOGETHER = 16
 
 FORMAT_VERSION = 1
+
+# The reference network's file.
+REFERENCE = "reference.onnx"
+
+# A round's seconds of a call, and those of the reference network at that moment.
+Round = tuple[float, float]
 
 
 def time_in_turns(
@@ -38,26 +49,37 @@ def time_in_turns(
     count: int,
     seconds: float,
     *,
+    reference: Callable[[], Callable[[], object]],
     threads: int,
     together: int = TOGETHER,
-) -> list[list[float]]:
+    passes: int = PASSES,
+    rounds_a_pass: int = ROUNDS,
+) -> list[list[Round]]:
     """Time networks in turns, as many of `count` as the seconds allow.
+
+    Several threads of a runtime wait for work by spinning, for some while after a call has ended. Then they would take
+    the processor from the next network, so that with several threads one network is loaded at a time.
 
     Args:
         prepare: loads the network of a number; gives a call that runs it.
         count: networks there are.
         seconds: for everything, loading included.
+        reference: loads a network that is timed again and again beside the others: it says how fast the machine is.
         threads: of the runtime, which decides the clock.
-        together: networks that are loaded at the same time.
+        together: networks that are loaded at the same time, and timed in turns.
+        passes: over all networks.
+        rounds_a_pass: of each network in a pass.
 
     Returns:
-        For each network that the first pass reached in a third of the time, the median seconds of a call, round by
-        round; a few have fewer rounds where the machine slowed down afterwards.
+        For each network that the first pass reached in its share of the time, its rounds; a few have fewer where the
+        machine slowed down afterwards.
     """
     started = time.perf_counter()
-    rounds: list[list[float]] = []
-    for turn in range(PASSES):
-        until = started + seconds * (turn + 1) / PASSES
+    clock = clock_for(threads)
+    held = reference() if threads == 1 else None
+    rounds: list[list[Round]] = []
+    for turn in range(passes):
+        until = started + seconds * (turn + 1) / passes
         if turn:
             count = len(rounds)
         for first in range(0, count, together):
@@ -66,8 +88,20 @@ def time_in_turns(
             numbers = range(first, min(first + together, count))
             if not turn:
                 rounds.extend([] for _ in numbers)
-            calls, found = [prepare(number) for number in numbers], [rounds[number] for number in numbers]
-            _time_some(calls, found, clock_for(threads))
+            if held is None:
+                for number in numbers:
+                    beside = time_one(reference(), clock)
+                    call = prepare(number)
+                    rounds[number] += [(time_one(call, clock), beside) for _ in range(rounds_a_pass)]
+                    del call  # and with it the threads, before the next one's begin
+                continue
+            calls = [prepare(number) for number in numbers]
+            for _ in range(rounds_a_pass):
+                before = time_one(held, clock)
+                for call, number in zip(calls, numbers, strict=True):
+                    seconds_of_call, after = time_one(call, clock), time_one(held, clock)
+                    rounds[number].append((seconds_of_call, (before + after) / 2))
+                    before = after
     return rounds
 
 
@@ -81,25 +115,19 @@ def clock_for(threads: int) -> Callable[[], float]:
     return time.thread_time if threads == 1 and sys.platform != "win32" else time.perf_counter
 
 
-def _time_some(
-    calls: Sequence[Callable[[], object]], rounds: Sequence[list[float]], clock: Callable[[], float]
-) -> None:
-    for call in calls:
+def time_one(call: Callable[[], object], clock: Callable[[], float]) -> float:
+    """The median seconds of a round's calls."""
+    _time_calls(call, clock, WARM_UP)
+    return statistics.median(_time_calls(call, clock, CALLS))
+
+
+def _time_calls(call: Callable[[], object], clock: Callable[[], float], least: int) -> list[float]:
+    seconds: list[float] = []
+    while len(seconds) < least or (len(seconds) < MOST_CALLS and sum(seconds) < SECONDS):
+        before = clock()
         call()
-    for _ in range(ROUNDS):
-        for call, found in zip(calls, rounds, strict=True):
-            call()  # brings its weights back into the caches, as in a program that answers one image after another
-            seconds = []
-            for _ in range(CALLS):
-                before = clock()
-                call()
-                seconds.append(clock() - before)
-            found.append(statistics.median(seconds))
-
-
-def typical(rounds: Sequence[float]) -> float:
-    """A network's time: the median of its rounds, which is what a person measures and compares a prediction with."""
-    return statistics.median(rounds)
+        seconds.append(clock() - before)
+    return seconds
 
 
 def onnx_call(model: Any, threads: int, batch_size: int) -> Callable[[], object]:
@@ -128,6 +156,12 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
+def measured(blueprint: dict[str, Any], rounds: Sequence[Round]) -> dict[str, Any]:
+    """A network's measurements as JSON."""
+    seconds, beside = zip(*rounds, strict=True)
+    return {"blueprint": blueprint, "rounds": list(seconds), "beside": list(beside)}
+
+
 def document(
     networks: Sequence[dict[str, Any]],
     *,
@@ -136,7 +170,7 @@ def document(
     batch_size: int,
     versions: dict[str, str],
 ) -> dict[str, Any]:
-    """Measurements as JSON; each network has its `blueprint` and its `rounds` of seconds."""
+    """Measurements as JSON; each network has its `blueprint`, its `rounds` of seconds, and the reference's `beside`."""
     return {
         "format": FORMAT_VERSION,
         "runtime": runtime,
@@ -166,23 +200,29 @@ def main() -> None:
     except ImportError as error:
         parser.error(f"numpy and onnxruntime must be installed ({error})")
 
-    def prepare(number: int) -> Callable[[], object]:
-        return onnx_call(str(files[number]), asked.threads, asked.batch_size)
+    def load(file: Path) -> Callable[[], object]:
+        return onnx_call(str(file), asked.threads, asked.batch_size)
 
-    rounds = time_in_turns(prepare, len(files), asked.seconds, threads=asked.threads)
+    rounds = time_in_turns(
+        lambda number: load(files[number]),
+        len(files),
+        asked.seconds,
+        reference=lambda: load(Path(__file__).resolve().parent / REFERENCE),
+        threads=asked.threads,
+    )
     networks = []
-    for file, seconds in zip(files, rounds, strict=False):  # as many as there was time for
+    for file, found in zip(files, rounds, strict=False):  # as many as there was time for
         session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
         described = session.get_modelmeta().custom_metadata_map["betanas"]
-        networks.append({"blueprint": json.loads(described), "rounds": seconds})
-    found = document(
+        networks.append(measured(json.loads(described), found))
+    made = document(
         networks,
         runtime="onnxruntime",
         threads=asked.threads,
         batch_size=asked.batch_size,
         versions={"numpy": np.__version__, "onnxruntime": onnxruntime.__version__},
     )
-    Path(asked.out).write_text(json.dumps(found), encoding="utf-8")
+    Path(asked.out).write_text(json.dumps(made), encoding="utf-8")
     sys.stdout.write(f"{len(rounds)} networks measured: {asked.out}\n")
 
 
