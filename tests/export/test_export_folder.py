@@ -13,6 +13,7 @@ from PIL import Image
 
 import betanas as bn
 from betanas.cli.main import run
+from betanas.profiling.calibration import measure
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
@@ -225,3 +226,19 @@ def test_licences(training, tmp_path, given, license, name):  # noqa: A002
     card = ModelCard.load(tmp_path / "model" / "README.md")
     assert (card.data.license, card.data.license_name) == (license, name)
     assert json.loads((tmp_path / "model" / "network.json").read_text())["license"] == given
+
+
+def test_the_card_says_how_long_an_answer_takes(training, tmp_path, capsys):
+    golden = Path(__file__).parents[1] / "golden" / "latency.json"
+    here = json.loads(golden.read_text()) | {"processor": measure.processor()}
+    (tmp_path / "here.json").write_text(json.dumps(here))
+    for name, table, measured in (("elsewhere", golden, False), ("here", tmp_path / "here.json", True)):
+        assert run(export(training, tmp_path / name, "--latency-table", table)) == 0
+        card = (tmp_path / name / "README.md").read_text()
+        assert "Time of an answer in float32, predicted" in card
+        assert ("Time of an answer in float32, measured" in card) == measured
+        answer = json.loads((tmp_path / name / "network.json").read_text())["answer"]
+        assert answer["predicted"] > 0
+        assert (answer["measured"] is not None) == measured
+    assert "readable JSON" in refused(capsys, *export(training, tmp_path / "no", "--latency-table", "nowhere.json"))
+    assert not (tmp_path / "no").exists()

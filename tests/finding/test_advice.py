@@ -91,3 +91,20 @@ def test_a_plain_network_may_win() -> None:
 
 def test_where_nothing_was_measured_nothing_is_advised() -> None:
     assert "Nothing that was measured" in advise(replace(MEASURED, training_seconds=6.0))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words", "warned"),
+    [
+        ({}, "", False),
+        ({"predicted_latency": 0.003}, "predicted to answer in 3 ms on the latency table's machine", False),
+        ({"predicted_latency": 0.003, "measured_latency": 0.0032}, "It answers in 3.2 ms, measured here; 3 ms", False),
+        ({"predicted_latency": 0.003, "measured_latency": 0.00329, "latency_limit": 0.003}, "3.29 ms", False),
+        ({"predicted_latency": 0.003, "measured_latency": 0.0036, "latency_limit": 0.003}, "20% above the limit", True),
+    ],
+)
+def test_how_long_an_answer_takes(seconds: dict[str, float], words: str, *, warned: bool) -> None:
+    said = advise(replace(MEASURED, **seconds))  # type: ignore[arg-type]
+    assert words in said
+    assert ("answer" in said) == bool(seconds)
+    assert ("--max-latency" in said) == warned

@@ -15,6 +15,7 @@ from betanas.cli.study import TrustOption
 from betanas.quantities import format_bytes
 
 if TYPE_CHECKING:
+    from betanas.export.card import AnswerTime
     from betanas.export.quantisation import Quantisation
     from betanas.export.verification import Verification
 
@@ -75,6 +76,12 @@ def export(
             help="Graphs take bytes and give probabilities: all that comes between is inside.",
         ),
     ] = False,
+    latency_table: Annotated[
+        Path | None,
+        typer.Option(
+            help="A latency table of the device: the card then says how long an answer takes there.", metavar="FILE"
+        ),
+    ] = None,
     trust_files: TrustOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
@@ -92,6 +99,7 @@ def export(
         tolerance=max_loss / 100,
         full_range=full_range,
         preprocessing=with_preprocessing,
+        answer=_answer_time(folder, latency_table) if latency_table is not None else None,
         trust_files=trust_files,
     )
     if not made.classes_named:
@@ -132,6 +140,29 @@ def export(
             "The images it was trained on are not here, or come from a Python file, which --trust-files runs; "
             "--data DATA checks on real ones."
         )
+
+
+def _answer_time(folder: Path, latency_table: Path) -> AnswerTime:
+    """How long a trained network takes to answer, by a latency table.
+
+    Raises:
+        LimitError: the table is none.
+        ExportError: there is no trained network, or it has no blueprint.
+    """
+    from betanas.cost.latency import LatencyModel
+    from betanas.errors import ExportError
+    from betanas.export.classifier import find_sidecar
+    from betanas.export.sidecar import read_sidecar
+    from betanas.profiling.calibration.answer import answer
+
+    table, sidecar = LatencyModel.load(latency_table), read_sidecar(find_sidecar(folder))
+    if sidecar.blueprint is None:
+        raise ExportError(
+            "A latency table predicts networks that have a blueprint.",
+            value=str(sidecar.architecture),
+            hint="Leave --latency-table out.",
+        )
+    return answer(sidecar.blueprint, table).on_card(table)
 
 
 def _agreed(found: Verification) -> str:

@@ -16,32 +16,16 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from betanas.quantities import format_bytes, format_count, format_latency
+from betanas.quantities import format_bytes, format_count
 
 if TYPE_CHECKING:
     from betanas.blueprint import Blueprint
-    from betanas.cost.latency import LatencyModel
 
 
 def print_json(document: Mapping[str, Any]) -> None:
     """One JSON document on standard output, and nothing else."""
     json.dump(document, sys.stdout, indent=2, ensure_ascii=False)
     sys.stdout.write("\n")
-
-
-def predicted_latency(blueprint: Blueprint, table: LatencyModel | None) -> float | None:
-    """Seconds of an answer by a latency table; None without one."""
-    if table is None:
-        return None
-    from betanas.blueprint import BlueprintBatch
-
-    return float(table.predict(BlueprintBatch.of([blueprint]))[0])
-
-
-def latency_line(blueprint: Blueprint, table: LatencyModel) -> str:
-    """What a latency table predicts, and for what."""
-    seconds = predicted_latency(blueprint, table) or 0.0
-    return f"Predicted: {format_latency(seconds)} an answer ({table}; 90% within {table.error.p90:.0%})"
 
 
 def layer_table(blueprint: Blueprint, *, title: str | None = None) -> Table:

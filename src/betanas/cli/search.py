@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from betanas.cli.answer import measured_answer, warn_of_drift
 from betanas.cli.options import MACHINE, RESUME, SAME_DATA, SEARCH, Given, with_settings
 from betanas.cli.output import lasting_console, print_json
 from betanas.cli.study import StudyArgument, TrustOption
 from betanas.errors import StudyError
+
+if TYPE_CHECKING:
+    from betanas.search.study import Study
 
 StatusJsonOption = Annotated[bool, typer.Option("--json", help="At the end, print the study's status as JSON.")]
 
@@ -36,6 +40,7 @@ def search(
     if typed.get("data") is not None:
         typed = {**_chosen(typed, as_json), **typed}
     settings = SearchSettings(**typed)
+    warn_of_drift(lasting_console(stderr=as_json), settings.limits)
     _watch(as_json, lambda listener: _search(settings, listener))
 
 
@@ -102,6 +107,15 @@ def _resume(study: str, changes: Any, listener: Any) -> Any:
     return run_resume(study, changes, listener=listener)
 
 
+def _with_measured_answer(study: Study, status: dict[str, Any]) -> dict[str, Any]:
+    """A search's status at its end: the best network's latency is measured where its table's machine is at hand."""
+    best = status["best"]
+    if status["kind"] == "search" and best is not None:
+        found = measured_answer(study.blueprint(best["trial"]), study.plan.limits)
+        best["latency_measured"] = found.measured if found else None
+    return status
+
+
 def _watch(as_json: bool, work: Any) -> None:
     """Run a search before a person's eyes, and show what it found."""
     from betanas.cli.reporting import make_reporter, show_result
@@ -114,7 +128,7 @@ def _watch(as_json: bool, work: Any) -> None:
             with work(reporter) as study:
                 status = study.status()
                 if as_json:
-                    print_json(status)
+                    print_json(_with_measured_answer(study, status))
                 else:
                     show_result(out, study, status)
         except KeyboardInterrupt:

@@ -10,16 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from betanas.blocks import space_title
-from betanas.cli.output import (
-    console,
-    cost_line,
-    latency_line,
-    layer_table,
-    predicted_latency,
-    print_json,
-    shown,
-    vector_line,
-)
+from betanas.cli.answer import measured_answer, show_answer
+from betanas.cli.output import console, cost_line, layer_table, print_json, shown, vector_line
 from betanas.quantities import format_count, format_latency, format_seconds
 
 StudyArgument = Annotated[str, typer.Argument(help="The study's directory, or its PostgreSQL URL.")]
@@ -132,6 +124,7 @@ def best(
         found, plan = opened.best(by.value if by else None, trust_files=trust_files), opened.plan
         on_bounds = opened.on_bounds()
     if as_json:
+        answer = measured_answer(found.blueprint, plan.limits)
         print_json(
             {
                 "study": opened.location,
@@ -143,7 +136,8 @@ def best(
                 "interval": asdict(found.interval) if found.interval else None,
                 "params": found.blueprint.num_params,
                 "macs": found.blueprint.macs,
-                "latency": predicted_latency(found.blueprint, plan.limits.latency_table),
+                "latency": answer.predicted if answer else None,
+                "latency_measured": answer.measured if answer else None,
                 "vector": dict(found.vector),
                 "bounds": on_bounds,
                 "blueprint": found.blueprint.to_dict(),
@@ -164,8 +158,7 @@ def best(
     out.print(f"[bold]{headline}[/bold]")
     out.print(layer_table(found.blueprint))
     out.print(cost_line(found.blueprint, plan.batch_size))
-    if plan.limits.latency_table is not None:
-        out.print(latency_line(found.blueprint, plan.limits.latency_table), soft_wrap=True, markup=False)
+    show_answer(out, found.blueprint, plan.limits)
     out.print(vector_line(found.vector))
     if on_bounds:
         out.print(f"[yellow]{shown(on_bounds)}[/yellow]", soft_wrap=True)

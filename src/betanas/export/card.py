@@ -15,7 +15,7 @@ from betanas.export.on_device import COREML_FOLDER, EXECUTORCH_FILE, LITERT_FILE
 from betanas.export.quantisation import INT8_FILE, Quantisation
 from betanas.export.sidecar import Sidecar
 from betanas.export.verification import TOLERANCE, Verification
-from betanas.quantities import format_bytes, format_count, format_seconds
+from betanas.quantities import format_bytes, format_count, format_latency, format_seconds
 from betanas.training.kept import NETWORK, SIDECAR
 
 CARD = "README.md"
@@ -23,6 +23,23 @@ CARD = "README.md"
 _LICENSE_NAME = re.compile(r"[a-z0-9][a-z0-9.+-]*")
 
 _MOST_CLASSES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerTime:
+    """How long the network takes to answer on a device, by a latency table of it.
+
+    Attributes:
+        predicted: seconds.
+        measured: seconds, where the table's machine was at hand; None where it was not.
+        conditions: runtime, threads, images and processor, in words.
+        within: share of what was measured that 90% of the table's predictions are within.
+    """
+
+    predicted: float
+    measured: float | None
+    conditions: str
+    within: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +56,7 @@ class Facts:
         preprocessing: whether graphs take bytes and give probabilities.
         quantisation: what the 8-bit network lost; None where there is none.
         license: as the user has given it; None where they have not.
+        answer: how long an answer takes; None where no latency table was given.
     """
 
     params: int
@@ -50,6 +68,7 @@ class Facts:
     preprocessing: bool
     quantisation: Quantisation | None
     license: str | None
+    answer: AnswerTime | None = None
 
 
 def model_card(sidecar: Sidecar, facts: Facts, *, name: str, data: str, files: Mapping[str, int]) -> str:
@@ -312,9 +331,19 @@ def _cost(sidecar: Sidecar, facts: Facts, files: Mapping[str, int]) -> str:
     rows = [
         ("Parameters", f"{facts.params:,}"),
         ("Multiply-accumulates an image", f"{format_count(facts.macs)} at {sidecar.resolution}x{sidecar.resolution}"),
+        *(_answer(facts.answer) if facts.answer else []),
         *((_code(name), format_bytes(size)) for name, size in files.items()),
     ]
     return _table(("", ""), rows)
+
+
+def _answer(found: AnswerTime) -> list[tuple[str, str]]:
+    where = _code(found.conditions)
+    predicted = f"{format_latency(found.predicted)} ({where}; 90% of such predictions are within {found.within:.0%})"
+    rows = [("Time of an answer in float32, predicted", predicted)]
+    if found.measured is not None:
+        rows.append(("Time of an answer in float32, measured", f"{format_latency(found.measured)} ({where})"))
+    return rows
 
 
 def _architecture(blueprint: Blueprint) -> str:

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from betanas.data import DataSource
 from betanas.errors import ExportError
-from betanas.export.card import CARD, Facts, model_card
+from betanas.export.card import CARD, AnswerTime, Facts, model_card
 from betanas.export.classifier import BytesClassifier, ImageClassifier, find_sidecar, read_classifier
 from betanas.export.formats import (
     ONNX_FILE,
@@ -107,6 +107,7 @@ def export_network(
     tolerance: float = TOLERANCE,
     full_range: bool = False,
     preprocessing: bool = False,
+    answer: AnswerTime | None = None,
     trust_files: bool = False,
 ) -> Export:
     """Write a trained network in other forms, each checked against PyTorch, with a model card and a JSON sidecar.
@@ -126,6 +127,7 @@ def export_network(
             8-bit dot products (VNNI, ARM's dotprod, most accelerators); others compute it wrongly.
         preprocessing: whether graphs take bytes and give probabilities, with all that comes between inside (see
             `BytesClassifier`); otherwise they take values from 0 to 1 and give logits.
+        answer: how long the network takes to answer on a device, for the model card and the sidecar.
         trust_files: whether the Python file that the folder names as its data source may be run.
 
     Raises:
@@ -172,6 +174,7 @@ def export_network(
             quantisation=quantisation,
             recorded=recorded,
             license_name=license,
+            answer=answer,
         )
         _describe(sidecar, facts, new, name=target.absolute().name)
         files = _sizes(new)
@@ -311,6 +314,7 @@ def _facts(
     quantisation: Quantisation | None,
     recorded: DataSource | None,
     license_name: str | None,
+    answer: AnswerTime | None,
 ) -> Facts:
     training = dict(sidecar.document.get("training") or {})
     if (folder / "result.json").is_file():
@@ -329,6 +333,7 @@ def _facts(
         preprocessing=preprocessing,
         quantisation=quantisation,
         license=license_name or sidecar.document.get("license"),
+        answer=answer,
     )
 
 
@@ -364,6 +369,7 @@ def _describe(sidecar: Sidecar, facts: Facts, folder: Path, *, name: str) -> Non
         "unchecked": facts.unchecked,
         "verification": {kind: asdict(found) for kind, found in facts.verification.items()},
         "quantisation": None if facts.quantisation is None else asdict(facts.quantisation),
+        "answer": None if facts.answer is None else asdict(facts.answer),
         "files": _sizes(folder),
     }
     write_json(folder / SIDECAR, document)

@@ -11,10 +11,13 @@ from betanas.finding.finetuned import FineTuned
 from betanas.finding.judging import Mistakes
 from betanas.finding.look import Look, is_balanced
 from betanas.intervals import MeanInterval
-from betanas.quantities import format_bytes, format_count, format_seconds
+from betanas.quantities import format_bytes, format_count, format_latency, format_seconds
 
 # Below these, what was measured says nothing: images that one pair of classes must account for, and points.
 _LEAST_CONFUSED, _GAP, _GAIN = 3, 0.05, 0.01
+
+# A network that was predicted within the limit may take so much longer.
+_ALLOWED_LATENCY = 0.1
 
 # A network that saw its images less often than this has not had its time.
 _FEW_EPOCHS = 10.0
@@ -42,6 +45,9 @@ class Measured:
         mistakes: what it gets wrong.
         finetuned: a pretrained network for a trial's seconds, where one was asked for.
         baseline: its name, where it is a plain network that learned more than all that were searched.
+        predicted_latency, measured_latency: seconds of an answer; None without a latency table, and where its machine
+            is another.
+        latency_limit: most seconds that were asked for; None for no limit.
     """
 
     look: Look
@@ -61,6 +67,9 @@ class Measured:
     mistakes: Mistakes
     baseline: str = ""
     finetuned: FineTuned | None = None
+    predicted_latency: float | None = None
+    measured_latency: float | None = None
+    latency_limit: float | None = None
 
 
 def interval(accuracy: float, images: int) -> tuple[float, float]:
@@ -71,9 +80,8 @@ def interval(accuracy: float, images: int) -> tuple[float, float]:
 
 def advise(measured: Measured) -> str:
     """The paragraph."""
-    return " ".join(
-        part for part in (_found(measured), _certainty(measured), _beside(measured), _help(measured)) if part
-    )
+    parts = (_found(measured), _latency(measured), _certainty(measured), _beside(measured), _help(measured))
+    return " ".join(part for part in parts if part)
 
 
 def _found(it: Measured) -> str:
@@ -85,6 +93,20 @@ def _found(it: Measured) -> str:
         f"({format_bytes(it.file_bytes)} on disk) and takes images of {it.resolution}x{it.resolution} pixels. "
         f"Trained for {format_seconds(it.training_seconds)}, {_accuracy(it)}"
     )
+
+
+def _latency(it: Measured) -> str:
+    if it.predicted_latency is None:
+        return ""
+    predicted = format_latency(it.predicted_latency)
+    if it.measured_latency is None:
+        return f"It is predicted to answer in {predicted} on the latency table's machine, which is not this one."
+    said = f"It answers in {format_latency(it.measured_latency)}, measured here; {predicted} were predicted."
+    limit = it.latency_limit
+    if limit is None or it.measured_latency <= (1 + _ALLOWED_LATENCY) * limit:
+        return said
+    above = it.measured_latency / limit - 1.0
+    return f"{said} That is {above:.0%} above the limit of {format_latency(limit)}: choose a lower --max-latency."
 
 
 def _accuracy(it: Measured) -> str:

@@ -14,6 +14,7 @@ from time import monotonic
 
 from betanas.analysis.report import build_report
 from betanas.analysis.snapshot import StudySnapshot
+from betanas.blueprint import Blueprint
 from betanas.data import open_test
 from betanas.errors import BetanasError
 from betanas.export.exporting import Export, export_network
@@ -22,6 +23,7 @@ from betanas.extras import missing
 from betanas.files import write_atomically
 from betanas.finding.judging import Mistakes, mistakes
 from betanas.finding.timetable import evaluations
+from betanas.profiling.calibration.answer import Answer, answer
 from betanas.search.study import Study
 from betanas.training.budget import Budget
 from betanas.training.files import read_json
@@ -88,7 +90,7 @@ class Ending:
             test = open_test(source, resolution=job.images.resolution)
             tested = judged * len(test) / validation
         begun = monotonic()
-        self._export(place / "training", place / self._name)
+        self._export(place / "training", place / self._name, self.answer())
         self.mistakes(place / "training")
         self.report(place / REPORT, ("",))
         closing = monotonic() - begun + judged + tested
@@ -131,14 +133,26 @@ class Ending:
         recipe = self._job.recipe.with_settings(evaluations=often, interim_images=0)
         return replace(self._job, recipe=recipe, budget=Budget(round(training, 1), "seconds"))
 
-    def export(self) -> Export:
-        """Write the trained network in the forms that others read, each checked."""
-        return self._export(self._folder, self._work / self._name)
+    def answer(self) -> Answer | None:
+        """How long the network takes to answer, measured where its latency table's machine is at hand.
 
-    def _export(self, training: Path, to: Path) -> Export:
+        None without a table, or for a network without a blueprint.
+        """
+        table = self._study.plan.limits.latency_table
+        if table is None or "network" in self._job.network:
+            return None
+        return answer(Blueprint.from_dict(self._job.network), table)
+
+    def export(self, answered: Answer | None) -> Export:
+        """Write the trained network in the forms that others read, each checked."""
+        return self._export(self._folder, self._work / self._name, answered)
+
+    def _export(self, training: Path, to: Path, answered: Answer | None) -> Export:
+        table = self._study.plan.limits.latency_table
+        on_card = answered.on_card(table) if answered and table else None
         formats = ("safetensors", "onnx") if onnx_is_installed() else ("safetensors",)
         # The data was typed by who runs this; nothing of a stranger's is trusted.
-        return export_network(training, to, formats=formats, overwrite=True, trust_files=True)
+        return export_network(training, to, formats=formats, overwrite=True, answer=on_card, trust_files=True)
 
     def mistakes(self, training: Path) -> Mistakes:
         """What a training's network gets wrong on the validation images."""

@@ -338,7 +338,8 @@ class _Finding:
                 "Training", (f"{won.name[0].upper()}{won.name[1:]}, for about {format_seconds(left)}.",)
             )
             result = end.train(rehearsed, lambda: table.total - self._clock.elapsed, self._listener.on_point)
-            export = end.export()
+            answered = end.answer()
+            export = end.export(answered)
             wrong = end.mistakes(place.training)
             completed = [each for each in study.trials() if each.state == "completed"]
             validation = len(trainer.divided(job.images).validation)
@@ -349,6 +350,9 @@ class _Finding:
                 resolution=job.images.resolution,
                 params=won.params,
                 baseline=won.name if won.baseline else "",
+                predicted_latency=answered.predicted if answered else None,
+                measured_latency=answered.measured if answered else None,
+                latency_limit=study.plan.limits.latency,
                 file_bytes=ending.weights_bytes(place.training),
                 validation=result.top1 or 0.0,
                 validation_images=validation,
@@ -389,6 +393,8 @@ class _Finding:
             and {**asdict(tuned), "interval": interval(tuned.accuracy, tuned.images), "judged_on": "validation"},
             "training_seconds": result.training_seconds,
             "training_steps": result.steps,
+            "latency": measured.predicted_latency,
+            "latency_measured": measured.measured_latency,
             "verified": {name: each.images for name, each in export.verification.items()},
             "report": ending.REPORT if drawn else "",
             "advice": advice,

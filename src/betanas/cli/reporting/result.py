@@ -9,7 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from betanas.cli.output import cost_line, latency_line, layer_table, shown, vector_line
+from betanas.cli.answer import show_answer
+from betanas.cli.output import cost_line, layer_table, shown, vector_line
 from betanas.quantities import format_bytes, format_count, format_latency, format_seconds
 from betanas.search.beaten import beside_baselines
 from betanas.search.records import TrialRecord
@@ -36,8 +37,7 @@ def show_result(out: Console, study: Study, status: dict[str, Any]) -> None:
     out.print()
     out.print(layer_table(best.blueprint, title=f"The best network, trial {best.trial}"))
     out.print(cost_line(best.blueprint, plan.batch_size))
-    if plan.limits.latency_table is not None:
-        out.print(latency_line(best.blueprint, plan.limits.latency_table), soft_wrap=True, markup=False)
+    show_answer(out, best.blueprint, plan.limits)
     out.print(vector_line(best.vector))
     out.print()
     out.print(
