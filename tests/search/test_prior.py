@@ -19,7 +19,7 @@ import betanas as bn
 from betanas.cli.main import run
 from betanas.errors import StudyError, UserError
 from betanas.search.feasibility import Problem
-from betanas.search.learning import learn
+from betanas.search.learning import learn, teaches
 from betanas.search.lessons import LEAST_TRIALS, MOST_LESSONS, MOST_TRIALS, Lesson, lesson_of
 from betanas.search.objectives import Pareto
 from betanas.search.planning import plan_search, problem_of, strategy_of
@@ -35,6 +35,7 @@ from betanas.search.store.location import StudyLocation
 from betanas.search.store.store import Store
 from betanas.search.study import Study
 from betanas.spaces import get_space
+from betanas.training.budget import Budget
 from betanas.training.result import TrialResult
 from betanas.trust import check_trust
 
@@ -286,6 +287,14 @@ def test_on_the_command_line_a_missing_study_is_an_error_of_the_user(
     assert run(["search", *settings, "--resolution", "16", "--budget", "2steps"]) == 2
     assert str(tmp_path / "none") in capsys.readouterr().err.replace("\n", "")
     assert not (tmp_path / "new").exists()
+
+
+def test_only_results_that_compare_teach(plan: StudyPlan, make_record: Callable[..., TrialRecord]) -> None:
+    whole = make_record(0, objective=0.5, budget=plan.training.budget)
+    assert teaches(whole, plan)
+    assert teaches(replace(whole, budget=None), plan), "of an early version"
+    for change in ({"objective": None}, {"repeat_of": 3}, {"budget": Budget(1, "steps")}):
+        assert not teaches(replace(whole, **change), plan)
 
 
 def test_too_many_studies_are_refused(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from betanas.errors import StudyError
 from betanas.search.lessons import LEAST_TRIALS, MOST_LESSONS, Lesson, lesson_of
 from betanas.search.objectives import Accuracy, ObjectiveSettings, Pareto
+from betanas.search.records import StudyPlan, TrialRecord
 from betanas.search.settings import ProposalSettings
 from betanas.search.study import Study
 from betanas.spaces import SearchSpace
@@ -48,9 +49,9 @@ def _learn_from(place: str, search: ProposalSettings, space: SearchSpace) -> Les
             value=f"{place} maximised {other.search.objective.kind}",
             hint="Leave --prior out, or choose the same --objective.",
         )
-    found = [(trial.vector, trial.objective) for trial in trials if trial.objective is not None]
+    found = [(trial.vector, trial.objective or 0.0) for trial in trials if teaches(trial, other)]
     words = f"{other.data.source} at {other.resolution} pixels, {other.training.budget} a trial"
-    lesson = lesson_of(words, [(vector, value) for vector, value in found], space)
+    lesson = lesson_of(words, found, space)
     if lesson is None:
         raise StudyError(
             f"A study to learn from needs {LEAST_TRIALS} completed trials or more.",
@@ -58,6 +59,12 @@ def _learn_from(place: str, search: ProposalSettings, space: SearchSpace) -> Les
             hint=f"Go on with it first: betanas resume {place}.",
         )
     return lesson
+
+
+def teaches(trial: TrialRecord, plan: StudyPlan) -> bool:
+    """Whether a trial of a study has a result that compares with the others': of a whole budget, and not a repeat."""
+    whole = trial.budget in (None, plan.training.budget)
+    return trial.objective is not None and trial.repeat_of is None and whole
 
 
 def _retyped(other: ProposalSettings) -> str:
