@@ -170,7 +170,8 @@ def test_a_plain_convolution_passes_on_what_a_block_is_added_to(made_seed, own_b
 @pytest.mark.parametrize("resolution", [16, 32])
 @pytest.mark.parametrize("space", available_spaces())
 def test_any_network_of_a_space_starts_with_sound_numbers(space, resolution, channels, blocks, made_seed):
-    _check_start(drawn(space, resolution + channels, resolution=resolution, channels=channels, blocks=blocks), made_seed)
+    draw = resolution + channels
+    _check_start(drawn(space, draw, resolution=resolution, channels=channels, blocks=blocks), made_seed)
 
 
 @pytest.mark.parametrize("space", available_spaces())

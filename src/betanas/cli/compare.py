@@ -123,7 +123,7 @@ def compare(
         return Job(
             entrant.architecture,
             JobImages(source.name, source.fingerprint, chosen.resolution, validation_share=on.validation_share),
-            chosen.recipe,
+            chosen.recipe if "layers" in entrant.architecture else chosen.recipe.with_settings(start="random"),
             budget,
             seed=seed,
             patience=patience,
@@ -134,6 +134,9 @@ def compare(
         )
 
     out = console(stderr=as_json)
+    standing = [each.name for each in entrants if not {"layers", "pretrained"} & set(each.architecture)]
+    if standing and on.recipe.start != "random":
+        out.print(f"Not of a blueprint, and so not from {on.recipe.start}: {', '.join(standing)}.", markup=False)
     wanted, lesson = list(listed(entrants, range(seeds), job_of)), {}
     if (learner := next((each.job for each in wanted if each.job.teacher), None)) and teacher:
         root = Path(machine.data_root) if machine.data_root else None

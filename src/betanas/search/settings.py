@@ -31,6 +31,7 @@ from betanas.declaration import (
     whole,
 )
 from betanas.errors import DataError, DeviceError, QuantityError, StudyError, UserError
+from betanas.pretrained.starts import Start
 from betanas.quantities import (
     MAX_RESOLUTION,
     MIN_RESOLUTION,
@@ -224,6 +225,12 @@ class TrainingSettings(Group):
     flip: bool | None = setting(
         switch(),
         "Whether a mirror image is still of its class; unless given, what the data source knows.",
+        default=None,
+    )
+    start: Start | None = setting(
+        choice(Start),
+        "What weights a network starts from: random, or a pretrained network's in its shape; the recipe's where not "
+        "given.",
         default=None,
     )
     teacher: str | None = setting(

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from betanas.blueprint import Blueprint
 from betanas.data.images import Images, ImageSet, Splits
 from betanas.data.streaming import StreamedImages, StreamedSplits
 from betanas.errors import BlueprintError
+from betanas.models.architecture import build_network
 from betanas.training.augmentation import Standardise
 from betanas.training.budget import Budget
 from betanas.training.device import (
@@ -142,7 +144,8 @@ class TrialEngine:
                 f"{expected[0]}, {expected[1]} and {expected[2]}.",
                 value=(blueprint.resolution, blueprint.in_channels, blueprint.num_classes),
             )
-        return self.train(blueprint.build, budget=budget, seed=seed, on_point=on_point, on_clock=on_clock)
+        build = partial(build_network, blueprint.to_dict(), start=self.recipe.start)
+        return self.train(build, budget=budget, seed=seed, on_point=on_point, on_clock=on_clock)
 
     def train(
         self,

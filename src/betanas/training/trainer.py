@@ -14,7 +14,7 @@ from betanas.data.images import Images, Splits
 from betanas.data.source import DataSource
 from betanas.data.streaming import StreamedSplits
 from betanas.errors import BetanasError, BlueprintError, DataError, RecipeError
-from betanas.models.architecture import build_network
+from betanas.models.architecture import build_network, check_start
 from betanas.training.device import describe_device, resolve_device
 from betanas.training.engine import TrialEngine
 from betanas.training.job import Job, JobImages
@@ -132,7 +132,7 @@ class Trainer:
             The outcome, good or bad: whatever happens to a training is one.
 
         Raises:
-            BlueprintError: the network is for other images.
+            BlueprintError: the network is for other images, or cannot start from what the recipe says.
             DataError: the images are not there, or not the same.
             RecipeError: the folder holds another training, or a damaged one.
         """
@@ -146,7 +146,7 @@ class Trainer:
         _check_fit(job, source)
         engine = self.prepare(job.images, job.recipe)
         return engine.train(
-            lambda: build_network(job.network),
+            lambda: build_network(job.network, start=job.recipe.start),
             budget=job.budget,
             seed=job.seed,
             patience=job.patience,
@@ -236,6 +236,7 @@ def _check_fit(job: Job, source: DataSource) -> None:
             f"{', '.join(map(str, expected.values()))}.",
             value=tuple(found.values()),
         )
+    check_start(job.network, job.recipe.start)
 
 
 def _make_room(opened: dict[Any, Any]) -> None:
