@@ -152,6 +152,12 @@ def test_a_network_learns_what_its_teacher_says(digits, quick, blueprint, graph)
     assert taught.top1 < 0.1 < 0.6 < alone.top1
 
 
+def test_answers_to_other_images_are_refused(digits, quick, blueprint) -> None:
+    engine = TrialEngine(digits, resolution=8, recipe=quick, device="cpu")
+    with pytest.raises(RecipeError, match="answered every training image"):
+        engine.train(blueprint.build, budget=Budget.parse("1steps"), seed=0, answers=torch.zeros(5, 1, 10).half())
+
+
 def test_the_share_of_a_recorded_step_is_todays(digits, quick, blueprint) -> None:
     """A teacher whose share falls to nothing: the labels win, in a recorded step as in an eager one."""
     answers = 8 * functional.one_hot((digits.train.labels + 1) % 10, 10)[:, None].half()

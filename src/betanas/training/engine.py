@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from betanas.blueprint import Blueprint
 from betanas.data.images import Images, ImageSet, Splits
 from betanas.data.streaming import StreamedImages, StreamedSplits
-from betanas.errors import BlueprintError
+from betanas.errors import BlueprintError, RecipeError
 from betanas.models.architecture import build_network
 from betanas.training.augmentation import Standardise
 from betanas.training.budget import Budget
@@ -178,8 +178,13 @@ class TrialEngine:
             answers: a teacher's to the training images, as in `TrainingRun`.
 
         Raises:
-            RecipeError: what the folder holds is damaged.
+            RecipeError: what the folder holds is damaged, or the answers are to other images.
         """
+        if answers is not None and len(answers) != len(self.material.train):
+            raise RecipeError(
+                "A teacher must have answered every training image.",
+                value=f"{len(answers):,} answers, {len(self.material.train):,} images",
+            )
         if folder is not None and (stored := folder.result()) is not None:
             return stored
         # The best weights are chosen among evaluations, so all of those look at all images.
