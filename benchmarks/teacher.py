@@ -1,7 +1,8 @@
 """What a teacher and a pretrained start are worth: accuracy at equal seconds, and whether they change a ranking.
 
     python benchmarks/teacher.py --cifar100 FOLDER [--images 2000] [--seconds 60] [--seeds 5]
-        [--arms random,teacher,teacher_shared,remapped,both,finetuned] [--ranking] [--place /tmp/teacher] [--quick]
+        [--arms random,teacher,teacher_shared,remapped,both,finetuned] [--ranking] [--place /tmp/teacher]
+        [--part 0 2] [--record] [--quick]
 
 Photographs are CIFAR-100's, enlarged to 120 to 640 pixels (the public ones that are at hand): 20 of its classes, 2,000
 or 10,000 training images, 2,000 test images that every training judges once. Networks train at 64 pixels with the
@@ -14,11 +15,11 @@ ranking's candidates by multiply-accumulates.
 - remapped: from tf_efficientnet_lite0's weights, remapped; both: remapped, and by the teacher's answers, its time off.
 - finetuned: tf_efficientnet_lite0 itself, by the recipe `finetune` at 96 pixels, for all the seconds.
 
-`--ranking` trains 16 candidates of the space that `find` searches with two seeds, without the teacher and with it:
-Kendall's tau between two seeds, and between with and without. A journal keeps every training: interrupted, it goes on;
-two processes with different arms may run at the same time, each on a core (`taskset -c 0`), and a last one with
-`--record` writes results/teacher.json from what the journal holds. `--quick` tries it with few images and seconds, and
-writes no record.
+`--ranking` trains 16 candidates of the space that `find` searches with two seeds without the teacher and with one of
+them with it: Kendall's tau between two seeds, and between with and without. A journal keeps every training:
+interrupted, it goes on. `--part 0 2` and `--part 1 2` are halves of the trainings for two processes at the same time,
+each on a core (`taskset -c 0`); a last one with `--record` writes results/teacher.json from what the journal holds.
+`--quick` tries it with few images and seconds, and writes no record.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -168,13 +170,20 @@ def _fields(job: Job) -> dict[str, Any]:
     return {name: getattr(job, name) for name in Job.__dataclass_fields__}
 
 
-def rank(bench: Bench, networks: Sequence[Entrant]) -> None:
-    """Train the candidates of the ranking: two seeds without a teacher, and one of them with it."""
-    bench.lesson(networks[0])
-    for index, entrant in enumerate(networks):
-        for kind, seed in (("random", 0), ("random", 1), ("taught", 0), ("taught", 1)):
+# Of the ranking: with or without the teacher, and the seed.
+RANKED = (("random", 0), ("random", 1), ("taught", 0))
+
+
+def trainings(bench: Bench, networks: Sequence[Entrant], chosen: Entrant) -> dict[str, Callable[[], dict[str, Any]]]:
+    """Everything that is asked for, by its key in the journal, the seeds of the arms first."""
+    given, found = bench.given, dict[str, Callable[[], dict[str, Any]]]()
+    for seed in range(given.seeds):
+        found |= {f"{name} {seed}": partial(bench.arm, name, chosen, seed) for name in given.arms.split(",") if name}
+    for kind, seed in RANKED if given.ranking else ():
+        for index, entrant in enumerate(networks):
             job = bench.job(entrant, seed, taught=kind == "taught")
-            bench.journal.once(f"rank {index} {kind} {seed}", lambda job=job: bench.trained(job))
+            found[f"rank {index} {kind} {seed}"] = partial(bench.trained, job)
+    return found
 
 
 def figures(bench: Bench, chosen: Entrant, seeds: int) -> dict[str, Any]:
@@ -196,13 +205,11 @@ def figures(bench: Bench, chosen: Entrant, seeds: int) -> dict[str, Any]:
     }
     ranked = {
         (kind, seed): [journal.once(f"rank {i} {kind} {seed}", dict)["top1"] for i in range(CANDIDATES)]
-        for kind in ("random", "taught")
-        for seed in (0, 1)
+        for kind, seed in RANKED
         if all(f"rank {i} {kind} {seed}" in journal for i in range(CANDIDATES))
     }
     pairs = {
         "two seeds without a teacher": (("random", 0), ("random", 1)),
-        "two seeds with a teacher": (("taught", 0), ("taught", 1)),
         "without and with, same seed": (("random", 0), ("taught", 0)),
         "without and with, other seeds": (("random", 1), ("taught", 0)),
     }
@@ -236,7 +243,9 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--arms", default=",".join(name for name in ARMS if name not in REMAPPED))
+    here = [name for name in ARMS if name not in REMAPPED or "start" in Recipe.model_fields]
+    parser.add_argument("--arms", default=",".join(here))
+    parser.add_argument("--part", type=int, nargs=2, default=(0, 1), metavar=("WHICH", "OF"))
     parser.add_argument("--ranking", action="store_true")
     parser.add_argument("--record", action="store_true")
     parser.add_argument("--quick", action="store_true")
@@ -248,13 +257,11 @@ def main() -> None:
     arms = [name for name in given.arms.split(",") if name]
     if unknown := set(arms) - set(ARMS):
         raise SystemExit(f"no arms {', '.join(sorted(unknown))}; they are {', '.join(ARMS)}")
-    if set(arms) & set(TAUGHT):
+    if set(arms) & set(TAUGHT) or given.ranking:
         bench.lesson(chosen)
-    for seed in range(given.seeds):
-        for name in arms:
-            bench.journal.once(f"{name} {seed}", lambda name=name, seed=seed: bench.arm(name, chosen, seed))
-    if given.ranking:
-        rank(bench, networks)
+    which, of = given.part
+    for key, training in list(trainings(bench, networks, chosen).items())[which::of]:
+        bench.journal.once(key, training)
     known = figures(bench, chosen, given.seeds)
     if given.quick or not given.record:
         print(json.dumps(known, indent=1))
