@@ -153,8 +153,9 @@ def test_requests_reach_the_store_at_once(feed: StudyFeed, directory: Path) -> N
     assert feed.look().snapshot.plan.search.trials == 55
     store = Store.open(StudyLocation.parse(directory), read_only=True)
     assert store.request() == "pause"
-    with pytest.raises(StudyError, match="at least one trial"):
-        feed.set_trials_planned(0)
+    for fewer_than_there_are in (0, 3):
+        with pytest.raises(StudyError, match="trained already too"):
+            feed.set_trials_planned(fewer_than_there_are)
 
 
 def test_details_hold_the_log_and_a_missing_trial_is_refused(feed: StudyFeed, directory: Path) -> None:

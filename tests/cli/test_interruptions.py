@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import subprocess
 import sys
@@ -101,3 +102,36 @@ def test_an_interruption_ends_with_130_and_can_be_resumed(
     with Study.open(place) as study:
         assert study.state == "interrupted"
         assert study.sessions()[0].ending == "interrupted"
+
+
+@pytest.mark.parametrize("command", ["train", "compare", "search"])
+def test_ctrl_c_says_how_to_go_on(command: str, tmp_path: Path) -> None:
+    """In a folder whose name needs quotes."""
+    place, recipe = tmp_path / "my runs [1]", tmp_path / "often.toml"
+    recipe.write_text('extends = "fast"\nevaluations = "epoch"\n')
+    words = ["--data", "digits", "--resolution", "16", "--recipe", str(recipe), "--budget", "100000epochs"]
+    words += {
+        "train": ["plain4", "--device", "cpu", "--folder", str(place)],
+        "compare": ["plain4", "--devices", "cpu", "--folder", str(place)],
+        "search": ["--strategy", "sobol", "--baselines", "none", "--devices", "cpu", "--study", str(place)],
+    }[command]
+    process = subprocess.Popen(betanas(command, *words), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 600
+    while not at_work(place, command):
+        assert process.poll() is None, process.stderr and process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 130, said
+    hint = f"go on with: betanas resume {shlex.quote(str(place))}" if command == "search" else "same command goes on"
+    assert hint in said
+    assert said.startswith("betanas: Interrupted.")
+    assert said.count("\n") == 1, said
+
+
+def at_work(place: Path, command: str) -> bool:
+    """Whether a command has trained something."""
+    if command == "search":
+        return (place / "study.sqlite").exists() and bool(Study.open(place).trials())
+    return any(place.rglob("checkpoint.json"))

@@ -178,3 +178,25 @@ def test_describe_both_vectors(tmp_path: Path, capsys: pytest.CaptureFixture[str
     file.write_text(json.dumps({}))
     assert run(["describe", "betanet3", "--vector", str(file), "--published"]) == 2
     assert "not both" in capsys.readouterr().err
+
+
+def test_nothing_is_written_into_the_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is written there would become part of the data, and spoil the next search."""
+    photos = Path(image_folder(tmp_path / "photos", cats=20, dogs=20))
+    link = tmp_path / "link"
+    link.symlink_to(photos)
+    before = sorted(photos.rglob("*"))
+    quick = ["--data", str(photos), "--resolution", "16", "--budget", "1steps"]
+    for place in (photos, photos / "new", photos / "cats" / "new", link / "new"):
+        for words in (
+            ["train", "plain4", *quick, "--device", "cpu", "--folder", str(place)],
+            ["compare", "plain4", *quick, "--devices", "cpu", "--folder", str(place)],
+            ["find", str(photos), "--time", "1h", "--to", str(place)],
+        ):
+            assert run(words) == 2
+            assert "must lie outside the images' folder" in capsys.readouterr().err
+    assert run(["train", "plain4", *quick, "--device", "cpu", "--folder", str(tmp_path / "trained")]) == 0
+    capsys.readouterr()
+    assert run(["export", str(tmp_path / "trained"), "--format", "safetensors", "--to", str(photos / "model")]) == 2
+    assert "must lie outside the images' folder" in capsys.readouterr().err
+    assert sorted(photos.rglob("*")) == before

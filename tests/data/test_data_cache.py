@@ -153,6 +153,33 @@ def test_what_killed_processes_left_is_swept_away_in_time(own_places: Path) -> N
     assert (folder / ".writing-new").exists()
 
 
+def test_what_was_not_used_for_long_goes(own_places: Path) -> None:
+    for number in range(3):
+        cached({"content": number}, decoded)
+    folder = own_places / "cache" / "decoded"
+    entries = [path for path in folder.iterdir() if path.is_dir()]
+    for each in entries:
+        os.utime(each / "description.json", (time.time() - 40 * 24 * 3600,) * 2)
+    mapped = cached({"content": 0}, not_again)  # used today
+    cached({"content": 3}, decoded)
+    assert len([path for path in folder.iterdir() if path.is_dir()]) == 2
+    assert same(cached({"content": 0}, not_again), mapped)
+    assert same(cached({"content": 1}, decoded), decoded())
+
+
+def test_of_too_much_the_least_recently_used_goes(own_places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("betanas.data.cache._LARGEST_TOGETHER", int(2.5 * decoded().images.nbytes))
+    folder = own_places / "cache" / "decoded"
+    first = cached({"content": 0}, decoded)
+    for each in folder.glob("*/description.json"):
+        os.utime(each, (time.time() - 60,) * 2)
+    cached({"content": 1}, decoded)
+    cached({"content": 2}, decoded)
+    assert len([path for path in folder.iterdir() if path.is_dir()]) == 2
+    assert same(first, decoded()), "what is mapped stays readable"
+    assert same(cached({"content": 1}, not_again), decoded())
+
+
 def test_a_failure_to_decode_is_not_kept(own_places: Path) -> None:
     with pytest.raises(AssertionError, match="decoded again"):
         cached(KEY, not_again)

@@ -72,6 +72,16 @@ def test_images_may_lie_deeper_within_a_class(make_folder: MakeFolder) -> None:
     assert source.labels("train").tolist() == [0, 0, 0, 1, 1]
 
 
+def test_a_folder_that_may_be_one_too_high_is_said(make_folder: MakeFolder) -> None:
+    """A search between the names of two data sets is rarely meant."""
+    folder = make_folder({f"{name}/{kind}": 2 for name in ("hands", "photos") for kind in ("left", "right")})
+    (note,) = open_source(folder).notes
+    assert "The classes are hands, photos" in note
+    assert f"If the classes are left, right, name the folder they lie in: {folder / 'hands'}." in note
+    (folder / "photos" / "0.png").write_bytes((folder / "photos" / "left" / "0000.png").read_bytes())
+    assert open_source(folder).notes == ()
+
+
 def test_what_systems_leave_behind_is_no_class_and_no_image(make_folder: MakeFolder) -> None:
     folder = make_folder({"cat": 2, "dog": 2, ".ipynb_checkpoints": 1, "__MACOSX/cat": 1, "cat/@eaDir": 1})
     for name in ("README.md", "cat/Thumbs.db", "cat/.DS_Store", "dog/._0000.png", "dog/labels.txt"):
@@ -388,15 +398,16 @@ def test_a_class_all_of_whose_images_are_broken_is_named(make_folder: MakeFolder
         load_splits(open_source(folder), resolution=12, seed=0)
 
 
-def test_a_decompression_bomb_is_refused_by_name(make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_image_with_too_many_pixels_is_left_out_and_named(
+    make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = make_folder({"cat": 200, "dog": 2})
     Image.new("RGB", (100, 100)).save(folder / "dog" / "bomb.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4000)
     source = open_source(folder)
-    with pytest.raises(DataError, match=r"small enough to be decoded.*dog/bomb\.png"):
-        source.load("train", 12)
-    with pytest.raises(DataError, match=r"small enough to be decoded.*dog/bomb\.png"):
-        source.stored_side(64)
+    assert source.stored_side(64) == 12
+    with pytest.warns(BrokenImagesWarning, match=r"1 of 203 images .*dog/bomb\.png \(it has too many pixels"):
+        assert len(source.load("train", 12)) == 202
 
 
 def test_progress_is_told(make_folder: MakeFolder) -> None:

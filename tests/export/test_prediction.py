@@ -88,7 +88,7 @@ def test_every_wrong_file_is_named(exported, digits, tmp_path, capsys):
     (tmp_path / "text.png").write_text("no image")
     (tmp_path / "empty.jpg").write_bytes(b"")
     (tmp_path / "half.png").write_bytes(digits[0][0].read_bytes()[:60])
-    wrong = [tmp_path / name for name in ("text.png", "empty.jpg", "half.png", "missing.png")] + [tmp_path]
+    wrong = [tmp_path / name for name in ("text.png", "empty.jpg", "half.png", "missing.png")]
     # Further apart than a batch is long.
     files = [wrong[0], *digits[0][:70], *wrong[1:]]
     assert run(["predict", str(exported), *map(str, files), "--json"]) == 2
@@ -96,6 +96,21 @@ def test_every_wrong_file_is_named(exported, digits, tmp_path, capsys):
     assert printed.out == ""
     assert all(str(path) in printed.err for path in wrong)
     assert str(digits[0][0]) not in printed.err
+
+
+def test_a_folder_stands_for_its_images(exported, digits, tmp_path, capsys):
+    images = tmp_path / "my photos"
+    (images / "more").mkdir(parents=True)
+    (images / "notes.txt").touch()
+    for name, path in zip(("b.png", "a.png", "more/c.png"), digits[0], strict=False):
+        shutil.copy(path, images / name)
+    assert run(["predict", str(exported), str(images), str(digits[0][0]), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["images"]
+    names = ["a.png", "b.png", "more/c.png"]
+    assert [each["image"] for each in found] == [*(str(images / name) for name in names), str(digits[0][0])]
+    (tmp_path / "empty").mkdir()
+    assert run(["predict", str(exported), str(tmp_path / "empty")]) == 2
+    assert "must hold some" in capsys.readouterr().err
 
 
 def test_models_that_cannot_predict(trained, exported, digits, tmp_path, capsys):

@@ -35,9 +35,9 @@ def test_what_was_made_for_nothing_is_removed(tmp_path: Path) -> None:
 
 
 def test_a_folder_inside_the_images_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match="must lie outside the images'"):
+    with pytest.raises(StudyError, match="must lie outside the images' folder"):
         Place(tmp_path / "photos" / "model").check(str(make(tmp_path / "photos")))
-    with pytest.raises(StudyError, match="must lie outside the images'"):
+    with pytest.raises(StudyError, match="must lie outside the images' folder"):
         Place(tmp_path / "photos").check(str(tmp_path / "photos"))
 
 

@@ -27,7 +27,7 @@ from betanas.search.executors.base import (
 from betanas.search.failures import MAX_ATTEMPTS, failing_steadily, worth_another_attempt
 from betanas.search.feasibility import Problem, corrected_limits
 from betanas.search.loop import LoopParts, SearchFailedError, StudyLoop
-from betanas.search.planning import make_strategy, problem_of, stopping_rule
+from betanas.search.planning import make_strategy, plan_search, problem_of, stopping_rule
 from betanas.search.progress import SearchListener
 from betanas.search.propose.base import Strategy, Suggestion
 from betanas.search.records import StudyPlan, TrialRecord, network_key
@@ -180,6 +180,50 @@ def test_more_trials_go_on_where_it_stopped(store: Store, digits_setup: WorkerSe
     loop, executor = loop_over(store, digits_setup, completed)
     loop.run()
     assert [job.index for job in executor.submitted] == [4, 5, 6]
+
+
+def test_a_short_search_is_told_how_little_of_it_is_guided(tmp_path: Path) -> None:
+    notes: list[str] = []
+
+    class Listener(SearchListener):
+        def on_note(self, note: str) -> None:
+            notes.append(note)
+
+    def told(trials: int, strategy: str = "gpei") -> bool:
+        notes.clear()
+        settings = bn.SearchSettings(
+            data="digits",
+            study=str(tmp_path / "study"),
+            budget="1steps",
+            trials=trials,
+            strategy=strategy,
+            resolution=16,
+        )
+        plan_search(settings, Listener())
+        return any("before a model guides" in note for note in notes)
+
+    assert told(20)
+    assert not told(40)
+    assert not told(20, "sobol")
+
+
+def test_a_search_that_has_ended_is_not_begun_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = str(tmp_path / "my study")
+    search = ["search", "--data", "digits", "--study", place, "--budget", "1steps", "--trials", "2"]
+    assert run([*search, "--resolution", "16", "--strategy", "sobol", "--executor", "inline"]) == 0
+    with Study.open(place) as study:
+        before = study.sessions()
+    capsys.readouterr()
+    assert run(["resume", place]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"All 2 trials are trained already. For more: betanas resume '{place}' --trials 22" in said
+    assert run(["resume", place, "--trials", "1"]) == 2
+    assert "1, of which 2 are trained" in capsys.readouterr().err
+    with Study.open(place) as study:
+        assert study.sessions() == before
+        assert study.plan.search.trials == 2
+    assert run(["resume", place, "--trials", "3"]) == 0
+    assert "3 of 3 trials completed" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("strategy", ["sobol", "gpei"])

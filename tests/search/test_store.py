@@ -12,8 +12,11 @@ from older_plans import flat_document
 from sqlalchemy import text
 
 from betanas.blueprint import Blueprint
-from betanas.errors import StoreError, StudyError
+from betanas.errors import DeviceError, StoreError, StudyError
+from betanas.search.executors.base import WorkerSetup
+from betanas.search.executors.registry import make_executor
 from betanas.search.objectives import Accuracy, Compound, ObjectiveSettings, OwnFunction, Pareto, Scaling
+from betanas.search.planning import executor_settings
 from betanas.search.records import StudyPlan, TrialRecord
 from betanas.search.store import connection, jobs_as_data, migrations
 from betanas.search.store.location import StudyLocation
@@ -283,6 +286,24 @@ def test_the_lock_keeps_a_second_search_out(tmp_path: Path) -> None:
         with pytest.raises(StudyError, match=f"process {os.getpid()}"), StudyLock(tmp_path):
             pass
     assert not is_locked(tmp_path)
+
+
+def test_where_only_taking_a_lock_tells_a_held_one_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows, which has no fcntl."""
+    monkeypatch.setattr("betanas.search.store.lock.fcntl", None)
+    assert not is_locked(tmp_path)
+    with StudyLock(tmp_path):
+        assert is_locked(tmp_path)
+    assert not is_locked(tmp_path)
+
+
+def test_worker_processes_are_refused_on_windows(
+    plan: StudyPlan, digits_setup: WorkerSetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = executor_settings(plan, StudyLocation.parse("study"))
+    monkeypatch.setattr("platform.system", lambda: "Windows")
+    with pytest.raises(DeviceError, match="WSL 2"):
+        make_executor("local", digits_setup, settings)
 
 
 @pytest.mark.parametrize(

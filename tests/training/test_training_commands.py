@@ -17,7 +17,8 @@ from betanas.cli.main import run as run_betanas
 from betanas.cli.networks import find_network
 from betanas.cli.train import train
 from betanas.data import open_source
-from betanas.errors import BetanasError, BlueprintError, QuantityError, RecipeError, StudyError
+from betanas.data.digits import Digits
+from betanas.errors import BetanasError, BlueprintError, DataError, QuantityError, RecipeError, StudyError
 from betanas.spaces import get_space, published
 
 
@@ -186,6 +187,14 @@ class TestWhatAStudysNetworkIsTrainedOn:
         assert (found.recipe.flip, found.resolution, found.recipe.batch_size) == (0.0, 32, 8)
         assert training_for([studies["plain"]], {"flip": True}).recipe.flip == bn.load_recipe("fast").flip
         assert training_for([studies["mirrored"]], {"recipe": "paper"}).recipe.name == "paper"
+
+    def test_images_that_have_changed_are_refused(
+        self, studies: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Digits, "fingerprint", "another")
+        with pytest.raises(DataError, match=r"same as when the study began.*--data digits"):
+            training_for([studies["mirrored"]], {})
+        assert training_for([studies["mirrored"]], {"data": "digits"}).data == "digits"
 
     def test_studies_that_differ_are_not_mixed(self, studies: dict[str, str]) -> None:
         both = [studies["mirrored"], studies["plain"]]

@@ -14,6 +14,7 @@ from betanas.blocks import Activation
 from betanas.blueprint.layer import Layer
 from betanas.blueprint.numbers import check_numbers, contracted
 from betanas.errors import BlueprintError
+from betanas.files import read_document
 
 if TYPE_CHECKING:
     from torch import nn
@@ -234,7 +235,7 @@ class Blueprint:
             BlueprintError: the file is missing or not a blueprint.
         """
         try:
-            text = Path(path).read_text(encoding="utf-8")
+            text = read_document(Path(path))
         except (OSError, UnicodeDecodeError) as error:
             raise BlueprintError("A blueprint file must be readable text.", value=str(path), hint=str(error)) from error
         return cls.from_json(text)

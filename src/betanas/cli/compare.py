@@ -11,6 +11,7 @@ from rich.table import Table
 
 from betanas.cli.describe import BlocksOption
 from betanas.cli.inherited import TAUGHT_BY, TRAINED_ON, finetuned, taught, training_for
+from betanas.cli.interruption import going_on
 from betanas.cli.networks import find_networks
 from betanas.cli.options import MACHINE, Given, with_settings
 from betanas.cli.output import console, print_json
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 # Characters that every column of a comparison needs.
 _WIDE = 120
 
+# Of one network; far more than an interval gains from.
+MOST_SEEDS = 1000
+
 _BUDGET = replace(
     SETTINGS["budget"], panel="Training", help="Of each training: 60s for equal seconds; 200epochs for convergence."
 )
@@ -45,7 +49,7 @@ def compare(
         typer.Option(help="Where the comparison is kept, a directory or a PostgreSQL URL; the same command goes on."),
     ],
     given: Given,
-    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each network.")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, max=MOST_SEEDS, help="Trainings of each network.")] = 3,
     patience: PatienceOption = 0,
     device: Annotated[str | None, typer.Option(help="A device; --devices takes several.", hidden=True)] = None,
     trial: Annotated[
@@ -143,13 +147,14 @@ def compare(
         answers = Trainer(device=machine.devices[0], data_root=root).answers(learner)
         lesson = {"teacher": {"name": teacher.title, "top1": answers.top1, "seconds": answers.seconds}}
         out.print(answers.words(teacher), markup=False)
-    run_comparison(
-        folder,
-        wanted,
-        title=place.name,
-        machine=machine,
-        listener=ListedReporter(lambda line: out.print(line, markup=False, soft_wrap=True)),
-    )
+    with going_on():
+        run_comparison(
+            folder,
+            wanted,
+            title=place.name,
+            machine=machine,
+            listener=ListedReporter(lambda line: out.print(line, markup=False, soft_wrap=True)),
+        )
     with Study.open(folder) as study:
         records = study.trials(curves=True)
         latencies = measured_latencies(entrants, resolution=resolution) if latency else {}

@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from betanas.cli.compare import MOST_SEEDS
+from betanas.cli.interruption import going_on
 from betanas.cli.options import MACHINE, SAME_DATA, Given, with_settings
 from betanas.cli.output import console, print_json
 from betanas.cli.study import JsonOption, StudyArgument, TrustOption
@@ -17,8 +19,8 @@ from betanas.quantities import format_count
 def confirm(
     study: StudyArgument,
     given: Given,
-    top: Annotated[int, typer.Option(help="How many of the best trials.")] = 5,
-    seeds: Annotated[int, typer.Option(help="Fresh trainings of each.")] = 3,
+    top: Annotated[int, typer.Option(min=1, help="How many of the best trials.")] = 5,
+    seeds: Annotated[int, typer.Option(min=1, max=MOST_SEEDS, help="Fresh trainings of each.")] = 3,
     trust_files: TrustOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -32,13 +34,14 @@ def confirm(
     from betanas.search.studies.confirmation import confirm as run_confirmation
 
     out = console(stderr=as_json)
-    ranked = run_confirmation(
-        study,
-        top=top,
-        seeds=seeds,
-        changes=ResumeSettings(**given, trust_files=trust_files),
-        listener=ListedReporter(lambda line: out.print(line, markup=False, soft_wrap=True)),
-    )
+    with going_on():
+        ranked = run_confirmation(
+            study,
+            top=top,
+            seeds=seeds,
+            changes=ResumeSettings(**given, trust_files=trust_files),
+            listener=ListedReporter(lambda line: out.print(line, markup=False, soft_wrap=True)),
+        )
     if as_json:
         print_json({"study": study, "confirmations": [one.to_dict() for one in ranked]})
         return

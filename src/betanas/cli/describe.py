@@ -12,6 +12,7 @@ import typer
 from betanas.blocks import BLOCKS, space_title
 from betanas.cli.output import console, cost_line, layer_table, print_json
 from betanas.errors import VectorError
+from betanas.files import read_document
 
 BlocksOption = Annotated[
     str,
@@ -100,11 +101,9 @@ def read_vector(path: Path | None) -> Mapping[str, float]:
     """
     hint = 'Write it like {"k": 3.2, "K": 3.0, ...}; betanas best STUDY --json prints one.'
     try:
-        text = (
-            typer.get_text_stream("stdin").read() if str(path) == "-" else Path(str(path)).read_text(encoding="utf-8")
-        )
+        text = typer.get_text_stream("stdin").read() if str(path) == "-" else read_document(Path(str(path)))
         data: Any = json.loads(text)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise VectorError("A vector's file must be readable JSON.", value=str(path), hint=f"{error}. {hint}") from error
     if isinstance(data, dict) and isinstance(data.get("vector"), dict):
         data = data["vector"]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
 import typer
 from rich.console import Console
 
+from betanas.cli.interruption import going_on
 from betanas.cli.options import Given, with_settings
 from betanas.cli.output import console, print_json
 from betanas.cli.study import JsonOption, TrustOption
@@ -110,7 +110,7 @@ def _conduct(
             seconds = plan.estimated_seconds
             print_json({"folder": str(folder), "plan": plan.lines(), "estimated_seconds": seconds})
         return
-    with _said_to_be_safe(out):
+    with going_on():
         document = run(plan, lambda line: out.print(line, soft_wrap=True))
     written = _write(folder, document, out)
     if as_json:
@@ -119,15 +119,6 @@ def _conduct(
         return
     _show(out, document["verdicts"])
     out.print(f"kept in {folder}: results.json, {', '.join(written)}", soft_wrap=True)
-
-
-@contextmanager
-def _said_to_be_safe(out: Console) -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        out.print("Interrupted. What has been measured is kept; the same command goes on.")
-        raise
 
 
 def _write(folder: Path, document: Mapping[str, Any], out: Console) -> list[str]:

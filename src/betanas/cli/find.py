@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from betanas.cli.interruption import going_on
 from betanas.cli.invocation import Invocation
 from betanas.cli.options import Given, with_settings
 from betanas.cli.output import lasting_console, print_json
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from betanas.finding.finding import Found
+
+_GOES_ON = "Interrupted. What has finished is kept; the same command goes on with the time that is left."
 
 # What is chosen where it is not typed has no default to show.
 _CHOSEN = ("resolution", "budget", "batch_size", "space")
@@ -64,22 +67,18 @@ def find(
     from betanas.finding.finding import find as find_model
 
     out = lasting_console(stderr=as_json)
-    with FindReporter(out) as reporter:
-        try:
-            found = find_model(
-                data,
-                time=time,
-                to=to,
-                top=top,
-                seeds=seeds,
-                finetuned=finetuned,
-                listener=reporter,
-                began=began,
-                **given,
-            )
-        except KeyboardInterrupt:
-            out.print("Interrupted. What has finished is kept; the same command goes on with the time that is left.")
-            raise
+    with FindReporter(out) as reporter, going_on(lambda: _GOES_ON):
+        found = find_model(
+            data,
+            time=time,
+            to=to,
+            top=top,
+            seeds=seeds,
+            finetuned=finetuned,
+            listener=reporter,
+            began=began,
+            **given,
+        )
     if as_json:
         print_json({"to": str(found.folder), **found.document})
     else:

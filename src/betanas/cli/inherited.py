@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -66,6 +67,7 @@ def training_for(names: Sequence[str], given: Given, *, trusted: bool = False) -
     Raises:
         StudyError: there is no study to take the images from, the studies differ in what was not typed, or one names
             a Python file as its data untrusted.
+        DataError: there are no images, or those of a study have changed.
         UserError: the images or the recipe cannot be read.
     """
     from betanas.cli.networks import is_study
@@ -91,11 +93,18 @@ def training_for(names: Sequence[str], given: Given, *, trusted: bool = False) -
             "A training needs images.",
             hint="Type, for example, --data digits, or --data followed by a folder with a folder of images a class.",
         )
+    source = open_source(data)
+    if "data" not in given and any(plan.data_fingerprint != source.fingerprint for plan in plans):
+        raise DataError(
+            "The data must be the same as when the study began.",
+            value=data,
+            hint=f"Put the images back as they were, or train on those that are there now: --data {shlex.quote(data)}",
+        )
     return TrainedOn(
         data=data,
         resolution=chosen("resolution", lambda plan: plan.resolution, _SIDE),
         validation_share=chosen("validation_share", lambda plan: plan.data.validation_share, 0.1),
-        recipe=_recipe(given, plans, mirror_safe=open_source(data).mirror_safe),
+        recipe=_recipe(given, plans, mirror_safe=source.mirror_safe),
     )
 
 

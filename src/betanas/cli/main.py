@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import sys
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -20,6 +21,7 @@ from betanas.cli.describe import describe
 from betanas.cli.experiment import experiment
 from betanas.cli.export import export
 from betanas.cli.find import find
+from betanas.cli.interruption import INTERRUPTED
 from betanas.cli.invocation import Invocation
 from betanas.cli.library import networks
 from betanas.cli.predict import predict
@@ -29,9 +31,8 @@ from betanas.cli.scale import scale
 from betanas.cli.search import join, resume, search
 from betanas.cli.study import best, status
 from betanas.cli.train import train
+from betanas.cli.wrong_value import in_our_words
 from betanas.errors import BetanasError
-
-INTERRUPTED = 130
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
@@ -110,24 +111,41 @@ def run(arguments: list[str] | None = None, *, own_process: bool = False) -> int
             arguments, prog_name="betanas", standalone_mode=False, obj=Invocation(own_process)
         )
     except BetanasError as error:
-        print(f"betanas: {error}", file=sys.stderr)  # noqa: T201 - the one message a wrong input gets
+        _say(error)
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        return INTERRUPTED
+        return _interrupted()
     except BrokenPipeError:  # the reader of our output (head, less) has seen enough
         sys.stderr.close()
         return 0
     except OSError as error:
         if error.errno not in _NO_ROOM:
             raise
-        print(f"betanas: {error.strerror}: {error.filename or 'what was to be written'}.", file=sys.stderr)  # noqa: T201
+        hint = "Choose another folder." if error.errno == errno.EROFS else "Free some space, then type the same again."
+        _say(f"{error.strerror}: {error.filename or 'what was to be written'}. {hint}")
         return 1
     except Exception as error:
         if not _is_usage_error(error):
             raise
+        if (plainly := in_our_words(error)) is not None:
+            _say(plainly)
+            return plainly.exit_code
         error.show()  # type: ignore[attr-defined]
         return int(error.exit_code)  # type: ignore[attr-defined]
+    if answer == INTERRUPTED:
+        return _interrupted()
     return answer if isinstance(answer, int) else 0
+
+
+def _interrupted() -> int:
+    _say("Interrupted.")
+    return INTERRUPTED
+
+
+def _say(words: object) -> None:
+    """The one message that a command ends with."""
+    with suppress(OSError):  # the terminal may be gone, which is what ended the command
+        print(f"betanas: {words}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _is_usage_error(error: Any) -> bool:

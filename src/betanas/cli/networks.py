@@ -161,6 +161,18 @@ def is_study(name: str) -> bool:
     return name not in (*available_networks(), *library_networks(), *available_spaces())
 
 
+def sizes_or(typed: tuple[int | None, int | None, int | None], otherwise: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Resolution, classes and channels: those that were typed, and others for those that were not.
+
+    Raises:
+        SpaceError: one of them is out of bounds.
+    """
+    from betanas.spaces.base import check_input
+
+    resolution, classes, channels = (other if own is None else own for own, other in zip(typed, otherwise, strict=True))
+    return check_input(resolution, classes, channels)
+
+
 def _fits(blueprint: Blueprint, resolution: int, sizes: dict[str, int]) -> bool:
     found = {"num_classes": blueprint.num_classes, "in_channels": blueprint.in_channels}
     return blueprint.resolution == resolution and found == sizes

@@ -14,7 +14,7 @@ from betanas.cli.train import DeviceOption
 
 def predict(
     model: Annotated[Path, typer.Argument(help="A training's folder, an export's folder, or an .onnx file.")],
-    images: Annotated[list[Path], typer.Argument(help="Image files of any size.")],
+    images: Annotated[list[Path], typer.Argument(help="Image files of any size, or folders of them.")],
     top: Annotated[int, typer.Option(min=1, help="How many classes to name.")] = 5,
     device: DeviceOption = "auto",
     classes: ClassesOption = None,

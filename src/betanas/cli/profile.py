@@ -13,7 +13,7 @@ import typer
 
 from betanas.cli.calibration import make_table, write_for_device
 from betanas.cli.describe import BlocksOption, read_vector
-from betanas.cli.networks import is_study, refuse_blocks
+from betanas.cli.networks import is_study, refuse_blocks, sizes_or
 from betanas.cli.output import console, print_json
 from betanas.cli.study import JsonOption
 from betanas.cli.train import DeviceOption, RecipeOption
@@ -201,7 +201,7 @@ def _asked(
     own: tuple[int, int, int] = (_RESOLUTION, _CLASSES, _CHANNELS),
 ) -> tuple[int, int, int]:
     """Resolution, classes and channels: what was typed, and else the network's own."""
-    return sizes[0] or own[0], sizes[1] or own[1], sizes[2] or own[2]
+    return sizes_or(sizes, own)
 
 
 def _constructed(

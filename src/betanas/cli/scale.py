@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from betanas.cli.describe import BlocksOption, read_vector
-from betanas.cli.networks import is_study, refuse_blocks
+from betanas.cli.networks import is_study, refuse_blocks, sizes_or
 from betanas.cli.output import console, print_json
 from betanas.cli.study import TrustOption
 from betanas.errors import LimitError, StudyError, VectorError, did_you_mean
@@ -111,7 +111,7 @@ def scale(
     )
     knobs = Knobs(growth=growth, width_power=width_power, alpha=alpha, beta=beta, gamma=gamma)
     chosen = make_rule(rule, origin, knobs)
-    for side in (up_to, to_resolution or up_to):
+    for side in (up_to, up_to if to_resolution is None else to_resolution):
         check_input(side, origin.num_classes, origin.in_channels)
 
     if measure_steps and dtype == "float16":
@@ -223,7 +223,6 @@ def _find_origin(
     from betanas.library import library_networks
     from betanas.spaces import available_spaces, get_space, published, space_with
 
-    resolution, classes, channels = sizes
     if is_study(name):
         refuse_blocks(blocks, name)
         from betanas.search.planning import space_of
@@ -238,11 +237,9 @@ def _find_origin(
         return make(
             space_of(plan),
             best.vector,
-            resolution or found.resolution,
-            classes or found.num_classes,
-            channels or found.in_channels,
+            *sizes_or(sizes, (found.resolution, found.num_classes, found.in_channels)),
         )
-    images = (resolution or _PUBLISHED_AT, classes or 100, channels or 3)
+    images = sizes_or(sizes, (_PUBLISHED_AT, 100, 3))
     if Path(name).is_file() or name == "-":
         vector = read_vector(Path(name))
         return make(get_space(space or space_with(vector), blocks=blocks), vector, *images)
@@ -254,9 +251,7 @@ def _find_origin(
         return make(
             get_space(named.space, blocks=named.blocks),
             named.vector,
-            resolution or found.resolution,
-            classes or found.num_classes,
-            channels or found.in_channels,
+            *sizes_or(sizes, (found.resolution, found.num_classes, found.in_channels)),
         )
     known = (*available_spaces(), *library_networks())
     raise VectorError(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from betanas.cli.answer import measured_answer, warn_of_drift
+from betanas.cli.interruption import going_on
 from betanas.cli.options import MACHINE, RESUME, SAME_DATA, SEARCH, Given, with_settings
 from betanas.cli.output import lasting_console, print_json
 from betanas.cli.study import StudyArgument, TrustOption
@@ -123,18 +126,15 @@ def _watch(as_json: bool, work: Any) -> None:
 
     out = lasting_console(stderr=as_json)
     reporter = make_reporter(out)
-    with broken_images_noted(reporter.on_note):
-        try:
-            with work(reporter) as study:
-                status = study.status()
-                if as_json:
-                    print_json(_with_measured_answer(study, status))
-                else:
-                    show_result(out, study, status)
-        except KeyboardInterrupt:
-            if reporter.location:
-                hint = f"go on with: betanas resume {reporter.location}"
-                out.print(f"Interrupted. What has finished is kept; {hint}", soft_wrap=True)
-            raise
-        finally:
-            reporter.close()
+
+    def going_on_with() -> str:
+        if not reporter.location:
+            return "Interrupted before anything was written."
+        return f"Interrupted. What has finished is kept; go on with: betanas resume {shlex.quote(reporter.location)}"
+
+    with broken_images_noted(reporter.on_note), going_on(going_on_with), closing(reporter), work(reporter) as study:
+        status = study.status()
+        if as_json:
+            print_json(_with_measured_answer(study, status))
+        else:
+            show_result(out, study, status)

@@ -78,7 +78,7 @@ def status(study: StudyArgument, as_json: JsonOption = False) -> None:
         + (f"; a typical trial saw the training images {found['epochs']:.3g} times" if found["epochs"] else "")
     )
     if found["state"] in ("interrupted", "paused", "failed"):
-        out.print(f"  go on with: betanas resume {shlex.quote(found['study'])}", soft_wrap=True)
+        out.print(f"  go on with: betanas resume {shown(shlex.quote(found['study']))}", soft_wrap=True)
 
 
 def _baselines_line(baselines: list[dict[str, Any]]) -> str:

@@ -12,6 +12,7 @@ import typer
 
 from betanas.cli.describe import BlocksOption
 from betanas.cli.inherited import TAUGHT_BY, TRAINED_ON, TrainedOn, finetuned, taught, training_for
+from betanas.cli.interruption import going_on
 from betanas.cli.networks import find_networks
 from betanas.cli.options import Given, filled, with_settings
 from betanas.cli.output import console, print_json
@@ -35,6 +36,7 @@ RecipeOption = Annotated[str, typer.Option(help="A recipe's name, or a TOML file
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 PatienceOption = Annotated[int, typer.Option(min=0, help="Evaluations without progress that end it; 0 for none.")]
 
+_GOES_ON = "Interrupted. The same command goes on from the last evaluation."
 
 _OWN = tuple(
     replace(SETTINGS[name], default=default, panel="Training", help=what)
@@ -102,11 +104,12 @@ def train(
         track=track,
         quiet=as_json,
     )
-    if processes == 1:
-        document = _train(wanted)
-    else:
-        wanted = replace(wanted, device=usable_device(device, processes=processes))
-        document = launch(_train, wanted, processes=processes, device=wanted.device)
+    with going_on(lambda: _GOES_ON):
+        if processes == 1:
+            document = _train(wanted)
+        else:
+            wanted = replace(wanted, device=usable_device(device, processes=processes))
+            document = launch(_train, wanted, processes=processes, device=wanted.device)
     if not _speaks():
         return
     if as_json:

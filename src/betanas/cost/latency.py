@@ -16,7 +16,6 @@ both.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -28,6 +27,7 @@ from betanas.blocks import Activation, ConvNorm, SqueezeExcitation
 from betanas.blueprint import BlueprintBatch, BoolArray, FloatArray, IntArray, LayerGroup
 from betanas.cost.params import count_params
 from betanas.errors import LimitError
+from betanas.files import read_json
 
 # Channels in a block, of the processors there are: 256 and 512 bits of float32.
 BLOCKS = (8, 16)
@@ -186,8 +186,8 @@ def read_latency_file(path: Path, what: str) -> Any:
         LimitError: it cannot be read, or is no JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        return read_json(path)
+    except (OSError, ValueError) as error:
         raise LimitError(f"{what} must be a readable JSON file.", value=str(path), hint=str(error)) from error
 
 

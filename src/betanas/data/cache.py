@@ -37,6 +37,12 @@ _WINDOWS, _WINDOW_BYTES = 256, 4096
 _LARGEST_SHARE_OF_FREE = 0.5
 
 _ABANDONED_SECONDS = 24 * 3600
+
+# What nobody has used for this long goes, and of more than this much what was not used for longest: it is decoded again
+# where it is wanted after all.
+_UNUSED_SECONDS = 30 * 24 * 3600
+_LARGEST_TOGETHER = 20 * 2**30
+
 _LONGEST_WAIT_SECONDS = 3600
 _TEMPORARY = ".writing-"
 
@@ -130,6 +136,8 @@ def _read(entry: Path, names: Sequence[str]) -> tuple[dict[str, NDArray[Any]], M
         arrays = {name: np.load(entry / f"{name}.npy", mmap_mode="c", allow_pickle=False) for name in names}
         if any(_checksum(array) != description["checksums"][name] for name, array in arrays.items()):
             return None
+        with suppress(OSError):
+            os.utime(entry / _DESCRIPTION)  # when it was last used
         return arrays, {name: value for name, value in description.items() if name not in ("key", "checksums")}
     except (OSError, ValueError, KeyError, TypeError):  # absent, cut short, or something else altogether
         return None
@@ -156,6 +164,7 @@ def _write(
         (temporary / _DESCRIPTION).write_text(json.dumps(description, indent=1), encoding="utf-8")
         shutil.rmtree(entry, ignore_errors=True)  # a damaged one
         temporary.rename(entry)
+        _make_room(entry)
     except OSError:
         return False
     finally:
@@ -169,6 +178,20 @@ def _sweep(folder: Path) -> None:
     for path in folder.glob(f"{_TEMPORARY}*"):
         if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _make_room(kept: Path) -> None:
+    """Remove entries that were not used for long; a process that has mapped one keeps its pages."""
+    found = []
+    for description in kept.parent.glob(f"*/{_DESCRIPTION}"):
+        with suppress(OSError):  # another process removes it too
+            size = sum(file.stat().st_size for file in description.parent.iterdir())
+            found.append((description.stat().st_mtime, size, description.parent))
+    together = 0
+    for used, size, entry in sorted(found, reverse=True):
+        together += size
+        if entry != kept and (together > _LARGEST_TOGETHER or time.time() - used > _UNUSED_SECONDS):
+            shutil.rmtree(entry, ignore_errors=True)
 
 
 def _checksum(array: NDArray[Any]) -> str:

@@ -29,10 +29,6 @@ class UnreadableImageError(Exception):
     """Why an image cannot be decoded, in a few words."""
 
 
-class OversizedImageError(Exception):
-    """An image with too many pixels: decoding it could exhaust the memory."""
-
-
 def decode_image(data: bytes, *, side: int, channels: int) -> NDArray[np.uint8]:
     """Decode an image to a square.
 
@@ -49,8 +45,8 @@ def decode_image(data: bytes, *, side: int, channels: int) -> NDArray[np.uint8]:
         uint8 of shape [channels, side, side].
 
     Raises:
-        UnreadableImageError: it is damaged, empty, or of a kind that has no fixed range (floating point, 32-bit).
-        OversizedImageError: it has more pixels than Pillow deems safe.
+        UnreadableImageError: it is damaged, empty, of a kind that has no fixed range (floating point, 32-bit), or has
+            more pixels than Pillow deems safe: decoding it could exhaust the memory.
     """
     image = _open(data)
     try:
@@ -76,8 +72,7 @@ def inspect_image(data: bytes) -> tuple[int, bool]:
     """Short side and greyness of an image, from its header (and its palette, where it has one).
 
     Raises:
-        UnreadableImageError: it has no header that Pillow can read.
-        OversizedImageError: it has more pixels than Pillow deems safe.
+        UnreadableImageError: it has no header that Pillow can read, or more pixels than Pillow deems safe.
     """
     image = _open(data)
     if image.mode != "P":
@@ -95,7 +90,7 @@ def _open(data: bytes) -> Image.Image:
     try:
         return Image.open(BytesIO(data))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise OversizedImageError(str(error)) from error
+        raise UnreadableImageError("it has too many pixels to be decoded safely; scale it down") from error
     except UnidentifiedImageError as error:
         raise UnreadableImageError("not an image that Pillow can read") from error
     except MemoryError:

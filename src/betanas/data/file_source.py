@@ -11,9 +11,9 @@ from pathlib import Path
 from betanas.blueprint import IntArray
 from betanas.data.cache import remembered
 from betanas.data.decoded import Decoded
-from betanas.data.decoding import OversizedImageError, UnreadableImageError, inspect_image
+from betanas.data.decoding import UnreadableImageError, inspect_image
 from betanas.data.files import ImageFiles
-from betanas.data.loading import decode_files, oversized
+from betanas.data.loading import decode_files
 from betanas.data.source import DataSource, Part, roomy_side
 
 
@@ -134,5 +134,3 @@ class FileSource(DataSource):
                 yield inspect_image(files.read(index))
             except (UnreadableImageError, OSError):
                 continue
-            except OversizedImageError as error:
-                raise oversized(files, index) from error

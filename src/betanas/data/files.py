@@ -5,18 +5,18 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import stat
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from betanas.blueprint import IntArray
+from betanas.files import open_regular
 
 # The fingerprint holds the beginnings of this number of files, evenly spaced: enough to notice that all of them were
 # rewritten in a format where sizes stay the same (BMP, PPM), in a few milliseconds.
@@ -24,7 +24,7 @@ _SAMPLED_FILES, _SAMPLED_BYTES = 64, 1 << 16
 
 
 # A file that is larger is no image; reading it would take the memory.
-_LARGEST_BYTES = 1 << 30
+LARGEST_BYTES = 1 << 30
 
 
 class FoundImage(NamedTuple):
@@ -93,14 +93,14 @@ class ImageFiles:
             OSError: the file cannot be read, is a pipe or a device, or is larger than any image.
         """
         offset = int(self.offsets[index])
-        size = _LARGEST_BYTES + 1 if offset < 0 else int(self.sizes[index])
+        size = LARGEST_BYTES + 1 if offset < 0 else int(self.sizes[index])
         if limit is not None:
             size = min(size, limit)
-        with _open_regular(Path(self.root, os.fsdecode(bytes(self.paths[index])))) as file:
+        with open_regular(Path(self.root, os.fsdecode(bytes(self.paths[index])))) as file:
             if offset > 0:
                 file.seek(offset)
             content = file.read(size)
-        if len(content) > _LARGEST_BYTES:
+        if len(content) > LARGEST_BYTES:
             raise OSError(errno.EFBIG, "It is too large for an image", self.name(index))
         return content
 
@@ -126,17 +126,6 @@ class ImageFiles:
     def content_key(self) -> str:
         """The fingerprint with the files' times: what was decoded from them is good as long as it is the same."""
         return f"{self.fingerprint} {hashlib.sha256(self.modified.tobytes()).hexdigest()}"
-
-
-def _open_regular(path: Path) -> IO[bytes]:
-    """Open a file for reading, unbuffered; opening a pipe would wait for ever, and reading a device never ends."""
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
-    file = os.fdopen(descriptor, "rb", buffering=0)
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        file.close()
-        raise OSError(errno.EINVAL, "It is not a regular file", str(path))
-    return file
 
 
 def normal_form(name: str) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from betanas.data.cores import cores
 from betanas.data.decoded import Decoded
-from betanas.data.decoding import OversizedImageError, UnreadableImageError, decode_image
+from betanas.data.decoding import UnreadableImageError, decode_image
 from betanas.data.files import ImageFiles
 from betanas.data.names import list_names
 from betanas.errors import DataError
@@ -33,23 +33,11 @@ def read_image(files: ImageFiles, index: int, *, side: int, channels: int) -> ND
 
     Raises:
         UnreadableImageError: it cannot be read or decoded.
-        DataError: it has too many pixels: decoding it could exhaust the memory.
     """
     try:
         return decode_image(files.read(index), side=side, channels=channels)
     except OSError as error:
         raise UnreadableImageError(error.strerror or str(error)) from error
-    except OversizedImageError as error:
-        raise oversized(files, index) from error
-
-
-def oversized(files: ImageFiles, index: int) -> DataError:
-    """The refusal of an image with more pixels than is safe to decode."""
-    return DataError(
-        "An image must be small enough to be decoded in memory.",
-        value=files.name(index),
-        hint="Scale it down, or move it out of the data folder.",
-    )
 
 
 def too_many_broken(broken: list[str], count: int, where: str) -> DataError:

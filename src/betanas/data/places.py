@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from betanas.errors import StudyError
+
 DATA_VARIABLE, CACHE_VARIABLE = "BETANAS_DATA", "BETANAS_CACHE"
 
 # Debian's packages of data sets (dataset-fashion-mnist) install here.
@@ -15,6 +17,26 @@ def lies_inside(folder: Path, data: str) -> bool:
     """Whether a folder is or lies inside that of the images: what is written there would become part of them."""
     images = Path(data).expanduser()
     return images.is_dir() and folder.expanduser().resolve().is_relative_to(images.resolve())
+
+
+def keep_outside(folder: Path, data: str, *, what: str, hint: str) -> None:
+    """Refuse to write into the images' folder.
+
+    Args:
+        folder: what is to be written in.
+        data: the images' name or folder.
+        what: the folder, as the message begins.
+        hint: what to type instead.
+
+    Raises:
+        StudyError: it is or lies inside that of the images.
+    """
+    if lies_inside(folder, data):
+        raise StudyError(
+            f"{what} must lie outside the images' folder: what is written there would become part of the data.",
+            value=str(folder),
+            hint=hint,
+        )
 
 
 def data_places(root: Path | None) -> tuple[Path, ...]:

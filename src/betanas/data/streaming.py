@@ -106,7 +106,7 @@ class StreamedImages:
             Batches in the order asked for, uint8 at the stored side, with their labels.
 
         Raises:
-            DataError: more images are unreadable than a hundredth, one is too large, or a process that decodes died.
+            DataError: more images are unreadable than a hundredth, or a process that decodes died.
         """
         _, channels, side, _ = self.shape
         reader = _Reader(self._files, self._positions, side, channels, self._keep_size)
@@ -124,8 +124,6 @@ class StreamedImages:
             generator=torch.Generator(),
         )
         for batch in _alive(loader, self._where):
-            if batch.refusal is not None:
-                raise batch.refusal
             self._report(batch.broken)
             if len(batch.labels):
                 images = batch.images.to(device, non_blocking=True)
@@ -231,12 +229,11 @@ def _die_with(parent: int, _worker: int) -> None:
 
 
 class _Batch(NamedTuple):
-    """What a worker sends. An error is sent and not raised: torch would put its own traceback into the message."""
+    """What a worker sends; broken images are named and not raised: torch would put its traceback into the message."""
 
     images: Tensor
     labels: Tensor
     broken: list[str]
-    refusal: DataError | None
 
 
 class _Reader(Dataset[_Batch]):
@@ -250,7 +247,6 @@ class _Reader(Dataset[_Batch]):
         images: list[NDArray[np.uint8]] = []
         labels: list[int] = []
         broken: list[str] = []
-        refusal = None
         for row in np.asarray(batch).tolist():
             for index in self._candidates(row):
                 position = int(self._positions[index])
@@ -259,14 +255,11 @@ class _Reader(Dataset[_Batch]):
                 except UnreadableImageError as error:
                     broken.append(f"{self._files.name(position)} ({error})")
                     continue
-                except DataError as error:
-                    refusal = error
-                    break
                 labels.append(int(self._files.labels[position]))
                 break
         shape = (0, self._channels, self._side, self._side)
         pixels = np.stack(images) if images else np.empty(shape, dtype=np.uint8)
-        return _Batch(torch.from_numpy(pixels), torch.tensor(labels, dtype=torch.int64), broken, refusal)
+        return _Batch(torch.from_numpy(pixels), torch.tensor(labels, dtype=torch.int64), broken)
 
     def _candidates(self, row: int) -> Iterable[int]:
         """The image asked for and, where its place must not stay empty, those that follow it."""

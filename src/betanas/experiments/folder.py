@@ -13,7 +13,8 @@ from filelock import FileLock, Timeout
 from betanas.environment import hardware, versions
 from betanas.errors import StoreError
 from betanas.experiments.errors import ExperimentError
-from betanas.training.files import read_json, write_json
+from betanas.files import read_json
+from betanas.training.files import write_json
 
 FORMAT_VERSION = 1
 _RESULT = "results.json"

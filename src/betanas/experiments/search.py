@@ -35,6 +35,7 @@ from betanas.experiments.folder import ExperimentFolder
 from betanas.experiments.settings import StrategySettings
 from betanas.experiments.statistics import Estimate, mean_of
 from betanas.experiments.verdict import Verdict, above, all_of, in_words
+from betanas.files import read_json
 from betanas.search.feasibility import Problem, survey
 from betanas.search.propose import get_strategy
 from betanas.search.settings import Limits
@@ -42,7 +43,7 @@ from betanas.search.simulation.recording import read_recordings
 from betanas.search.simulation.replay import incumbents, optimum, simulate
 from betanas.search.simulation.surrogate import ReplaySurrogate, fit_surrogate
 from betanas.spaces import get_space
-from betanas.training.files import read_json, write_json
+from betanas.training.files import write_json
 
 RULE = (
     "Supported where, against every other strategy, the whole interval of the mean paired difference in regret at the "

@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional
 
+from betanas.blueprint import Blueprint
 from betanas.errors import ExportError
 from betanas.export.sidecar import Sidecar, read_sidecar
 from betanas.models import benchmark_network, build
@@ -145,6 +146,8 @@ def read_classifier(sidecar: Sidecar, weights: Path) -> ImageClassifier:
             "A network's weights must be a readable safetensors file.", value=str(weights), hint=f"{error}."
         ) from error
     architecture = sidecar.architecture
+    if isinstance(architecture, Blueprint) and architecture.num_params > sum(each.numel() for each in tensors.values()):
+        raise _misfit(weights)  # before memory is taken for a network that the file cannot fill
     network: nn.Module
     if isinstance(architecture, str):
         network = benchmark_network(architecture, num_classes=sidecar.num_classes, in_channels=sidecar.in_channels)
@@ -153,7 +156,9 @@ def read_classifier(sidecar: Sidecar, weights: Path) -> ImageClassifier:
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:
-        raise ExportError(
-            "A network's weights must fit the architecture in the sidecar beside them.", value=str(weights)
-        ) from error
+        raise _misfit(weights) from error
     return ImageClassifier(network, sidecar).eval().requires_grad_(False)
+
+
+def _misfit(weights: Path) -> ExportError:
+    return ExportError("A network's weights must fit the architecture in the sidecar beside them.", value=str(weights))

@@ -12,6 +12,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from betanas.data import DataSource
+from betanas.data.places import keep_outside
 from betanas.errors import ExportError
 from betanas.export.card import CARD, AnswerTime, Facts, model_card
 from betanas.export.classifier import BytesClassifier, ImageClassifier, find_sidecar, read_classifier
@@ -47,8 +48,8 @@ from betanas.export.samples import (
 from betanas.export.sidecar import Sidecar, read_classes, read_sidecar
 from betanas.export.target import check_target, whole_folder
 from betanas.export.verification import Runner, Verification, check_agreement, logits_of, verify
-from betanas.files import write_atomically
-from betanas.training.files import read_json, write_json
+from betanas.files import read_json, write_atomically
+from betanas.training.files import write_json
 from betanas.training.kept import NETWORK, SIDECAR
 
 # Each gives back what runs the file that it has written; None where nothing here can.
@@ -152,6 +153,8 @@ def export_network(
     sidecar = read_sidecar(find_sidecar(folder))
     recorded = recorded_source(sidecar, folder, trusted=trust_files)
     source = given_source(sidecar, data) if data is not None else recorded
+    if source is not None:
+        keep_outside(target, source.name, what="An export", hint="Type, for example, --to model.")
     sidecar = _completed(sidecar, recorded, classes)
     classifier = read_classifier(sidecar, folder / NETWORK)
     sample = real_sample(sidecar, source) if source is not None else random_sample(sidecar)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from collections.abc import Sequence
@@ -43,7 +44,10 @@ def write_safetensors(sidecar: Sidecar, classifier: ImageClassifier, folder: Pat
 
 def write_program(sidecar: Sidecar, classifier: Exportable, folder: Path) -> Runner:
     """A program of torch.export with a batch of any size, standardisation inside."""
-    torch.export.save(_batched(classifier), folder / PROGRAM_FILE)
+    # By way of memory: on a full disk torch's own writer ends the whole process.
+    program = io.BytesIO()
+    torch.export.save(_batched(classifier), program)
+    (folder / PROGRAM_FILE).write_bytes(program.getvalue())
     loaded: Runner = torch.export.load(folder / PROGRAM_FILE).module()
     return loaded
 

@@ -11,8 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from betanas.data.decoding import OversizedImageError, UnreadableImageError, decode_image
+from betanas.data.decoding import UnreadableImageError, decode_image
+from betanas.data.files import LARGEST_BYTES, sort_key
 from betanas.data.names import list_names
+from betanas.data.walking import find_images
 from betanas.errors import DataError, DeviceError, ExportError
 from betanas.export.classifier import find_sidecar, read_classifier
 from betanas.export.formats import ONNX_FILE, onnx_runner
@@ -20,6 +22,7 @@ from betanas.export.quantisation import INT8_FILE
 from betanas.export.samples import interleaved, scaled
 from betanas.export.sidecar import Sidecar, read_classes, read_sidecar
 from betanas.export.verification import Runner
+from betanas.files import read_bytes
 from betanas.training.device import resolve_device
 from betanas.training.kept import NETWORK, SIDECAR
 
@@ -83,7 +86,7 @@ class Predictor:
         """The likeliest classes of every image.
 
         Args:
-            images: files; they are decoded as training decodes its own.
+            images: files, or folders for all images in them; they are decoded as training decodes its own.
             top: how many classes, at most all.
 
         Raises:
@@ -91,7 +94,7 @@ class Predictor:
         """
         if top < 1:
             raise ExportError("The number of classes to name must be at least 1.", value=top)
-        paths, predictions, wrong = [Path(image) for image in images], [], []
+        paths, predictions, wrong = list(_files(images)), [], []
         for batch in _batches(paths):
             pixels, unreadable = self._read(batch)
             wrong += unreadable
@@ -101,7 +104,7 @@ class Predictor:
             raise DataError(
                 "Every file must be an image that can be read.",
                 value=list_names(wrong),
-                hint="Leave them out, or repair them. For all images of a folder, type FOLDER/*.",
+                hint="Leave them out, or repair them.",
             )
         return tuple(predictions)
 
@@ -110,10 +113,14 @@ class Predictor:
         pixels, unreadable = [], []
         for path in paths:
             try:
-                pixels.append(torch.from_numpy(decode_image(path.read_bytes(), side=side, channels=channels).copy()))
+                pixels.append(
+                    torch.from_numpy(
+                        decode_image(read_bytes(path, limit=LARGEST_BYTES), side=side, channels=channels).copy()
+                    )
+                )
             except OSError as error:
                 unreadable.append(f"{path} ({error.strerror or error})")
-            except (UnreadableImageError, OversizedImageError) as error:
+            except UnreadableImageError as error:
                 unreadable.append(f"{path} ({error})")
         return pixels, unreadable
 
@@ -202,6 +209,22 @@ def _open_onnx(path: Path, sidecar_path: Path, device: str) -> tuple[Sidecar, Ru
 
 def _from_logits(sidecar: Sidecar, run: Runner, device: torch.device) -> Runner:
     return lambda planes: run(scaled(planes, sidecar.resolution).to(device)).float().cpu().softmax(dim=1)
+
+
+def _files(images: Iterable[str | Path]) -> Iterator[Path]:
+    """Image files, those of folders included, in an order that does not depend on the machine.
+
+    Raises:
+        DataError: a folder has none.
+    """
+    for path in map(Path, images):
+        if not path.is_dir():
+            yield path
+            continue
+        found = find_images(path, path).images
+        if not found:
+            raise DataError("A folder of images to look at must hold some.", value=str(path))
+        yield from sorted((path / image.path for image in found), key=lambda each: sort_key(str(each)))
 
 
 def _batches(paths: Sequence[Path]) -> Iterator[list[Path]]:

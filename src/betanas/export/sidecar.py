@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,8 +11,13 @@ from typing import Any
 from betanas.blueprint import Blueprint
 from betanas.data.source import roomy_side
 from betanas.errors import ExportError
+from betanas.files import read_document, read_json
+from betanas.quantities import MAX_RESOLUTION
 
 FORMAT_VERSION = 1
+
+# A description from somebody else must not make us reserve the memory of a network that nobody trains.
+_MOST_CLASSES, _MOST_CHANNELS = 10**6, 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,14 +99,14 @@ def read_sidecar(path: Path) -> Sidecar:
     """
     hint = "Give a folder that betanas train or betanas export has made."
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_json(path)
     except (OSError, ValueError) as error:
         raise ExportError("A network's sidecar must be readable JSON.", value=str(path), hint=hint) from error
-    if not isinstance(document, dict) or document.get("format") != FORMAT_VERSION:
+    if document.get("format") != FORMAT_VERSION:
         raise ExportError(f"This version reads sidecars of format {FORMAT_VERSION}.", value=str(path), hint=hint)
     try:
         return _sidecar(document)
-    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         raise ExportError(
             "A network's sidecar must describe a trained network.",
             value=str(path),
@@ -116,7 +121,7 @@ def read_classes(path: Path) -> tuple[str, ...]:
         ExportError: the file cannot be read, or names no class.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_document(path).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ExportError("The classes' file must be readable text.", value=str(path), hint=f"{error}.") from error
     names = tuple(line.strip() for line in lines if line.strip())
@@ -135,20 +140,38 @@ def _sidecar(document: Mapping[str, Any]) -> Sidecar:
         num_classes = architecture.num_classes
     scale, offset = (tuple(float(value) for value in document[name]) for name in ("scale", "offset"))
     in_channels = architecture.in_channels if isinstance(architecture, Blueprint) else int(described["in_channels"])
-    if not len(scale) == len(offset) == in_channels or not all(scale):
-        raise ValueError(f"scale and offset need {in_channels} values that are not 0")
-    names, stored_side = document.get("classes"), document.get("stored_side")
+    resolution, stored_side = int(document["resolution"]), document.get("stored_side")
+    for name, value, most in (
+        ("resolution", resolution, MAX_RESOLUTION),
+        ("stored_side", 1 if stored_side is None else stored_side, roomy_side(MAX_RESOLUTION)),
+        ("num_classes", num_classes, _MOST_CLASSES),
+        ("in_channels", in_channels, _MOST_CHANNELS),
+    ):
+        if type(value) is not int or not 1 <= value <= most:
+            raise ValueError(f"{name} must be a whole number from 1 to {most:,}, not {value!r}")
+    if not len(scale) == len(offset) == in_channels or not all(scale) or not all(map(math.isfinite, (*scale, *offset))):
+        raise ValueError(f"scale and offset need {in_channels} values that are finite, and scales that are not 0")
+    names = document.get("classes")
+    if names is not None and not isinstance(names, list):
+        raise TypeError("classes must be a list of names")
     sidecar = Sidecar(
         architecture=architecture,
         classes=None,
         num_classes=num_classes,
         in_channels=in_channels,
-        resolution=int(document["resolution"]),
-        stored_side=None if stored_side is None else int(stored_side),
+        resolution=resolution,
+        stored_side=stored_side,
         scale=scale,
         offset=offset,
-        top1=document.get("top1"),
-        test_top1=document.get("test_top1"),
+        top1=_share(document, "top1"),
+        test_top1=_share(document, "test_top1"),
         document=document,
     )
     return sidecar if names is None else sidecar.with_classes([str(name) for name in names])
+
+
+def _share(document: Mapping[str, Any], name: str) -> float | None:
+    value = document.get(name)
+    if value is not None and not 0 <= float(value) <= 1:
+        raise ValueError(f"{name} must lie between 0 and 1, not {value!r}")
+    return None if value is None else float(value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from betanas.data.names import list_names
 from betanas.errors import ExportError
+from betanas.files import read_json
 from betanas.training.kept import SIDECAR
 
 # What Python leaves where generated source has been imported.
@@ -89,7 +89,7 @@ def whole_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
 def _files_of_export(folder: Path) -> set[str] | None:
     """The files that an earlier export says it is made of; None where it is none."""
     try:
-        document = json.loads((folder / SIDECAR).read_text(encoding="utf-8"))
+        document = read_json(folder / SIDECAR)
         return {*document["files"], SIDECAR}
     except (OSError, ValueError, KeyError, TypeError):
         return None

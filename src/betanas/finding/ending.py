@@ -20,13 +20,12 @@ from betanas.errors import BetanasError
 from betanas.export.exporting import Export, export_network
 from betanas.export.formats import onnx_is_installed
 from betanas.extras import missing
-from betanas.files import write_atomically
+from betanas.files import read_json, write_atomically
 from betanas.finding.judging import Mistakes, mistakes
 from betanas.finding.timetable import evaluations
 from betanas.profiling.calibration.answer import Answer, answer
 from betanas.search.study import Study
 from betanas.training.budget import Budget
-from betanas.training.files import read_json
 from betanas.training.job import Job
 from betanas.training.kept import NETWORK, SIDECAR
 from betanas.training.result import CurvePoint, TrialResult

@@ -80,9 +80,8 @@ def look_at(source: DataSource) -> Look:
 
 def _headers(source: DataSource) -> tuple[list[int], list[str], int]:
     """Short sides, names of unreadable files, and how many files were looked at."""
-    from betanas.data.decoding import OversizedImageError, UnreadableImageError, inspect_image
+    from betanas.data.decoding import UnreadableImageError, inspect_image
     from betanas.data.file_source import FileSource
-    from betanas.data.loading import oversized
 
     if not isinstance(source, FileSource):
         return [source.stored_side(MAX_RESOLUTION)], [], 0
@@ -93,8 +92,6 @@ def _headers(source: DataSource) -> tuple[list[int], list[str], int]:
             sides.append(inspect_image(files.read(int(place)))[0])
         except (UnreadableImageError, OSError):
             unreadable.append(files.name(int(place)))
-        except OversizedImageError as error:
-            raise oversized(files, int(place)) from error
     return sides or [1], unreadable, len(places)
 
 

@@ -13,9 +13,9 @@ from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
-from betanas.data.places import lies_inside
+from betanas.data.places import keep_outside
 from betanas.errors import StoreError, StudyError
-from betanas.files import write_atomically
+from betanas.files import read_json, write_atomically
 from betanas.finding.timetable import Timetable
 from betanas.search.settings import SETTINGS
 
@@ -89,12 +89,8 @@ class Place:
         Raises:
             StudyError: it lies inside the images' folder, is no folder, or holds something else.
         """
-        if lies_inside(self.folder, data):
-            raise StudyError(
-                "The model's folder must lie outside the images': what is written there would become part of the data.",
-                value=str(self.folder),
-                hint=f"Type, for example, --to {shlex.quote(f'{Path(data).expanduser().resolve().name}-model')}.",
-            )
+        hint = f"Type, for example, --to {shlex.quote(f'{Path(data).expanduser().resolve().name}-model')}."
+        keep_outside(self.folder, data, what="The model's folder", hint=hint)
         if self.folder.exists() and not self.folder.is_dir():
             raise StudyError("--to must be a folder.", value=str(self.folder), hint="Type, for example, --to model.")
         if self._plan.exists() or not self.folder.exists():
@@ -150,7 +146,7 @@ class Place:
         if not self._plan.exists():
             return None
         try:
-            return Plan.from_document(json.loads(self._plan.read_text(encoding="utf-8")))
+            return Plan.from_document(read_json(self._plan))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise StudyError(
                 "The plan in the folder must be whole, and of this version.",
@@ -169,7 +165,7 @@ class Place:
     def result(self) -> dict[str, Any] | None:
         """The finished result; None before the end."""
         try:
-            document: dict[str, Any] = json.loads(self._result.read_text(encoding="utf-8"))
+            document: dict[str, Any] = read_json(self._result)
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:

@@ -6,7 +6,6 @@ network is, what its weights were trained on and how it is made again. Nothing e
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -16,6 +15,7 @@ from typing import Any
 from betanas.blocks import Blocks
 from betanas.blueprint import Blueprint
 from betanas.errors import BlueprintError, did_you_mean
+from betanas.files import read_json
 from betanas.spaces import get_space, published
 from betanas.trust import check_trust
 
@@ -134,7 +134,7 @@ def _published(space: str, resolution: int) -> LibraryNetwork:
 def _read(path: Path) -> LibraryNetwork:
     hint = "Pack it again with betanas.library.pack_network."
     try:
-        data: Any = json.loads(path.read_text(encoding="utf-8"))
+        data: Any = read_json(path)
         if data["format"] != FORMAT_VERSION:
             raise BlueprintError(
                 f"This version reads library networks of format {FORMAT_VERSION}.", value=data["format"], hint=hint

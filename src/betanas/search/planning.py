@@ -11,7 +11,7 @@ from typing import Any, Literal
 from betanas import host_memory
 from betanas.blueprint import PLAIN_NETWORKS, Blueprint, BlueprintBatch, plain_network
 from betanas.data import DataSource, open_source
-from betanas.data.places import lies_inside
+from betanas.data.places import keep_outside
 from betanas.errors import BlueprintError, StrategyError, StudyError, did_you_mean
 from betanas.models import available_networks
 from betanas.pretrained.starts import Start, require_start
@@ -77,11 +77,9 @@ def plan_search(settings: SearchSettings, listener: SearchListener) -> Planned:
     """
     location = StudyLocation.parse(settings.study)
     refuse_taken(location)
-    if location.directory is not None and lies_inside(location.directory, settings.data.source):
-        raise StudyError(
-            "A study must lie outside the images' folder: what is written there would become part of the data.",
-            value=location.text,
-            hint="Type, for example, --study runs/first.",
+    if location.directory is not None:
+        keep_outside(
+            location.directory, settings.data.source, what="A study", hint="Type, for example, --study runs/first."
         )
     _check_together(settings)
     search, training = settings.search, settings.training
@@ -155,6 +153,8 @@ def plan_search(settings: SearchSettings, listener: SearchListener) -> Planned:
     strategy = strategy_of(plan, ())
     make_score(plan.search.objective, strategy.problem)
     strategy.ask(1)  # a space that holds nothing feasible is refused here, before anything is written
+    if note := _hardly_guided(strategy.before_model, _trials_expected(plan)):
+        listener.on_note(note)
     return Planned(with_threads(plan, strategy.problem, listener, trials=_trials_expected(plan)), location)
 
 
@@ -197,6 +197,16 @@ def _teach(plan: StudyPlan, listener: SearchListener) -> None:
     root = Path(machine.data_root) if machine.data_root else None
     answers = Trainer(device=machine.devices[0], data_root=root).answers(job_of(plan, {}, seed=0))
     listener.on_note(answers.words(Teacher.from_dict(teacher)))
+
+
+def _hardly_guided(unguided: int, trials: float) -> str:
+    """A word where most of a search is over before a model guides it; empty otherwise."""
+    if 2 * unguided <= trials:
+        return ""
+    return (
+        f"The first {unguided} trials are spread evenly over the space, before a model guides the search. Of "
+        f"{trials:.0f} trials {max(trials - unguided, 0):.0f} are guided; {4 * unguided} or more make the most of it."
+    )
 
 
 def _baselines(plan: StudyPlan) -> tuple[str, ...]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from betanas.errors import StudyError
 from betanas.host_load import OthersLoad
 from betanas.search.allowance import Allowance
 from betanas.search.executors.base import Executor
@@ -83,10 +85,39 @@ def resume(
         if looked_at.is_comparison:
             return resume_comparison(location, changes, listener)
         plan = looked_at.plan()
+        _refuse_fewer(Study(looked_at), changes)
+        if remark := _nothing_left(Study(looked_at), plan, changes):
+            listener.on_note(remark)
+            return Study.open(study)
     plan = resumed(plan, changes, options=_TYPED_AGAIN)
     run_plugins(plan.search.plugins)
     with lock_of(location):
         return _run(Store.open(location), plan, listener, began, changes)
+
+
+def _refuse_fewer(study: Study, changes: ResumeSettings) -> None:
+    """Refuse a number of trials that the study has already passed."""
+    wanted, trained = changes.changes.get("trials"), study.trained()
+    if isinstance(wanted, int) and wanted < trained:
+        raise StudyError(
+            "--trials counts all trials of a study, those that are trained already too.",
+            value=f"{wanted}, of which {trained} are trained",
+            hint=f"For five more, type --trials {trained + 5}.",
+        )
+
+
+def _nothing_left(study: Study, plan: StudyPlan, changes: ResumeSettings) -> str:
+    """What to say of a search that has ended and is not to go on any further; empty for one that has trials to run."""
+    asked = {name: value for name, value in changes.changes.items() if name in EXTENT}
+    sessions, trained = study.sessions(), study.trained()
+    more = asked.pop("trials", None)
+    extended = asked or (isinstance(more, int) and more > trained)
+    if extended or study.state != "finished" or sessions[-1].ending not in ("finished", "exhausted", "out_of_time"):
+        return ""
+    place = shlex.quote(study.location)
+    if trained >= plan.search.trials:
+        return f"All {trained} trials are trained already. For more: betanas resume {place} --trials {trained + 20}"
+    return f"This search has ended, with {trained} trials. For more: betanas resume {place} --trials N --time TIME"
 
 
 def _run(

@@ -31,6 +31,7 @@ from betanas.declaration import (
     whole,
 )
 from betanas.errors import DataError, DeviceError, QuantityError, StudyError, UserError
+from betanas.files import read_document
 from betanas.pretrained.starts import Start
 from betanas.quantities import (
     MAX_RESOLUTION,
@@ -606,9 +607,8 @@ def read_config(path: Path) -> dict[str, Any]:
         StudyError: the file is missing or not TOML.
     """
     try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
-    except OSError as error:
+        return tomllib.loads(read_document(path))
+    except (OSError, UnicodeDecodeError) as error:
         raise StudyError("A configuration file must be readable.", value=str(path), hint=str(error)) from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise StudyError("A configuration file must be TOML.", value=str(path), hint=str(error)) from error

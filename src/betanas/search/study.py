@@ -126,6 +126,10 @@ class Study:
         """Every trial in order; with `curves`, each with its learning curve."""
         return self._store.trials(curves=curves)
 
+    def trained(self) -> int:
+        """How many trials count towards the planned ones: those that were trained, whatever became of them."""
+        return _usable(self.trials())
+
     def trial(self, index: int) -> TrialRecord:
         """One trial with its learning curve.
 
@@ -228,7 +232,7 @@ class Study:
             raise StudyError(
                 "The confirmed best needs a confirmation.",
                 value=self.location,
-                hint=f"Type betanas confirm {self.location}.",
+                hint=f"Type betanas confirm {shlex.quote(self.location)}.",
             )
         best = _leader(self.trials())
         if best is None:
@@ -370,10 +374,13 @@ class Study:
         """Change how many trials the search is to run.
 
         Raises:
-            StudyError: the number is not positive.
+            StudyError: the number is not positive, or smaller than that of the trials that are trained already.
         """
-        if trials < 1:
-            raise StudyError("A study must plan at least one trial.", value=trials)
+        if trials < max(1, self.trained()):
+            raise StudyError(
+                "The planned trials are all of a study's, those that are trained already too.",
+                value=f"{trials}, of which {self.trained()} are trained",
+            )
         self._store.set_trials_planned(trials)
 
     def attach(self, kind: str, name: str, document: Mapping[str, Any]) -> None:

@@ -15,7 +15,8 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from betanas.errors import RecipeError
-from betanas.training.files import file_in, read_json, read_tensors, write_json, write_tensors
+from betanas.files import read_json
+from betanas.training.files import file_in, read_tensors, write_json, write_tensors
 
 _SIDECAR = "checkpoint.json"
 _TENSORS = "tensors"

@@ -23,11 +23,12 @@ from torch.multiprocessing.spawn import ProcessException, spawn
 
 from betanas.blueprint import Blueprint
 from betanas.data.images import Splits
+from betanas.files import read_json
 from betanas.training.batches import Share
 from betanas.training.budget import Budget
 from betanas.training.compression import Compression
 from betanas.training.engine import TrialEngine
-from betanas.training.files import read_json, write_json
+from betanas.training.files import write_json
 from betanas.training.launch import WITHOUT_END, begin_group, died, enter_group, usable_device
 from betanas.training.recipe import Recipe
 from betanas.training.result import TrialResult

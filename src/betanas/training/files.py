@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from betanas.errors import RecipeError
-from betanas.files import write_atomically
+from betanas.files import open_regular, write_atomically
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
@@ -31,17 +31,12 @@ def read_tensors(path: Path, device: torch.device | None = None) -> dict[str, Te
     """Read what `write_tensors` wrote.
 
     Raises:
-        OSError: the file is missing.
+        OSError: the file is missing, or is a pipe or a device.
         SafetensorError: it is damaged or something else, such as a pickled checkpoint of torch's, which is not read.
     """
+    open_regular(path).close()
     tensors: dict[str, Tensor] = load_file(path, device=str(device or "cpu"))
     return tensors
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read what `write_json` wrote."""
-    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return document
 
 
 def file_in(folder: Path, name: object) -> Path:

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from betanas.errors import RecipeError
+from betanas.files import read_json
 from betanas.training.checkpoint import load_checkpoint, random_state, save_checkpoint, set_random_state
-from betanas.training.files import file_in, read_json, read_tensors, write_json, write_tensors
+from betanas.training.files import file_in, read_tensors, write_json, write_tensors
 from betanas.training.job import Job
 from betanas.training.processes import Processes
 from betanas.training.result import CurvePoint, TrialResult

@@ -16,7 +16,8 @@ from torch.multiprocessing.spawn import ProcessException, ProcessExitedException
 
 import betanas.errors as errors
 from betanas.errors import BetanasError, DeviceError
-from betanas.training.files import read_json, write_json
+from betanas.files import read_json
+from betanas.training.files import write_json
 from betanas.training.together import rank_environment
 
 # torch's own limits (10 or 30 minutes) would end a process that waits for one which compiles or evaluates.

@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from betanas.errors import RecipeError, did_you_mean
+from betanas.files import read_document
 from betanas.pretrained.starts import Start
 from betanas.training.budget import Budget
 
@@ -317,8 +318,8 @@ def _read_toml(path: Path, name: str) -> dict[str, Any]:
             hint=did_you_mean(name, builtin_recipes(), f"The built-in ones are: {', '.join(builtin_recipes())}."),
         )
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return tomllib.loads(read_document(path))
+    except (OSError, UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError) as error:
         raise RecipeError(f"The recipe {path.name} must be readable TOML.", hint=f"{error}.") from error
 
 

@@ -11,6 +11,7 @@ from filelock import FileLock
 
 from betanas.data import open_source, open_splits, open_test
 from betanas.data.images import Images, Splits
+from betanas.data.places import keep_outside
 from betanas.data.source import DataSource
 from betanas.data.streaming import StreamedSplits
 from betanas.errors import BetanasError, BlueprintError, DataError, RecipeError
@@ -135,6 +136,7 @@ class Trainer:
             BlueprintError: the network is for other images, or cannot start from what the recipe says.
             DataError: the images are not there, or not the same.
             RecipeError: the folder holds another training, or a damaged one.
+        StudyError: the folder lies inside that of the images.
         """
         if job.keep != (folder is not None):
             raise RecipeError("A training that is kept has a folder, and no other has.", value=folder)
@@ -143,6 +145,9 @@ class Trainer:
                 f"This training is for {job.processes} processes.", value=f"{self._processes.share.size} train it"
             )
         source = self.open(job.images)
+        if folder is not None:
+            hint = "Type, for example, --folder runs/final."
+            keep_outside(folder, job.images.source, what="A training's folder", hint=hint)
         _check_fit(job, source)
         engine = self.prepare(job.images, job.recipe)
         return engine.train(

@@ -112,7 +112,7 @@ def study_card(name: str, seen: Seen) -> html.Div:
     snapshot = seen.snapshot
     counted = totals(snapshot)
     done = counted.trials - counted.running
-    planned = counted.planned or done
+    planned = max(counted.planned or 0, done)
     label = f"{done:,} of {planned:,} trials have ended" if counted.planned else f"{done:,} trials have ended"
     return html.Div(
         [

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 from typing_extensions import override
 
+from betanas.cli.output import shown
 from betanas.cli.reporting.listed import reached, training_of
 from betanas.cli.reporting.tally import RunningTrial, Tally
 from betanas.quantities import format_count, format_seconds
@@ -97,7 +98,7 @@ class PlainReporter(Reporter):
     def on_begin(self, plan: StudyPlan, records: Sequence[TrialRecord], *, location: str, capacity: int) -> None:
         super().on_begin(plan, records, location=location, capacity=capacity)
         going_on = f", going on after {self._tally.done} trials" if self._tally and records else ""
-        self.console.print(f"{headline(plan)}; study {location}{going_on}", soft_wrap=True)
+        self.console.print(f"{shown(headline(plan))}; study {shown(location)}{going_on}", soft_wrap=True)
 
     @override
     def on_trial_ended(self, record: TrialRecord) -> None:
@@ -190,7 +191,7 @@ class LiveReporter(Reporter):
                 line,
                 Text("history  " + tally.sparkline(max(self.console.width - 16, 10)), style="cyan"),
             ]
-        return Panel(Group(*rows), title=f"betanas  {self.location}", title_align="left", border_style="blue")
+        return Panel(Group(*rows), title=f"betanas  {shown(self.location)}", title_align="left", border_style="blue")
 
 
 def make_reporter(console: Console) -> Reporter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -53,7 +54,8 @@ def show_result(out: Console, study: Study, status: dict[str, Any]) -> None:
         out.print(f"[yellow]{shown(status['bounds'])}[/yellow]", soft_wrap=True)
     if front := study.front():
         out.print(front_table(front, study.latencies(front)))
-    out.print(f"Study: {study.location}   (betanas status, best, resume {study.location})", soft_wrap=True)
+    typed = shown(shlex.quote(study.location))
+    out.print(f"Study: {shown(study.location)}   (betanas status, best, resume {typed})", soft_wrap=True)
 
 
 def front_table(front: Sequence[TrialRecord], latencies: Mapping[int, float]) -> Table:

@@ -60,7 +60,7 @@ def index(root: Path) -> FileIndex:
     parts = find_parts(root)
     if parts is None:
         found = find_classes(root, root)
-        return FileIndex(found.names, found.files, notes=_notes(found.others))
+        return FileIndex(found.names, found.files, notes=(*_notes(found.others), *_perhaps_too_high(root)))
     train = find_classes(parts["train"], root)
     validation = read_part(parts["validation"], root, train.names) if "validation" in parts else None
     notes = list(_notes(train.others))
@@ -226,6 +226,18 @@ def _holds_class_folders(folder: Path) -> bool:
 def _one_too_high(folder: Path) -> str:
     inner = len(folder_names(folder))
     return f"Did you mean {folder}? It holds {inner:,} folders." if inner > 1 else _LAYOUT
+
+
+def _perhaps_too_high(root: Path) -> tuple[str, ...]:
+    """A word where the classes may be data sets, whose folders are the classes that were meant."""
+    folders = [Path(entry.path) for entry in list_visible(root) if is_folder(entry)]
+    if not all(_holds_class_folders(folder) and len(folder_names(folder)) > 1 for folder in folders):
+        return ()
+    names, inner = [folder.name for folder in folders], folder_names(folders[0])
+    return (
+        f"The classes are {list_names(names)}, and each of these folders holds folders alone. If the classes are "
+        f"{list_names(inner)}, name the folder they lie in: {folders[0]}.",
+    )
 
 
 def _notes(others: int) -> tuple[str, ...]:

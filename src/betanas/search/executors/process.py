@@ -151,11 +151,20 @@ class WorkerProcess:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
 
+    def _has_ended(self) -> bool:
+        """Whether the process has ended, without reaping it."""
+        if hasattr(os, "waitid"):
+            return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        try:  # macOS, before Python 3.13
+            return bool(psutil.Process(self.pid).status() == psutil.STATUS_ZOMBIE)
+        except psutil.NoSuchProcess:
+            return True
+
     def _reap(self) -> None:
         """Wait a while for the process's end; afterwards its number may be another process's."""
         deadline = time.monotonic() + _EXIT_SECONDS
         while self._process.returncode is None and time.monotonic() < deadline:
-            if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+            if self._has_ended():
                 self._kill_group()
                 self._process.wait()
             else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+
 from betanas.errors import DeviceError
 from betanas.registry import Registry
 from betanas.search.executors.base import Executor, ExecutorSettings, WorkerSetup
@@ -31,9 +33,15 @@ def make_executor(name: str, setup: WorkerSetup, settings: ExecutorSettings) -> 
         settings: which devices it uses, and how.
 
     Raises:
-        DeviceError: there is no such executor, or its devices are not there.
+        DeviceError: there is no such executor, its devices are not there, or this system has not what it needs.
         MissingExtraError: the executor's library is not installed, or what several devices for a trial need.
     """
+    if name == "local" and platform.system() == "Windows":
+        raise DeviceError(
+            "Worker processes are tied to the life of their search by means that Windows lacks.",
+            value=name,
+            hint="Search inside WSL 2, or type --executor inline, which trains in the search's own process.",
+        )
     if settings.per_trial_devices > 1:
         require_accelerate()
     return EXECUTORS.get(name)(setup, settings)

@@ -27,6 +27,7 @@ class TrialRunner:
         run_plugins(setup.plugins)
         root = Path(setup.data_root) if setup.data_root else None
         self._trainer = Trainer(device=device, threads=threads, processes=processes, data_root=root)
+        self._processes = processes
         self._trainer.prepare(setup.first.images, setup.first.recipe)
 
     @property
@@ -51,3 +52,8 @@ class TrialRunner:
             return self._trainer.train(assignment.job, folder=assignment.folder, on_point=on_point, on_clock=on_clock)
         except UserError as error:  # its images are not there, or its checkpoint is damaged: no other trial's business
             return TrialResult("failed", "data" if isinstance(error, DataError) else "exception", str(error))
+        except OSError as error:  # a full disk, most of all; the process itself is as good as before
+            if self._processes.share.size > 1:
+                raise  # the others wait for this one: their end tells the search
+            where = error.filename or assignment.folder
+            return TrialResult("failed", "exception", f"{error.strerror or error}: {where}")

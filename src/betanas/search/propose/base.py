@@ -89,6 +89,11 @@ class Strategy(ABC):
         """What was told, in the order of trial indices."""
         return tuple(self._observations[index] for index in sorted(self._observations))
 
+    @property
+    def before_model(self) -> int:
+        """Usable results that are gathered without guidance before a model takes over; 0 without a model."""
+        return 0
+
     def tell(self, observation: Observation) -> None:
         """Take note of a trial that started or ended."""
         self._observations[observation.index] = observation

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from contextlib import nullcontext, suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Self
 
 from filelock import FileLock, Timeout
@@ -14,6 +14,12 @@ from betanas.errors import StudyError
 from betanas.files import open_unlinked
 from betanas.search.store.containment import unwritable
 from betanas.search.store.location import StudyLocation
+
+fcntl: ModuleType | None
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows has none
+    fcntl = None
 
 LOCK_FILE = "search.lock"
 
@@ -64,6 +70,8 @@ def is_locked(directory: Path) -> bool:
     path = directory / LOCK_FILE
     if not path.exists():
         return False
+    if fcntl is None:
+        return _is_taken(path)
     # A shared lock, which those who look at the same moment do not keep from each other.
     try:
         with path.open("rb") as file:
@@ -72,4 +80,17 @@ def is_locked(directory: Path) -> bool:
         return True
     except OSError:
         return False  # a read-only copy: nobody searches there
+    return False
+
+
+def _is_taken(path: Path) -> bool:
+    """Whether a lock is held, where only taking it tells."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    except OSError:
+        return False  # a read-only copy
+    lock.release()
     return False

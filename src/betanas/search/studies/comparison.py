@@ -12,6 +12,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from betanas.data.places import keep_outside
 from betanas.errors import StudyError
 from betanas.search.executors.base import WorkerSetup
 from betanas.search.failures import decided_by_training
@@ -64,6 +65,10 @@ def compare(
     """
     location = StudyLocation.parse(place)
     plan = ComparisonPlan(title, machine or MachineSettings(), tuple(plugins))
+    if location.directory is not None:
+        hint = "Type, for example, --folder runs/compared."
+        for source in {each.job.images.source for each in wanted}:
+            keep_outside(location.directory, source, what="A comparison's folder", hint=hint)
     with ExitStack() as held:
         store = _opened(location, plan, held)
         held.callback(store.close)

@@ -6,8 +6,8 @@ import hashlib
 from pathlib import Path
 
 from betanas.errors import RecipeError
+from betanas.files import read_json
 from betanas.pretrained.timm_networks import is_timm, preprocessing
-from betanas.training.files import read_json
 from betanas.training.kept import NETWORK, SIDECAR
 from betanas.training.teaching.teacher import Teacher
 

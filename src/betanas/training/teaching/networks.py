@@ -13,10 +13,11 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from betanas.errors import BetanasError, MissingExtraError, RecipeError
+from betanas.files import read_json
 from betanas.models.architecture import build_network
 from betanas.pretrained.timm_networks import is_timm, preprocessing, timm_network
 from betanas.training.device import training_dtype
-from betanas.training.files import read_json, read_tensors
+from betanas.training.files import read_tensors
 from betanas.training.kept import NETWORK, SIDECAR
 from betanas.training.teaching.naming import check_unchanged
 from betanas.training.teaching.teacher import Teacher

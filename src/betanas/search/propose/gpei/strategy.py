@@ -94,6 +94,11 @@ class Gpei(ScreenedStrategy):
         usual = len(self.problem.space.free) + SOBOL_BEYOND_PARAMETERS
         return self.settings.initial or (min(usual, INITIAL_WITH_LESSONS) if self.problem.lessons else usual)
 
+    @property
+    @override
+    def before_model(self) -> int:
+        return 0 if self.problem.lessons else self.initial
+
     @override
     def propose(self, observations: Sequence[Observation], known: frozenset[bytes]) -> Suggestion:
         def first_new(ranking: FloatArray) -> FloatArray:
