@@ -8,7 +8,7 @@ READY  := $(VENV)/.ready
 # Byte code is kept, even where the environment says not to: hundreds of processes would each compile the same files.
 TEST_WITH := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 
-.PHONY: demo test lint types nightly soak docs setup format clean
+.PHONY: demo test tests lint types nightly soak docs setup format clean
 
 setup: $(READY)
 
@@ -23,7 +23,11 @@ demo: $(READY)
 	rm -rf runs/demo
 	$(BIN)/betanas find digits --time 3m --to runs/demo
 
-test: $(READY) lint types
+# Types are checked beside the tests: the last of those leave a core idle.
+test: $(READY)
+	$(MAKE) --no-print-directory --jobs 2 lint types tests
+
+tests: $(READY)
 	$(TEST_WITH) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not soak and not nightly"
 
 lint: $(READY)
