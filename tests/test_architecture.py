@@ -141,7 +141,12 @@ def test_import_betanas_is_light() -> None:
 
 def test_help_is_light() -> None:
     code = "from betanas.cli.main import run\nrun(['--help'])\nrun(['search', '--help'])"
-    assert loaded_after(code, *HEAVY, "scipy", "sqlalchemy", "PIL") == set()
+    assert loaded_after(code, *HEAVY, "numpy", "scipy", "sqlalchemy", "PIL") == set()
+
+
+def test_a_worker_loads_no_database() -> None:
+    code = "import betanas.search.executors.runner, betanas.search.executors.worker"
+    assert loaded_after(code, "sqlalchemy") == set()
 
 
 def test_a_wrong_value_is_refused_before_anything_heavy_is_loaded() -> None:
