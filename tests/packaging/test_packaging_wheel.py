@@ -98,7 +98,7 @@ def test_extras_and_what_names_them_agree() -> None:
         name
         for path in (ROOT / "src").rglob("*.py")
         for name in re.findall(r'\bextra="([\w-]+)"', path.read_text(encoding="utf-8"))
-    }
+    } - {"forbid"}  # of pydantic, which calls a setting that it does not know one
     assert said
     assert said <= set(declared)
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]

@@ -29,7 +29,7 @@ WRONG = {
     "SIDE:COUNT": ["", "384", "384:", ":50M", "4:50M", "384:lots"],
     "NAME=VALUE": ["", "k", "=2", "k=", "k=two"],
 }
-MAY_BE_ZERO = {"seed"}
+MAY_BE_ZERO = {"seed", "teacher_share"}
 TYPED = [each for each in SEARCH if each.flag and each.kind.metavar]
 
 
