@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -200,3 +201,15 @@ def test_nothing_is_written_into_the_images(tmp_path: Path, capsys: pytest.Captu
     assert run(["export", str(tmp_path / "trained"), "--format", "safetensors", "--to", str(photos / "model")]) == 2
     assert "must lie outside the images' folder" in capsys.readouterr().err
     assert sorted(photos.rglob("*")) == before
+
+
+def test_a_pipe_and_a_device_among_the_images_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The one would be waited for without a word, the other read until memory ends."""
+    photos = Path(image_folder(tmp_path / "photos", cats=20, dogs=20))
+    os.mkfifo(photos / "cats" / "pipe.png")
+    (photos / "dogs" / "endless.png").symlink_to("/dev/zero")
+    assert run(search(tmp_path, data=str(photos))) == 2
+    said = capsys.readouterr().err
+    assert "cats/pipe.png (It is not a regular file)" in said
+    assert "dogs/endless.png (It is not a regular file)" in said
+    assert not (tmp_path / "runs").exists()
