@@ -10,6 +10,9 @@ from pathlib import Path
 
 import psutil
 
+# Where processes find NVIDIA's Multi-Process Service; set where they use one.
+MPS_PIPES = "CUDA_MPS_PIPE_DIRECTORY"
+
 PACKAGES = (
     "betanas", "torch", "torchvision", "accelerate", "ax-platform", "botorch", "gpytorch", "numpy", "scipy",
     "scikit-learn", "sqlalchemy", "optuna", "smac", "cmaes", "plotly", "dash", "ray", "timm", "onnx", "onnxruntime",

@@ -18,7 +18,8 @@ from betanas.pretrained.starts import Start, require_start
 from betanas.quantities import MAX_RESOLUTION
 from betanas.search.executors.base import ExecutorSettings, Patience, WorkerSetup
 from betanas.search.executors.registry import EXECUTORS, make_executor
-from betanas.search.executors.slots import plan_slots
+from betanas.search.executors.sharing import MOST_TOGETHER, measure_sharing
+from betanas.search.executors.slots import available_cores, plan_slots, shared_gpus
 from betanas.search.feasibility import Problem, corrected_limits
 from betanas.search.learning import learn
 from betanas.search.objectives import OBJECTIVES, Accuracy, ObjectiveSettings, OwnFunction, Pareto, Registered
@@ -28,6 +29,7 @@ from betanas.search.propose.registry import STRATEGIES, get_strategy
 from betanas.search.records import ComparisonPlan, StudyPlan, TrialRecord
 from betanas.search.scoring import make_score
 from betanas.search.settings import (
+    AUTO,
     CLUSTER,
     SETTINGS,
     Limits,
@@ -152,9 +154,12 @@ def plan_search(settings: SearchSettings, listener: SearchListener) -> Planned:
     make_executor(plan.machine.executor, worker_setup(plan), executor_settings(plan, location))
     strategy = strategy_of(plan, ())
     make_score(plan.search.objective, strategy.problem)
-    strategy.ask(1)  # a space that holds nothing feasible is refused here, before anything is written
+    # A space that holds nothing feasible is refused here, before anything is written.
+    (suggestion,) = strategy.ask(1)
     if note := _hardly_guided(strategy.before_model, _trials_expected(plan)):
         listener.on_note(note)
+    if plan.machine.workers == AUTO:
+        plan = _with_workers(plan, location, suggestion.vector, given=settings.limits.memory, listener=listener)
     return Planned(with_threads(plan, strategy.problem, listener, trials=_trials_expected(plan)), location)
 
 
@@ -207,6 +212,43 @@ def _hardly_guided(unguided: int, trials: float) -> str:
         f"The first {unguided} trials are spread evenly over the space, before a model guides the search. Of "
         f"{trials:.0f} trials {max(trials - unguided, 0):.0f} are guided; {4 * unguided} or more make the most of it."
     )
+
+
+def _with_workers(
+    plan: StudyPlan,
+    location: StudyLocation,
+    vector: Mapping[str, float],
+    *,
+    given: int | None,
+    listener: SearchListener,
+) -> StudyPlan:
+    """The plan with as many workers as are worth it, which all its trials then have: their seconds are to compare.
+
+    Only a GPU is shared: a processor's cores, all of them, are one trial's.
+
+    Args:
+        plan: of a search whose workers are to be chosen.
+        location: of the study.
+        vector: of a candidate, which is trained for it.
+        given: bytes that a candidate may take, where a person has said so.
+        listener: is told what was found.
+    """
+    gpus = shared_gpus(plan.machine)
+    alone = replace(plan, machine=replace(plan.machine, workers=None))
+    if not gpus:
+        return alone
+    problem = problem_of(plan)
+    row = problem.space.to_array([vector])
+    # What a person allows a candidate, so many must have; otherwise each may take its part, as this one would.
+    needed = given or int(problem.price(row).memory[0])
+    most = min(MOST_TOGETHER, len(available_cores()), max(1, _default_memory(alone.machine) // max(needed, 1)))
+    settings = replace(executor_settings(alone, location), devices=gpus[:1])
+    network = problem.blueprint(row[0]).to_dict()
+    sharing = measure_sharing(worker_setup(alone), settings, network, most=most)
+    listener.on_note(sharing.words)
+    machine = replace(plan.machine, workers=sharing.together * len(gpus))
+    limits = replace(plan.limits, memory=given or _default_memory(machine))
+    return replace(plan, machine=machine, limits=limits, shared_speeds=tuple(sharing.speeds.items()))
 
 
 def _baselines(plan: StudyPlan) -> tuple[str, ...]:
@@ -373,7 +415,9 @@ def resumed(plan: StudyPlan, changes: ResumeSettings, *, options: Collection[str
         UserError: the changes do not fit the plan.
         StudyError: the study names something outside itself, and nobody has said that it is trusted.
     """
-    changed = plan.changed(**changes.changes)
+    # Where workers are to be chosen, those that were chosen at the start stay: all trials share their devices alike.
+    given = {name: value for name, value in changes.changes.items() if name != "workers" or value != AUTO}
+    changed = plan.changed(**given)
     _refuse_cluster_settings(changes.changes, changed.machine.executor)
     typed = list(changes.changes.values())
     check_trust(changed, trusted=changes.trust_files, typed=typed, options=options)
@@ -443,7 +487,7 @@ def _default_memory(machine: MachineSettings) -> int:
         counts = range(torch.cuda.device_count())
         least = min(torch.cuda.get_device_properties(i).total_memory for i in counts)
         return int(_GPU_MEMORY_SHARE * least / max((slot.shared_by for slot in slots), default=1))
-    processes = (machine.workers or 1) * machine.per_trial_devices
+    processes = (machine.worker_count or 1) * machine.per_trial_devices
     return int(_MEMORY_SHARE * host_memory.available() / processes)
 
 

@@ -95,6 +95,8 @@ class StudyPlan:
         widenings: ranges that the search has extended, in the order in which it did.
         teacher: who teaches its trials, as `betanas.training.teaching.teacher.Teacher` writes it; None for nobody.
         lessons: what the finished studies found that the search was given to learn from.
+        shared_speeds: (trials, images a second) of a device that so many trials shared: by what the number of workers
+            was chosen, where it was.
     """
 
     data: DataSettings
@@ -110,6 +112,7 @@ class StudyPlan:
     widenings: tuple[Widening, ...] = ()
     teacher: Mapping[str, Any] | None = None
     lessons: tuple[Lesson, ...] = ()
+    shared_speeds: tuple[tuple[int, float], ...] = ()
 
     @property
     def ranges(self) -> dict[str, tuple[float, float]]:
@@ -139,6 +142,7 @@ class StudyPlan:
         if self.teacher is not None:
             found["teacher"] = dict(self.teacher)
         found |= {"lessons": [one.to_document() for one in self.lessons]}
+        found |= {"shared_speeds": [list(pair) for pair in self.shared_speeds]}
         return {**groups, **found, "classes": list(self.classes), "recipe_settings": dict(self.recipe_settings)}
 
     @classmethod
@@ -160,6 +164,9 @@ class StudyPlan:
         if document.get("teacher") is not None:
             found["teacher"] = Teacher.from_dict(document["teacher"]).to_dict()
         found["lessons"] = read_lessons(document.get("lessons", ()), tuple(document["search"]["ranges"]))
+        found["shared_speeds"] = tuple(
+            (int(trials), as_number(speed)) for trials, speed in document.get("shared_speeds", ())
+        )
         return cls(**groups, **{**found, "classes": tuple(document["classes"])})  # type: ignore[arg-type]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,11 +14,11 @@ from betanas.errors import StudyError
 from betanas.host_load import OthersLoad
 from betanas.search.allowance import Allowance
 from betanas.search.executors.base import Executor
-from betanas.search.executors.slots import trains_on_processor
+from betanas.search.executors.slots import plan_slots, shared_gpus, trains_on_processor
 from betanas.search.loop import StudyLoop
 from betanas.search.planning import executor_settings, plan_search, resumed, worker_setup
 from betanas.search.progress import SearchListener
-from betanas.search.records import StudyPlan
+from betanas.search.records import StudyPlan, TrialRecord
 from betanas.search.settings import EXTENT, ResumeSettings, SearchSettings
 from betanas.search.store.location import StudyLocation
 from betanas.search.store.lock import lock_of
@@ -128,6 +129,8 @@ def _run(
 
     def on_begin(loop: StudyLoop, executor: Executor) -> None:
         listener.on_begin(plan, loop.records, location=store.location.text, capacity=executor.capacity)
+        if warning := sharing_warning(plan, loop.records):
+            listener.on_note(warning)
         if suffers_from_load(plan) and (warning := began.load.warning()):
             listener.on_note(warning)
 
@@ -148,6 +151,22 @@ def _run(
 def suffers_from_load(plan: StudyPlan) -> bool:
     """Whether what else this machine computes changes what trials learn: they count its seconds, not their steps."""
     return trains_on_processor(plan.machine) and plan.training.budget.unit == "seconds"
+
+
+def sharing_warning(plan: StudyPlan, records: Sequence[TrialRecord]) -> str:
+    """What to say where trials will share a GPU with another number of others than those before; empty otherwise."""
+    if not shared_gpus(plan.machine):
+        return ""
+    now = {slot.shared_by for slot in plan_slots(plan.machine)}
+    trained = [each for each in records if each.state == "completed" and each.repeat_of is None]
+    before = {each.shared_by for each in trained if each.device.startswith("cuda")}
+    if not before or before == now:
+        return ""
+    counts = [" or ".join(map(str, sorted(each))) for each in (before, now)]
+    return (
+        f"So far a GPU had {counts[0]} of the study's trials at a time, and has {counts[1]} from now on: "
+        "equal training seconds are then not equal trainings."
+    )
 
 
 # What is asked for again where a stranger's study may name it.

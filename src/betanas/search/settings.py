@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from betanas.blocks import Blocks, space_title
 from betanas.declaration import (
@@ -53,6 +53,8 @@ CLUSTER = "On a Ray cluster"
 
 # Trials of a search that a time alone ends.
 ENDLESS = 1_000_000
+
+AUTO: Literal["auto"] = "auto"
 
 _LONGEST_ANSWER = 3600.0  # seconds
 
@@ -155,6 +157,15 @@ LATENCY_TABLE = Kind(
     write=lambda model: model.to_document(),
     metavar="FILE",
 )
+
+
+def _workers(given: Any) -> int | Literal["auto"]:
+    count: int = _WORKER_COUNT.read(given) if given != AUTO else 0
+    return count or AUTO
+
+
+_WORKER_COUNT = whole(1, 1024, example="2")
+WORKERS = Kind(f"{_WORKER_COUNT.rule}, or auto", "2", _workers, metavar="NUMBER|auto")
 LOOKAHEAD = several(
     "a resolution and a number of parameters with a colon between them",
     parse_lookahead,
@@ -315,9 +326,10 @@ class MachineSettings(Group):
         "auto, cpu, cuda, or names with commas.",
         default=("auto",),
     )
-    workers: int | None = setting(
-        whole(1, 1024, example="2"),
-        "Trials at the same time, here; one a device where not given.",
+    workers: int | Literal["auto"] | None = setting(
+        WORKERS,
+        "Trials at the same time, here; one a device where not given; auto: as many on each GPU as gains, by a "
+        "measurement.",
         default=None,
     )
     per_trial_devices: int = setting(
@@ -361,6 +373,11 @@ class MachineSettings(Group):
         flag="--trial-resource",
         panel=CLUSTER,
     )
+
+    @property
+    def worker_count(self) -> int | None:
+        """How many workers were asked for; None: one a device, or so many as are still to be chosen."""
+        return None if self.workers == AUTO else self.workers
 
 
 @dataclass(frozen=True, slots=True)

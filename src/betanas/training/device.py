@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import platform
 import re
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Literal
 import torch
 
 from betanas import host_memory
+from betanas.environment import MPS_PIPES
 from betanas.errors import DeviceError
 
 # malloc.h of glibc; the values are C ints.
@@ -63,10 +65,13 @@ def _fastest() -> str:
 
 
 def describe_device(device: torch.device, *, processes: int = 1) -> str:
-    """The device in words: `cpu (2 threads)`, `cuda:0 NVIDIA H100`, `cpu (1 thread), 2 processes`."""
+    """The device in words: `cpu (2 threads)`, `cuda:0 NVIDIA H100`, `cpu (1 thread), 2 processes`.
+
+    `cuda:0 NVIDIA H100, MPS` is one that processes use by NVIDIA's Multi-Process Service.
+    """
     words = str(device)
     if device.type == "cuda":
-        words = f"{device} {torch.cuda.get_device_name(device)}"
+        words = f"{device} {torch.cuda.get_device_name(device)}{', MPS' if os.environ.get(MPS_PIPES) else ''}"
     elif device.type == "cpu":
         threads = torch.get_num_threads()
         words = f"cpu ({threads} thread{'s' if threads != 1 else ''})"

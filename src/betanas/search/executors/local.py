@@ -30,6 +30,7 @@ from betanas.search.executors.base import (
 )
 from betanas.search.executors.group import Outbox, WorkerGroup
 from betanas.search.executors.messages import Message, job_message, read_point, read_result, setup_message
+from betanas.search.executors.mps import MultiProcessService, start_service
 from betanas.search.executors.process import WorkerProcess
 from betanas.search.executors.refusals import read_refusal
 from betanas.search.executors.slots import Slot, available_cores, plan_slots
@@ -112,6 +113,11 @@ class LocalExecutor(Executor):
     def __init__(self, setup: WorkerSetup, settings: ExecutorSettings, slots: Sequence[Slot] | None = None) -> None:
         super().__init__(setup, settings)
         self._slots = plan_slots(settings) if slots is None else list(slots)
+        # Where slots are given, this machine's devices are somebody else's to divide.
+        self._shares_gpus = slots is None and any(
+            slot.device == "cuda" and slot.shared_by > 1 and slot.processes == 1 for slot in self._slots
+        )
+        self._service: MultiProcessService | None = None
         self._workers: list[_Worker] = []
         self._outbox: Outbox = queue.Queue()
         self._watched = 0.0
@@ -119,7 +125,10 @@ class LocalExecutor(Executor):
 
     @override
     def start(self) -> None:
-        self._workers = [_Worker(slot) for slot in self._slots]
+        self._service = start_service() if self._shares_gpus else None
+        environment = self._service.environment if self._service is not None else {}
+        slots = [replace(slot, environment={**slot.environment, **environment}) for slot in self._slots]
+        self._workers = [_Worker(slot) for slot in slots]
         for worker in self._workers:
             self._spawn(worker)
 
@@ -184,6 +193,9 @@ class LocalExecutor(Executor):
                 worker.group.kill()
                 worker.group = None
         self._workers = []
+        if self._service is not None:
+            self._service.close()
+            self._service = None
 
     @contextmanager
     def proposing(self) -> Iterator[int]:

@@ -47,7 +47,7 @@ def plan_slots(settings: MachineSettings) -> list[Slot]:
     together = settings.per_trial_devices
     devices = _find_devices(settings.devices)
     if devices == ["cpu"]:
-        return _processor_slots(settings.workers or 1, together, settings.threads)
+        return _processor_slots(settings.worker_count or 1, together, settings.threads)
     if len(devices) % together:
         raise DeviceError(
             "The devices must divide evenly among the trials.",
@@ -65,7 +65,7 @@ def plan_slots(settings: MachineSettings) -> list[Slot]:
         for group in groups
     ]
     # More workers than devices share them in turn: small networks do not fill an accelerator.
-    count = settings.workers or len(slots)
+    count = settings.worker_count or len(slots)
     return [
         replace(slots[place % len(slots)], shared_by=len(range(place % len(slots), count, len(slots))))
         for place in range(count)
@@ -75,6 +75,17 @@ def plan_slots(settings: MachineSettings) -> list[Slot]:
 def trains_on_processor(settings: MachineSettings) -> bool:
     """Whether trials train on this machine's processor."""
     return settings.executor in ("local", "inline") and _find_devices(settings.devices) == ["cpu"]
+
+
+def shared_gpus(settings: MachineSettings) -> tuple[str, ...]:
+    """GPUs of this machine that several trials of a study could share, by name; empty where it trains elsewhere.
+
+    Raises:
+        DeviceError: a device is not there.
+    """
+    if settings.executor != "local" or settings.per_trial_devices != 1:
+        return ()
+    return tuple(name for name in _find_devices(settings.devices) if name.startswith("cuda"))
 
 
 def available_cores() -> tuple[int, ...]:

@@ -202,7 +202,7 @@ class RayExecutor(Executor):
 
     def _room(self, nodes: list[Node]) -> int:
         """How many workers there are to be."""
-        return self.settings.workers or max(1, sum(self._share.fits(node) for node in nodes))
+        return self.settings.worker_count or max(1, sum(self._share.fits(node) for node in nodes))
 
     def _add_worker(self) -> None:
         worker = _Worker()
@@ -288,7 +288,7 @@ class RayExecutor(Executor):
             if worker.stage != "placing" and now - worker.heard > _SILENCE_SECONDS:
                 reason = f"The Ray actor on {worker.address} has not answered for {_SILENCE_SECONDS:g} seconds."
                 events += self._replace(worker, "worker_lost", reason)
-        if self.settings.workers is None and now - self._looked > _LOOK_SECONDS:
+        if self.settings.worker_count is None and now - self._looked > _LOOK_SECONDS:
             self._looked = now
             room = self._room(alive(ray.nodes()))
             homeless = [worker for worker in self._workers if worker.stage == "placing"]
