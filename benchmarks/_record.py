@@ -29,7 +29,12 @@ def spread(values: Sequence[float]) -> dict[str, float | int]:
 
 
 def write_record(
-    name: str, *, conditions: Mapping[str, Any], figures: Mapping[str, Any], folder: Path = RESULTS
+    name: str,
+    *,
+    conditions: Mapping[str, Any],
+    figures: Mapping[str, Any],
+    folder: Path = RESULTS,
+    shown: bool = True,
 ) -> Path:
     """Write `results/<name>.json` and print it.
 
@@ -38,11 +43,12 @@ def write_record(
         conditions: what was run: sizes, settings, seeds, what else the machine did.
         figures: what was measured.
         folder: in place of `results`.
+        shown: whether it is printed.
     """
     record = {
         "name": name,
         "date": datetime.now(UTC).date().isoformat(),
-        "commit": _commit(),
+        "commit": commit(),
         "hardware": hardware(),
         "versions": versions(),
         "conditions": dict(conditions),
@@ -52,16 +58,21 @@ def write_record(
     path = folder / f"{name}.json"
     text = json.dumps(record, indent=2, default=str)
     path.write_text(text + "\n", encoding="utf-8")
-    print(text)
+    if shown:
+        print(text)
     return path
 
 
-def _commit() -> str:
-    answer = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=RESULTS.parent,
-    )
+def commit() -> str:
+    """Of the code that is measured; `unknown` where it lies outside a repository, or there is no git."""
+    try:
+        answer = subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=RESULTS.parent,
+        )
+    except OSError:
+        return "unknown"
     return answer.stdout.strip() or "unknown"

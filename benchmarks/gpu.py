@@ -2,9 +2,17 @@
 
     python benchmarks/gpu.py --data PATH/TO/CIFAR100
 
-Each part is measured by itself; what fails is written down with its error, and the next part follows. Without a GPU the
-command says so and ends with exit code 2; `--dry-run-cpu` runs every part at tiny sizes on a processor, to try out the
-script: its figures mean nothing. The test part is judged once at the end of each accuracy run and decides nothing.
+Each part is measured by itself; what fails is written down with its error, and the next part follows. The record is
+written after every part. Where a command may not take so long, type --seconds 560 and, as often as it takes, the same
+command with --go-on: it keeps the parts that the record of the same commit and machine holds, and measures the others.
+Without a GPU the command says so and ends with exit code 2; `--dry-run-cpu` runs every part at tiny sizes on a
+processor, to try out the script: its figures mean nothing. The test part is judged once at the end of each accuracy run
+and decides nothing.
+
+Nothing is installed: PYTHONPATH=src is enough. Beside torch, torchvision, botorch, gpytorch, linear-operator, numpy,
+scipy, scikit-learn, pillow, psutil, filelock, rich, typer, safetensors, accelerate, onnx, onnxruntime and onnxscript it
+imports pydantic (with pydantic-core, annotated-types and typing-inspection) and sqlalchemy: 5 MB of wheels where a
+machine with torch lacks them.
 """
 
 from __future__ import annotations
@@ -31,12 +39,13 @@ import psutil
 import torch
 from torch import Tensor, nn
 
-from _record import RESULTS, write_record
+from _record import RESULTS, commit, write_record
 from _torchvision_loop import torchvision_step_seconds
 from _training import random_splits
 from betanas.blueprint import Blueprint
-from betanas.data import DataSource, ImageSet, Splits, load_splits, load_test, open_source
+from betanas.data import DataSource, ImageSet, Splits, load_splits, load_test, open_source, prepare
 from betanas.data.cores import let_threads_sleep
+from betanas.environment import hardware
 from betanas.errors import BetanasError
 from betanas.search.run import search
 from betanas.search.settings import SearchSettings
@@ -72,8 +81,10 @@ class Sizes:
     """How large everything is.
 
     Attributes:
-        searches: (resolution, seconds a trial, trials).
+        searches: (resolution, seconds a trial, trials, seconds of the whole search at most).
         steps: (resolution, images a step) whose time is measured.
+        compiled: those of them that are compiled too, which takes most of a minute each.
+        fresh: (resolution, networks) whose time before the clock is measured.
         timed: steps that are timed.
         resolutions: of the throughput.
         loaders: processes of the plain loop's loader.
@@ -84,12 +95,16 @@ class Sizes:
         accuracy_side: of the accuracy runs' input, in pixels.
         batches: (images a step, learning rate) of `fast`.
         batch_seconds: of the trials that compare those.
-        sharing: workers on the device, one number after another.
+        sharing: workers on the device, one number after another; those that `auto` chooses come last.
+        sharing_seconds: of each of those searches.
         command: budget of the commands' trainings.
+        runtimes: that networks are profiled with.
     """
 
-    searches: tuple[tuple[int, int, int], ...]
+    searches: tuple[tuple[int, int, int, int], ...]
     steps: tuple[tuple[int, int], ...]
+    compiled: tuple[tuple[int, int], ...]
+    fresh: tuple[tuple[int, int], ...]
     timed: int
     resolutions: tuple[int, ...]
     loaders: tuple[int, ...]
@@ -101,12 +116,16 @@ class Sizes:
     batches: tuple[tuple[int, float], ...]
     batch_seconds: tuple[int, ...]
     sharing: tuple[int, ...]
+    sharing_seconds: int
     command: str
+    runtimes: tuple[str, ...]
 
 
 GPU = Sizes(
-    searches=((32, 5, 30), (64, 10, 12)),
+    searches=((32, 5, 30, 240), (64, 10, 12, 170)),
     steps=((32, 100), (32, 512), (224, 100), (224, 512)),
+    compiled=((32, 100), (224, 512)),
+    fresh=((32, 4), (224, 2)),
     timed=50,
     resolutions=(32, 224),
     loaders=(8, 16),
@@ -117,12 +136,16 @@ GPU = Sizes(
     accuracy_side=224,
     batches=((100, 1.2e-2), (256, 1.2e-2), (256, 2e-2), (512, 1.2e-2), (512, 2.4e-2)),
     batch_seconds=(10,),
-    sharing=(1, 2, 4),
+    sharing=(2, 4),
+    sharing_seconds=40,
     command="20s",
+    runtimes=("eager", "compiled"),
 )
 TINY = Sizes(
-    searches=((16, 1, 2),),
+    searches=((16, 1, 2, 600),),
     steps=((16, 8),),
+    compiled=(),
+    fresh=((16, 1),),
     timed=2,
     resolutions=(16,),
     loaders=(0,),
@@ -133,8 +156,10 @@ TINY = Sizes(
     accuracy_side=16,
     batches=((32, 1.2e-2),),
     batch_seconds=(1,),
-    sharing=(1,),
+    sharing=(),
+    sharing_seconds=600,
     command="2steps",
+    runtimes=("eager",),
 )
 
 
@@ -182,65 +207,78 @@ class Bench:
 def searches(bench: Bench) -> dict[str, Any]:
     """Whole searches: the share of training in their time, what passes before the clocks start, how busy the GPU is."""
     return {
-        f"R={resolution}, {seconds} s": searched(bench, resolution, seconds, trials)
-        for resolution, seconds, trials in bench.sizes.searches
+        f"R={resolution}, {seconds} s": searched(bench, resolution, seconds, trials, most)
+        for resolution, seconds, trials, most in bench.sizes.searches
     }
 
 
 def sharing(bench: Bench) -> dict[str, Any]:
-    """Whether trials that share the device finish more together than one after another."""
-    resolution, seconds, trials = bench.sizes.searches[0]
+    """Whether trials that share the device finish more together than one after another, and what `auto` chooses."""
+    resolution, seconds, trials, _ = bench.sizes.searches[0]
+    most = bench.sizes.sharing_seconds
+    numbers: tuple[int | str, ...] = (*bench.sizes.sharing, "auto")
     return {
-        f"{workers} workers": searched(bench, resolution, seconds, min(trials, 4 * workers), workers=workers)
-        for workers in bench.sizes.sharing
+        f"{workers} workers": searched(bench, resolution, seconds, trials, most, workers=workers) for workers in numbers
     }
 
 
-def searched(bench: Bench, resolution: int, seconds: int, trials: int, workers: int = 1) -> dict[str, Any]:
-    """What a search took."""
+def searched(
+    bench: Bench, resolution: int, seconds: int, trials: int, most: int, workers: int | str = 1
+) -> dict[str, Any]:
+    """What a search took. Its images are read before."""
     settings = SearchSettings(
         data=bench.data,
         study=str(bench.place / f"search-{resolution}-{workers}"),
         resolution=resolution,
         budget=f"{seconds}s",
         trials=trials,
+        time=f"{most}s",
+        baselines="none",
         devices=bench.device.type,
         workers=workers,
         seed=0,
     )
+    prepare(bench.source, resolution=resolution)
     started = time.perf_counter()
     with busy_share(bench.device) as busy, search(settings) as study:
         wall = time.perf_counter() - started
-        records = study.trials()
+        records, plan = study.trials(), study.plan
     done = [record for record in records if record.state == "completed"]
     beside = [(record.wall_seconds or 0.0) - (record.training_seconds or 0.0) for record in done]
     speeds = [record.images_per_second or 0.0 for record in done]
     trained = sum(record.training_seconds or 0.0 for record in done)
+    count = plan.machine.worker_count or 1
     return {
+        "workers": count,
+        "images_a_second_by_trials_on_the_device": dict(plan.shared_speeds),
+        "device": sorted({record.device for record in done}),
         "completed": len(done),
         "not_completed": [f"{record.index}: {record.reason}" for record in records if record not in done],
         "wall_seconds": wall,
-        "training_share": trained / wall / workers,
+        "training_share": trained / wall / count,
         "images_trained_a_second_of_wall_clock": statistics.fmean(speeds) * trained / wall if speeds else None,
+        "before_the_clock_median": statistics.median(record.preparation_seconds or 0.0 for record in done)
+        if done
+        else None,
         "beside_the_clock_median": statistics.median(beside) if beside else None,
         "images_per_second_median": statistics.median(speeds) if speeds else None,
+        "stepping": sorted({record.stepping for record in done}),
         "best_top1": max((record.top1 or 0.0 for record in done), default=None),
         "gpu_busy_percent": busy(),
     }
 
 
 def steps(bench: Bench) -> dict[str, Any]:
-    """A step run eagerly, as a graph, compiled, and both; and with 1x1 convolutions as matrix products."""
+    """A step run eagerly, as a graph, compiled, and both; as matrix products, and with channels filled up."""
     eager: EngineOptions = EngineOptions(graphs=lambda _: None)
-    ways: dict[str, tuple[EngineOptions, bool]] = {
+    plain: dict[str, tuple[EngineOptions, bool]] = {
         "eager": (eager, False),
-        "graph": (EngineOptions(), False),
-        "graph, products": (EngineOptions(pointwise_products=True), False),
+        **{name: (options, False) for name, options in GRAPHED.items()},
     }
-    if bench.device.type == "cuda":
-        ways |= {"compiled": (eager, True), "compiled graph": (EngineOptions(), True)}
+    compiled = {"compiled": (eager, True), "compiled graph": (EngineOptions(), True)}
     found: dict[str, Any] = {}
     for resolution, batch in bench.sizes.steps:
+        ways = plain | (compiled if (resolution, batch) in bench.sizes.compiled else {})
         for name, (options, compiled) in ways.items():
             recipe = load_recipe("fast").with_settings(
                 batch_size=batch, evaluations=1, compile=compiled, progressive_start=1.0
@@ -260,6 +298,47 @@ def steps(bench: Bench) -> dict[str, Any]:
                 "outcome": again.reason or again.outcome,
             }
     return found
+
+
+# Ways to run a step in a graph, of which the first is what trials do.
+GRAPHED = {
+    "graph": EngineOptions(),
+    "graph, products": EngineOptions(pointwise_products=True),
+    "graph, padded": EngineOptions(channel_multiple=8),
+    "graph, padded products": EngineOptions(channel_multiple=8, pointwise_products=True),
+}
+
+
+def preparation(bench: Bench) -> dict[str, Any]:
+    """Seconds before the clock of networks that no earlier trial has planned for, each way with networks of its own."""
+    found = {}
+    for resolution, count in bench.sizes.fresh:
+        engines = {
+            name: bench.engine(bench.noise(512), resolution, load_recipe("fast").with_settings(evaluations=1), options)
+            for name, options in GRAPHED.items()
+        }
+        drawn = random_blueprints(bench, resolution, seed=1)
+        for name, engine in engines.items():
+            results = [engine.run(next(drawn), budget=Budget(3, "steps"), seed=0) for _ in range(count)]
+            found[f"R={resolution}, {name}"] = {
+                "before_the_clock": [result.preparation_seconds for result in results],
+                "beside_the_clock": [result.wall_seconds - result.training_seconds for result in results],
+                "stepping": sorted({result.stepping for result in results}),
+                "outcomes": [result.reason or result.outcome for result in results],
+            }
+    return found
+
+
+def random_blueprints(bench: Bench, resolution: int, *, seed: int) -> Iterator[Blueprint]:
+    """Networks from all of the space, but for those that are too large to wait for."""
+    space, rng = get_space("betanet3"), np.random.default_rng(seed)
+    sizes = {"num_classes": len(bench.source.classes), "in_channels": bench.source.in_channels}
+    while True:
+        (blueprint,) = space.blueprints(
+            space.from_unit(rng.random((1, len(space.free)))), resolution=resolution, **sizes
+        )
+        if blueprint.num_params <= 30_000_000 and blueprint.training_memory(100) <= 40 * 2**30:
+            yield blueprint
 
 
 def same_losses(bench: Bench) -> dict[str, Any]:
@@ -327,17 +406,13 @@ def throughput(bench: Bench) -> dict[str, Any]:
 
 def memory(bench: Bench) -> dict[str, Any]:
     """Predicted against measured memory of a training step, and what the allocator reserves beyond."""
-    space, rng = get_space("betanet3"), np.random.default_rng(0)
     recipe = load_recipe("fast").with_settings(evaluations=1, interim_images=0, progressive_start=1.0)
     engine = bench.engine(bench.noise(512), bench.sizes.side, recipe)
     dtype, cases = training_dtype(recipe.dtype, bench.device), []
-    sizes = {"num_classes": len(bench.source.classes), "in_channels": bench.source.in_channels}
-    while len(cases) < bench.sizes.networks:
-        row = space.from_unit(rng.random((1, len(space.free))))
-        blueprint = space.blueprints(row, resolution=bench.sizes.side, **sizes)[0]
+    for _, blueprint in zip(
+        range(bench.sizes.networks), random_blueprints(bench, bench.sizes.side, seed=0), strict=False
+    ):
         predicted = blueprint.training_memory(100, dtype=dtype, optimizer=recipe.optimizer)
-        if blueprint.num_params > 30_000_000 or predicted > 20 * 2**30:
-            continue
         result = engine.run(blueprint, budget=Budget(3, "steps"), seed=0)
         reserved = torch.cuda.max_memory_reserved(bench.device) if bench.device.type == "cuda" else None
         measured = result.peak_memory
@@ -347,6 +422,7 @@ def memory(bench: Bench) -> dict[str, Any]:
                 "measured": measured,
                 "reserved": reserved,
                 "error_percent": 100 * (predicted / measured - 1) if measured else None,
+                "before_the_clock": result.preparation_seconds,
                 "outcome": result.reason or result.outcome,
             }
         )
@@ -381,7 +457,7 @@ def kill_and_resume(bench: Bench) -> dict[str, Any]:
     workers = psutil.Process(running.pid).children(recursive=True) if running.poll() is None else []
     running.send_signal(signal.SIGKILL)
     running.wait()
-    _, alive = psutil.wait_procs(workers, timeout=10)
+    _, alive = psutil.wait_procs(workers, timeout=40)
     resumed = betanas("resume", str(place))
     return {
         "completed_before": completed,
@@ -409,13 +485,15 @@ def commands(bench: Bench) -> dict[str, Any]:
     Image.fromarray(np.zeros((32, 32, 3), dtype=np.uint8)).save(images)
     device = ("--device", bench.device.type)
     common = ("--data", bench.data, "--resolution", resolution)
+    profile = ("profile", "betanet3", "--resolution", resolution, "--repeats", "3", "--at-most", "20")
+    runtimes = [option for name in bench.sizes.runtimes for option in ("--runtime", name)]
     train = ("train", "betanet3", "--folder", str(folder), "--budget", bench.sizes.command, *common, *device)
     return {
         "train": betanas(*train, "--json"),
         "train again": betanas(*train, "--json"),
         "export": betanas("export", str(folder), "--to", str(target)),
         "predict": betanas("predict", str(target), str(images)),
-        "profile": betanas("profile", "betanet3", "--resolution", resolution, "--repeats", "3", *device),
+        "profile": betanas(*profile, *runtimes, *device),
         "bench ddp": betanas("bench", "ddp", "--processes", "1", "--steps", "4", *common, *device),
     }
 
@@ -423,9 +501,12 @@ def commands(bench: Bench) -> dict[str, Any]:
 def betanas(*arguments: str) -> dict[str, Any]:
     """A command's exit code, seconds, and what it said where it failed."""
     started = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-m", "betanas", *arguments], capture_output=True, text=True, check=False, timeout=300
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "betanas", *arguments], capture_output=True, text=True, check=False, timeout=300
+        )
+    except subprocess.TimeoutExpired:
+        return {"code": 124, "seconds": time.perf_counter() - started, "said": "it did not end within 300 s"}
     said = "" if done.returncode == 0 else (done.stderr or done.stdout).strip()[-500:]
     return {"code": done.returncode, "seconds": time.perf_counter() - started, "said": said}
 
@@ -487,18 +568,20 @@ class Part:
     seconds: float
 
 
+# In the order of what one most wants to know: what does not fit any more is left out.
 PARTS: Mapping[str, Part] = {
-    "steps": Part(steps, 220),
     "same_losses": Part(same_losses, 30),
-    "searches": Part(searches, 350),
-    "memory": Part(memory, 100),
+    "steps": Part(steps, 200),
+    "searches": Part(searches, 400),
     "out_of_memory": Part(out_of_memory, 40),
+    "accuracy": Part(accuracy, 330),
+    "memory": Part(memory, 110),
     "kill_and_resume": Part(kill_and_resume, 60),
     "commands": Part(commands, 100),
     "throughput": Part(throughput, 80),
+    "sharing": Part(sharing, 200),
+    "preparation": Part(preparation, 80),
     "batches": Part(batches, 60),
-    "sharing": Part(sharing, 80),
-    "accuracy": Part(accuracy, 330),
 }
 
 
@@ -533,6 +616,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--parts", default=",".join(PARTS), help=f"with commas: {', '.join(PARTS)}")
     parser.add_argument("--dry-run-cpu", action="store_true", help="every part at tiny sizes on a processor")
     parser.add_argument("--results", type=Path, default=RESULTS, help="the folder that the record is written to")
+    parser.add_argument("--seconds", type=float, default=WHOLE, help="that all parts of this command may take together")
+    parser.add_argument("--go-on", action="store_true", help="keep what the record of this commit and machine holds")
     options = parser.parse_args(arguments)
     wanted = options.parts.split(",")
     if unknown := set(wanted) - set(PARTS):
@@ -543,31 +628,51 @@ def main(arguments: list[str] | None = None) -> int:
     let_threads_sleep()
     device = resolve_device("cpu" if options.dry_run_cpu else options.device)
     data = "digits" if options.dry_run_cpu else options.data
-    started, figures, failed = time.perf_counter(), {}, {}
+    name = f"gpu{'_dry_run' if options.dry_run_cpu else ''}"
+    figures = kept_parts(options.results / f"{name}.json") if options.go_on else {}
+    started, failed = time.perf_counter(), {}
+
+    def write(*, shown: bool) -> None:
+        write_record(
+            name,
+            conditions={"device": describe_device(device), "data": data, "parts": list(figures), "recipe": "fast"},
+            figures={"failed": failed, **figures},
+            folder=options.results,
+            shown=shown,
+        )
+
     with tempfile.TemporaryDirectory(prefix="betanas-gpu-") as place:
         bench = Bench(device, data, open_source(data), TINY if options.dry_run_cpu else GPU, Path(place))
-        for name in (name for name in PARTS if name in wanted):
+        for part in (part for part in PARTS if part in wanted and part not in figures):
             began = time.perf_counter()
-            left = WHOLE - (began - started)
-            if left < PARTS[name].seconds and not options.dry_run_cpu:
-                failed[name] = f"left out: {left:.0f} s were left"
+            left = options.seconds - (began - started)
+            if left < PARTS[part].seconds and not options.dry_run_cpu:
+                failed[part] = f"left out: {left:.0f} s were left"
                 continue
             try:
-                part = PARTS[name].measure(replace(bench, place=Path(tempfile.mkdtemp(dir=place))))
-                figures[name] = {"seconds": time.perf_counter() - began, **part}
-                if wrong := [key for key, found in part.items() if isinstance(found, dict) and found.get("code")]:
-                    failed[name] = f"commands that failed: {', '.join(wrong)}"
+                found = PARTS[part].measure(replace(bench, place=Path(tempfile.mkdtemp(dir=place))))
+                figures[part] = {"seconds": time.perf_counter() - began, **found}
+                if wrong := [key for key, each in found.items() if isinstance(each, dict) and each.get("code")]:
+                    failed[part] = f"commands that failed: {', '.join(wrong)}"
             except Exception as error:
                 traceback.print_exc()
-                failed[name] = f"{type(error).__name__}: {error}"
-            print(f"{name}: {json.dumps(figures.get(name, failed.get(name)), default=str)[:600]}", flush=True)
-    write_record(
-        f"gpu{'_dry_run' if options.dry_run_cpu else ''}",
-        conditions={"device": describe_device(device), "data": data, "parts": wanted, "recipe": "fast"},
-        figures={"failed": failed, "seconds": time.perf_counter() - started, **figures},
-        folder=options.results,
-    )
+                failed[part] = f"{type(error).__name__}: {error}"
+            print(f"{part}: {json.dumps(figures.get(part, failed.get(part)), default=str)[:600]}", flush=True)
+            write(shown=False)
+    write(shown=True)
     return 1 if failed else 0
+
+
+def kept_parts(record: Path) -> dict[str, Any]:
+    """What an earlier command has measured of the same code on the same machine, without the parts that failed."""
+    try:
+        found = json.loads(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if (found["commit"], found["hardware"]) != (commit(), hardware()):
+        return {}
+    figures = found["figures"]
+    return {part: figures[part] for part in PARTS if part in figures and part not in figures["failed"]}
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-QUICK = "steps,same_losses,memory,out_of_memory,throughput,batches"
+QUICK = "steps,same_losses,preparation,memory,out_of_memory,throughput,batches"
 
 
 @pytest.fixture
@@ -34,6 +34,44 @@ def test_every_part_inside_the_process_runs_and_one_that_fails_is_recorded(gpu, 
     assert (eager["outcome"], eager["stepping"]) == ("completed", "eager: the device has no graphs")
     assert record["figures"]["same_losses"]["largest_relative_difference"] == 0.0
     assert record["figures"]["same_losses"]["the_next_one"][0] == "completed"
+
+
+def test_every_part_is_written_at_once_and_a_second_command_goes_on(gpu, monkeypatch, tmp_path):
+    """Where a machine is lent for ten minutes a command, the first is cut off and the next measures the rest."""
+    record, calls = tmp_path / "gpu_dry_run.json", []
+
+    def part(name: str, *, cut_off: bool = False):
+        def measure(_) -> dict:
+            calls.append(name)
+            if cut_off and calls.count(name) == 1:
+                raise KeyboardInterrupt
+            if cut_off and calls.count(name) == 2:
+                raise ValueError("broken")
+            return {"figure": len(calls)}
+
+        return gpu.Part(measure, 10)
+
+    monkeypatch.setattr(gpu, "PARTS", {"first": part("first"), "second": part("second", cut_off=True)})
+    command = ["--dry-run-cpu", "--parts", "first,second", "--results", str(tmp_path)]
+    with pytest.raises(KeyboardInterrupt):
+        gpu.main(command)
+    assert json.loads(record.read_text())["figures"]["first"]["figure"] == 1
+    assert gpu.main([*command, "--go-on"]) == 1
+    assert json.loads(record.read_text())["figures"]["failed"] == {"second": "ValueError: broken"}
+    assert gpu.main([*command, "--go-on"]) == 0
+    figures = json.loads(record.read_text())["figures"]
+    assert (figures["failed"], figures["first"]["figure"], figures["second"]["figure"]) == ({}, 1, 4)
+    assert calls == ["first", "second", "second", "second"]
+    monkeypatch.setattr(gpu, "commit", lambda: "another")
+    gpu.main([*command, "--go-on"])
+    assert calls[4:] == ["first", "second"]
+
+
+def test_parts_that_do_not_fit_are_left_out_and_all_that_decide_do(gpu):
+    assert sum(part.seconds for part in gpu.PARTS.values()) < 30 * 60
+    assert max(part.seconds for part in gpu.PARTS.values()) <= 400
+    decisive = list(gpu.PARTS)[:9]
+    assert sum(gpu.PARTS[name].seconds for name in decisive) < gpu.WHOLE
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
