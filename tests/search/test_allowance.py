@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
@@ -51,6 +52,17 @@ class TestWallClock:
     )
     def test_what_earlier_sessions_took(self, sessions: list[SessionRecord], expected: float) -> None:
         assert seconds_before(sessions, NOON + timedelta(seconds=100)) == expected
+
+    def test_a_part_of_the_budget_takes_a_part_of_its_time(self) -> None:
+        ended = [trial(10.0, 12.0), replace(trial(5.0, 8.0), share=0.5)]
+        assert allowance("10s", elapsed=51.5, time=60.0).allows_another(ended, share=0.5)
+        assert not allowance("10s", elapsed=52.5, time=60.0).allows_another(ended, share=0.5), "5 s, and 3 s on top"
+        assert allowance("20steps", elapsed=51.5, time=60.0).allows_another(ended, share=0.5)
+        assert not allowance("20steps", elapsed=52.5, time=60.0).allows_another(ended, share=0.5)
+        running = replace(trial(None, state="running"), share=0.5)
+        for budget in ("10s", "20steps"):
+            assert allowance(budget, training_time=22.5).allows_another([*ended, running], share=0.5)
+            assert not allowance(budget, training_time=22.0).allows_another([*ended, running], share=0.5)
 
     def test_a_trial_begins_if_its_budget_and_what_comes_on_top_fit(self) -> None:
         ended = [trial(10.0, 12.0), trial(10.0, 13.0)]

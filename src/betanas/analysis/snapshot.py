@@ -11,6 +11,7 @@ import numpy as np
 
 from betanas.analysis.errors import MissingDataError
 from betanas.blueprint import Blueprint, FloatArray
+from betanas.search.comparable import longest_share
 from betanas.search.compared import comparison_document
 from betanas.search.confirmed import Confirmation
 from betanas.search.records import Attachment, SessionRecord, StudyPlan, TrialRecord
@@ -127,7 +128,17 @@ class StudySnapshot:
 
     @cached_property
     def usable(self) -> tuple[TrialRecord, ...]:
-        """The trials with a result: completed, or stopped early with a value."""
+        """The trials with a result that compare: completed, or stopped early with a value.
+
+        Of a search that trains candidates for parts of its budget those with the longest training, the whole one as
+        soon as there is one.
+        """
+        longest = longest_share(self.trials)
+        return tuple(trial for trial in self.results if trial.share == longest)
+
+    @cached_property
+    def results(self) -> tuple[TrialRecord, ...]:
+        """The trials with a result, however long they were trained."""
         return tuple(
             trial for trial in self.trials if trial.objective is not None and trial.state in ("completed", "stopped")
         )

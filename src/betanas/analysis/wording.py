@@ -18,6 +18,7 @@ from betanas.quantities import format_bytes, format_count, format_latency, forma
 from betanas.search.beaten import beside_baselines
 from betanas.search.bounds import end_met, on_bounds
 from betanas.search.chance import guessing, little_seen, median_epochs
+from betanas.search.comparable import partly_trained
 from betanas.search.damaged import left_out
 from betanas.search.records import TrialRecord
 from betanas.spaces import available_spaces, get_space
@@ -134,6 +135,7 @@ def _searched_summary(snapshot: StudySnapshot) -> tuple[str, ...]:
     sentences.append(advice or words)
     if not advice and (little := little_seen(plan, snapshot.trials)):
         sentences.append(little)
+    sentences += [said] if (said := partly_trained(best)) else []
     unit = "points" if measure.unit == "%" else "units"
     if counted.median is not None and counted.usable > 2 and best.objective is not None and not advice:
         gap = (best.objective - counted.median) * measure.scale
@@ -192,6 +194,7 @@ def _outcome_sentence(counted: StudyTotals, state: str) -> str:
     parts += [
         f"{number:,} {what}"
         for number, what in (
+            (counted.partly, "were trained for less of the budget"),
             (counted.infeasible, "were infeasible"),
             (counted.failed, "failed"),
             (counted.running, "are still running"),
@@ -241,6 +244,7 @@ def trial_facts(trial: TrialRecord, latency: float | None = None) -> tuple[tuple
         ("State", trial.state + (f" ({trial.cause})" if trial.cause else "")),
         ("Reason", trial.reason),
         ("Suggested by", trial.origin),
+        ("Part of the budget", f"{trial.share:.3g}"),
         ("Objective", NONE if trial.objective is None else f"{trial.objective:.4f}"),
         ("Top-1", percent(trial.top1)),
         ("Top-5", percent(trial.top5)),

@@ -132,6 +132,7 @@ def best(
                 "trial": found.trial,
                 "accuracy": found.accuracy,
                 "objective": found.objective,
+                "share": found.share,
                 "deviation": found.deviation,
                 "interval": asdict(found.interval) if found.interval else None,
                 "params": found.blueprint.num_params,
@@ -152,7 +153,7 @@ def best(
             f"({found.interval.words('{:.2%}'.format)})"
         )
     elif found.trial is not None:
-        headline = f"{where}: accuracy {found.accuracy:.2%} after {plan.training.budget} of training"
+        headline = f"{where}: accuracy {found.accuracy:.2%} after {plan.training.budget.part(found.share)} of training"
     else:
         headline = f"{where}: {found.objective:.4f} ± {found.deviation:.4f} predicted, not trained yet"
     out.print(f"[bold]{headline}[/bold]")

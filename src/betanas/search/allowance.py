@@ -65,39 +65,43 @@ class Allowance:
         """Wall-clock until the search ends whatever is still running; `thinking` as in `allows_another`."""
         return math.inf if self.time is None else self.time * (1 + _GRACE_SHARE) - self.elapsed - thinking
 
-    def allows_another(self, records: Sequence[TrialRecord], *, thinking: float = 0.0) -> bool:
+    def allows_another(self, records: Sequence[TrialRecord], *, share: float = 1.0, thinking: float = 0.0) -> bool:
         """Whether one more trial can be expected to end in time.
 
         Args:
             records: the trials so far, those in progress among them.
+            share: part of the budget that it trains for.
             thinking: seconds that the strategy takes for a suggestion, and again for its model at the end.
         """
         latest = [each for each in records if each.training_seconds and each.state != "running"][-_LATEST:]
-        if self.time is not None and self.elapsed + thinking + self._wall_seconds(latest) > self.time:
+        if self.time is not None and self.elapsed + thinking + self._wall_seconds(latest, share) > self.time:
             return False
         if self.training_time is None:
             return True
-        spent = sum(each.training_seconds or 0.0 for each in records if each.state != "running")
-        running = sum(each.state == "running" for each in records)
+        spent = sum(_seconds(each) for each in records if each.state != "running")
+        running = sum(each.share for each in records if each.state == "running")
         # Rounded to whole trials: the total is met within half of one, above or below.
-        return spent + (running + 0.5) * self._training_seconds(latest) <= self.training_time
+        return spent + (running + 0.5 * share) * self._training_seconds(latest) <= self.training_time
 
-    def _wall_seconds(self, latest: Sequence[TrialRecord]) -> float:
-        """How long a trial may take; where its budget is in seconds, that and the most that came on top of it."""
+    def _wall_seconds(self, latest: Sequence[TrialRecord], share: float) -> float:
+        """How long a trial may take: its training, and the most that came on top of that."""
         if self.budget.unit == "seconds":
-            return self.budget.amount + max(
-                (_wall(each) - (each.training_seconds or 0.0) for each in latest), default=0.0
-            )
-        return max((_wall(each) for each in latest), default=0.0)
+            return self.budget.amount * share + max((_wall(each) - _seconds(each) for each in latest), default=0.0)
+        return max((_wall(each) + _seconds(each) * (share / each.share - 1.0) for each in latest), default=0.0)
 
     def _training_seconds(self, latest: Sequence[TrialRecord]) -> float:
+        """How long the whole budget is."""
         if self.budget.unit == "seconds":
             return self.budget.amount
-        return statistics.fmean([each.training_seconds or 0.0 for each in latest]) if latest else 0.0
+        return statistics.fmean([_seconds(each) / each.share for each in latest]) if latest else 0.0
 
 
 def _wall(record: TrialRecord) -> float:
     return record.wall_seconds or 0.0
+
+
+def _seconds(record: TrialRecord) -> float:
+    return record.training_seconds or 0.0
 
 
 def seconds_before(sessions: Sequence[SessionRecord], moment: datetime) -> float:

@@ -184,13 +184,14 @@ def _ended(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
 
 
 def _usable(ranges: Mapping[str, Range], trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The trials of the space with a result of their own."""
+    """The trials of the space with a result of their own, after the whole budget."""
     return [
         trial
         for trial in trials
         if trial.objective is not None
         and math.isfinite(trial.objective)
         and trial.repeat_of is None
+        and trial.share == 1.0
         and trial.vector.keys() == ranges.keys()
     ]
 

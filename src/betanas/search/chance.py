@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
+from betanas.search.comparable import comparable
 from betanas.search.records import StudyPlan, TrialRecord
 
 # Fewer trials than this may be at chance by bad luck with their networks.
@@ -23,8 +24,11 @@ def chance_limit(classes: int) -> float:
 
 
 def median_epochs(records: Sequence[TrialRecord]) -> float | None:
-    """How many times a typical completed trial saw the training images; None where nothing says so."""
-    seen = [_epochs(record) for record in records if record.state == "completed" and record.repeat_of is None]
+    """How many times a typical trial saw the training images, of those with the longest training.
+
+    None where nothing says so.
+    """
+    seen = [_epochs(record) for record in comparable(records) if record.repeat_of is None]
     known = [epochs for epochs in seen if epochs is not None]
     return statistics.median(known) if known else None
 
@@ -61,12 +65,14 @@ def little_seen(plan: StudyPlan, records: Sequence[TrialRecord]) -> str:
 def guessing(plan: StudyPlan, records: Sequence[TrialRecord], epochs: float | None = None) -> str:
     """What is wrong and what to change, where no completed trial is better than a guess; empty otherwise.
 
+    One that had a part of the budget may guess and still be right to go on.
+
     Args:
         plan: the study's.
         records: its trials.
         epochs: how many times a typical trial saw the training images; by default as the records' curves say.
     """
-    accuracies = [one.top1 for one in records if one.state == "completed" and one.top1 is not None]
+    accuracies = [one.top1 for one in records if one.state == "completed" and one.share == 1.0 and one.top1 is not None]
     count = len(plan.classes)
     if len(accuracies) < LEAST_TRIALS or count < 2 or max(accuracies) > chance_limit(count):
         return ""

@@ -91,7 +91,7 @@ def confirmed_by_trials(store: Store) -> tuple[Confirmation, ...]:
     if not trained:
         return ()
     searched: dict[str, int] = {}
-    for record in store.trials():
+    for record in sorted(store.trials(), key=lambda record: -record.share):
         if record.state == "completed":
             searched.setdefault(record.blueprint_key, record.index)
     return tuple(

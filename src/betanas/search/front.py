@@ -8,6 +8,7 @@ from types import MappingProxyType
 import numpy as np
 
 from betanas.blueprint import BoolArray, FloatArray
+from betanas.search.comparable import comparable
 from betanas.search.objectives import FrontCost
 from betanas.search.records import TrialRecord
 
@@ -28,7 +29,7 @@ def on_front(costs: FloatArray, values: FloatArray) -> BoolArray:
 def pareto_front(
     records: Sequence[TrialRecord], cost: FrontCost, latencies: Mapping[int, float] = MappingProxyType({})
 ) -> tuple[TrialRecord, ...]:
-    """The completed trials that none beats in accuracy and a cost at once, cheapest first.
+    """The comparable trials that none beats in accuracy and a cost at once, cheapest first.
 
     Args:
         records: of the study.
@@ -42,10 +43,8 @@ def pareto_front(
     kept = sorted(
         (
             record
-            for record in records
-            if record.state == "completed"
-            and record.top1 is not None
-            and (cost != "latency" or record.index in latencies)
+            for record in comparable(records)
+            if record.top1 is not None and (cost != "latency" or record.index in latencies)
         ),
         key=lambda record: (costs_of(record), record.index),
     )

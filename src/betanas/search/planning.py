@@ -429,8 +429,8 @@ def stopping_rule(plan: StudyPlan) -> StoppingRule | None:
     return StoppingRule(plan.training.budget.amount, seed=plan.search.seed) if plan.training.stop_early else None
 
 
-def job_of(plan: StudyPlan, network: Mapping[str, Any], *, seed: int) -> Job:
-    """What the plan's trials train: a network with the plan's images, recipe and budget."""
+def job_of(plan: StudyPlan, network: Mapping[str, Any], *, seed: int, share: float = 1.0) -> Job:
+    """What the plan's trials train: a network with the plan's images, recipe and budget, or a share of that."""
     return Job(
         network=network,
         images=JobImages(
@@ -441,7 +441,7 @@ def job_of(plan: StudyPlan, network: Mapping[str, Any], *, seed: int) -> Job:
             validation_share=plan.data.validation_share,
         ),
         recipe=Recipe.from_dict(plan.recipe_settings).with_settings(batch_size=plan.batch_size),
-        budget=plan.training.budget,
+        budget=plan.training.budget.part(share),
         seed=seed,
         processes=plan.machine.per_trial_devices,
         compression=plan.training.compression,

@@ -242,6 +242,7 @@ class TrialRecord:
         job_key: equal for equal trainings; empty in studies of before schema 3.
         resolution: side of the network's input, in pixels.
         budget: for how long at most; None only in a record that is made by hand.
+        share: which part of the search's budget that is; 1 unless a strategy tries candidates for less.
         recipe: digest of the training recipe's settings.
         top1, top5: validation accuracy in [0, 1].
         test_top1, test_top5: test accuracy of the best evaluation's weights, where it was asked for.
@@ -278,6 +279,7 @@ class TrialRecord:
     job_key: str = ""
     resolution: int = 0
     budget: Budget | None = None
+    share: float = 1.0
     recipe: str = ""
     top1: float | None = None
     top5: float | None = None

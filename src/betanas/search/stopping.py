@@ -201,7 +201,8 @@ def stopping_report(records: Iterable[TrialRecord], rule: StoppingRule) -> Stopp
     the rule, knowing the trials that had completed before, called it hopeless.
     """
     ended = sorted(
-        (each for each in records if each.state in ("completed", "stopped") and each.curve), key=lambda each: each.index
+        (each for each in records if each.state in ("completed", "stopped") and each.share == 1.0 and each.curve),
+        key=lambda each: each.index,
     )
     history: list[Curve] = []
     misses: list[float] = []

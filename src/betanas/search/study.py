@@ -18,6 +18,7 @@ from betanas.files import open_unlinked
 from betanas.intervals import MeanInterval
 from betanas.search.bounds import crowded_in, on_bounds
 from betanas.search.chance import advice, median_epochs
+from betanas.search.comparable import leader, partly_trained
 from betanas.search.compared import ComparedRow, compared_rows
 from betanas.search.confirmed import Confirmation, confirmed_by_trials, read_confirmations
 from betanas.search.front import pareto_front
@@ -49,6 +50,7 @@ class Best:
         accuracy: validation top-1 in [0, 1], the mean where it is confirmed; None for the model's.
         deviation: standard deviation of the model's prediction; None for a trial.
         interval: the confirmed mean with its 95% interval.
+        share: part of the budget that the trial had; below 1 where no trial has had the whole yet.
     """
 
     by: BestBy
@@ -59,6 +61,7 @@ class Best:
     accuracy: float | None
     deviation: float | None = None
     interval: MeanInterval | None = None
+    share: float = 1.0
 
 
 class Study:
@@ -234,14 +237,15 @@ class Study:
                 value=self.location,
                 hint=f"Type betanas confirm {shlex.quote(self.location)}.",
             )
-        best = _leader(self.trials())
+        best = leader(self.trials())
         if best is None:
             raise StudyError(
                 "A study's best network needs a completed trial.",
                 value=self.location,
                 hint="Let the search go on.",
             )
-        return Best("observed", best.index, dict(best.vector), self.blueprint(best.index), best.objective, best.top1)
+        vector, blueprint = dict(best.vector), self.blueprint(best.index)
+        return Best("observed", best.index, vector, blueprint, best.objective, best.top1, share=best.share)
 
     def on_bounds(self) -> str:
         """Which ranges the search has widened, and at which ends its best trials crowd, in words; empty for neither."""
@@ -322,7 +326,7 @@ class Study:
     def _searched_status(self, records: Sequence[TrialRecord]) -> dict[str, Any]:
         """What only a search's status says."""
         plan = self.plan
-        best, front = _leader(records), self._front(records)
+        best, front = leader(records), self._front(records)
         latencies = self.latencies([*front, *([best] if best else [])])
         return {
             "space": plan.search.space,
@@ -337,6 +341,7 @@ class Study:
                 "trial": best.index,
                 "accuracy": best.top1,
                 "objective": best.objective,
+                "share": best.share,
                 "params": best.params,
                 "macs": best.macs,
                 "latency": latencies.get(best.index),
@@ -352,7 +357,7 @@ class Study:
                 }
                 for record in front
             ],
-            "advice": advice(plan, records),
+            "advice": advice(plan, records) or partly_trained(best),
             "lessons": [{"title": one.title, "trials": len(one.values)} for one in plan.lessons],
             "widened": [asdict(one) for one in plan.widenings],
             "crowded": [asdict(one) for one in crowded_in(plan, records)],
@@ -452,12 +457,6 @@ def _usable(records: Sequence[TrialRecord]) -> int:
     still = [record for record in records if record.state in ("waiting", "running")]
     infeasible = [record for record in records if record.state == "infeasible" and record.purpose == "search"]
     return len(records) - len(still) - len(infeasible)
-
-
-def _leader(records: Sequence[TrialRecord]) -> TrialRecord | None:
-    """The completed trial with the best objective, the first of equals."""
-    judged = [record for record in records if record.state == "completed" and record.objective is not None]
-    return max(judged, key=lambda record: (record.objective or 0.0, -record.index), default=None)
 
 
 def _stopping(plan: StudyPlan, records: Sequence[TrialRecord]) -> dict[str, Any] | None:

@@ -64,6 +64,11 @@ class Budget:
         unit, factor = _SUFFIXES[match[2]]
         return cls(float(match[1]) * factor, unit)
 
+    def part(self, share: float) -> Budget:
+        """A share of it, in (0, 1]; at least one step."""
+        amount = self.amount * share
+        return Budget(float(max(round(amount), 1)) if self.unit == "steps" else amount, self.unit)
+
     def __str__(self) -> str:
         if self.unit != "seconds":
             return f"{_exactly(self.amount)}{self.unit}"

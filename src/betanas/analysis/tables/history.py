@@ -13,7 +13,7 @@ from betanas.analysis.tables.table import Table, taken
 
 @dataclass(frozen=True, slots=True)
 class HistoryRow:
-    """A trial with the best objective seen up to and including it; fields as in `TrialRecord`.
+    """A trial with the best comparable objective up to and including it; fields as in `TrialRecord`.
 
     `latency` is the predicted seconds of an answer, None where the study has no latency table.
     """
@@ -23,6 +23,7 @@ class HistoryRow:
     state: str
     cause: str
     session: int
+    share: float
     objective: float | None
     running_best: float | None
     top1: float | None
@@ -113,7 +114,8 @@ class StudyTotals:
 
     Attributes:
         planned, trials: trials planned (None where a time alone ends the search) and started.
-        usable, infeasible, failed, running: how they ended; `usable` counts those stopped early with a value.
+        usable, partly, infeasible, failed, running: how they ended; `usable` counts those stopped early with a value,
+            `partly` those with a result that had less of the budget.
         best, median: of the usable trials' objectives.
         training_seconds: sum over the trials.
         wall_seconds: from the first trial's start to the last one's end; None where neither is known.
@@ -122,6 +124,7 @@ class StudyTotals:
     planned: int | None
     trials: int
     usable: int
+    partly: int
     infeasible: int
     failed: int
     running: int
@@ -143,7 +146,7 @@ def seconds_left(snapshot: StudySnapshot) -> float | None:
     if len(ends) < 2 or counted.planned is None:
         return None
     pace = (max(ends) - min(trial.started for trial in here if trial.started)).total_seconds() / len(ends)
-    return max(counted.planned - counted.usable - counted.failed, 0) * pace
+    return max(counted.planned - counted.usable - counted.partly - counted.failed, 0) * pace
 
 
 def totals(snapshot: StudySnapshot) -> StudyTotals:
@@ -156,6 +159,7 @@ def totals(snapshot: StudySnapshot) -> StudyTotals:
         planned=snapshot.plan.search.planned,
         trials=len(snapshot.trials),
         usable=len(values),
+        partly=len(snapshot.results) - len(values),
         infeasible=states["infeasible"],
         failed=states["failed"],
         running=states["running"],

@@ -48,12 +48,12 @@ class Noise:
 
 def noise(snapshot: StudySnapshot) -> Noise:
     """The spread between trainings of the same network; trials that took over another's result do not count."""
-    groups: dict[str, list[tuple[int, float]]] = defaultdict(list)
-    for trial in snapshot.usable:
+    groups: dict[tuple[str, float], list[tuple[int, float]]] = defaultdict(list)
+    for trial in snapshot.results:
         if trial.repeat_of is None and trial.objective is not None and trial.state == "completed":
-            groups[trial.blueprint_key].append((trial.index, trial.objective))
+            groups[trial.blueprint_key, trial.share].append((trial.index, trial.objective))
     rows, squares, degrees = [], 0.0, 0
-    for key, members in groups.items():
+    for (key, _), members in groups.items():
         if len(members) < 2:
             continue
         values = np.array([value for _, value in members])

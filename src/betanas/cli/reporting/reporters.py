@@ -217,7 +217,8 @@ def trial_line(record: TrialRecord) -> str:
         return f"{where}: {record.top1 or 0.0:.2%}, the same network as trial {record.repeat_of}"
     if record.state in ("completed", "stopped") and record.top1 is not None:
         epochs = f" after {record.curve[-1].epoch:.3g} epochs" if record.curve else ""
-        return f"{where}: {record.top1:.2%}{epochs}{' (stopped early)' * (record.state == 'stopped')}"
+        part = f" ({record.share:.3g} of the budget)" if record.share < 1.0 else ""
+        return f"{where}: {record.top1:.2%}{epochs}{part}{' (stopped early)' * (record.state == 'stopped')}"
     return f"{where}: {record.state}: {record.reason}"
 
 
@@ -238,7 +239,8 @@ def _progress(tally: Tally) -> RenderableType:
 
 
 def _running_line(trial: RunningTrial, plan: StudyPlan) -> Text:
-    record, budget = trial.record, plan.training.budget
+    record = trial.record
+    budget = plan.training.budget.part(record.share)
     line = Text(f"trial {record.index:<4}", style="bold")
     line.append(f"{record.origin}, {format_count(record.params)} parameters", style="not bold")
     if trial.point is not None:

@@ -14,6 +14,7 @@ from betanas.cli.answer import show_answer
 from betanas.cli.output import cost_line, layer_table, shown, vector_line
 from betanas.quantities import format_bytes, format_count, format_latency, format_seconds
 from betanas.search.beaten import beside_baselines
+from betanas.search.comparable import comparable
 from betanas.search.records import TrialRecord
 from betanas.search.study import Study
 
@@ -34,7 +35,7 @@ def show_result(out: Console, study: Study, status: dict[str, Any]) -> None:
         out.print("No trial has completed yet.")
         return
     best = study.best()
-    accuracies = [record.top1 for record in study.trials() if record.state == "completed" and record.top1 is not None]
+    accuracies = [record.top1 for record in comparable(study.trials()) if record.top1 is not None]
     out.print()
     out.print(layer_table(best.blueprint, title=f"The best network, trial {best.trial}"))
     out.print(cost_line(best.blueprint, plan.batch_size))
@@ -42,8 +43,9 @@ def show_result(out: Console, study: Study, status: dict[str, Any]) -> None:
     out.print(vector_line(best.vector))
     out.print()
     out.print(
-        f"[bold green]{best.accuracy:.2%}[/bold green] validation accuracy after {plan.training.budget} of training "
-        f"(median of all trials {statistics.median(accuracies):.2%})"
+        f"[bold green]{best.accuracy:.2%}[/bold green] validation accuracy after "
+        f"{plan.training.budget.part(best.share)} of training "
+        f"(median of all trials trained as long {statistics.median(accuracies):.2%})"
     )
     if status["advice"]:
         out.print(f"[yellow]{status['advice']}[/yellow]")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from betanas.search.chance import advice
+from betanas.search.comparable import comparable, leader
 from betanas.search.records import StudyPlan, TrialRecord
 from betanas.training.result import CurvePoint
 
@@ -50,21 +51,18 @@ class Tally:
 
     @property
     def accuracies(self) -> list[float]:
-        """Validation accuracies of the completed trials, in the order of their index."""
-        ordered = [self.records[index] for index in sorted(self.records)]
-        return [record.top1 for record in ordered if record.state == "completed" and record.top1 is not None]
+        """Validation accuracies of the comparable trials, in the order of their index."""
+        ordered = comparable(self.records[index] for index in sorted(self.records))
+        return [record.top1 for record in ordered if record.top1 is not None]
 
     @property
     def best(self) -> TrialRecord | None:
-        """The completed trial with the best objective."""
-        judged = [
-            record for record in self.records.values() if record.state == "completed" and record.objective is not None
-        ]
-        return max(judged, key=lambda record: (record.objective or 0.0, -record.index), default=None)
+        """The comparable trial with the best objective."""
+        return leader(self.records.values())
 
     @property
     def median(self) -> float | None:
-        """Median validation accuracy of the completed trials."""
+        """Median validation accuracy of the comparable trials."""
         return statistics.median(self.accuracies) if self.accuracies else None
 
     @property

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from betanas.errors import StrategyError
 from betanas.search.feasibility import Problem
 from betanas.search.records import TrialRecord, TrialState
 
@@ -21,6 +22,7 @@ class Observation:
         origin: what suggested it.
         state: `running` is a pending trial: its point is taken, its value unknown.
         objective: to be maximised; None unless the trial completed (or stopped early with a usable value).
+        share: part of the search's budget that the trial trains for, in (0, 1].
     """
 
     index: int
@@ -28,19 +30,32 @@ class Observation:
     origin: str
     state: TrialState
     objective: float | None = None
+    share: float = 1.0
 
     @classmethod
     def of(cls, record: TrialRecord) -> Observation:
         """What a strategy is told of a trial's record."""
-        return cls(record.index, record.vector, record.origin, record.state, record.objective)
+        return cls(record.index, record.vector, record.origin, record.state, record.objective, record.share)
 
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A candidate to train next, and what suggested it (`sobol`, `gpei`, ...)."""
+    """A candidate to train next.
+
+    Attributes:
+        vector: its parameter vector.
+        origin: what suggested it (`sobol`, `gpei`, ...).
+        share: part of the search's budget that it is trained for, in (0, 1]; its schedule ends there.
+    """
 
     vector: Mapping[str, float]
     origin: str
+    share: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.share <= 1.0:
+            rule = "A strategy must suggest a share of the budget above 0 and of at most 1."
+            raise StrategyError(rule, value=self.share, hint=f"See the strategy that calls itself {self.origin}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +85,14 @@ class Strategy(ABC):
         name: what the command line calls it.
         finds_fronts: whether it can search for a front, which `Problem.against` asks for.
         learns: whether it makes something of what finished studies found (`Problem.lessons`).
+        least_share: the smallest part of the budget that it suggests to train a candidate for.
         threads: processor threads a suggestion may use now; the search sets it, since trials may be running.
     """
 
     name: ClassVar[str]
     finds_fronts: ClassVar[bool] = False
     learns: ClassVar[bool] = False
+    least_share: float = 1.0
 
     def __init__(self, problem: Problem, *, seed: int, options: Mapping[str, Any] | None = None) -> None:
         self.problem = problem

@@ -158,6 +158,9 @@ def _is_document(found: bytes | None, name: str) -> bool:
             return isinstance(document, Mapping) and all(
                 isinstance(value, (int, float)) and math.isfinite(value) for value in document.values()
             )
+        if name == "job" and isinstance(document, Mapping) and "share" in document:
+            share = document["share"]
+            return type(share) in (int, float) and 0 < share <= 1
     except (ValueError, RecursionError, OverflowError):
         return False
     return document is None or isinstance(document, Mapping)

@@ -61,6 +61,10 @@ SILENCE_SECONDS = 60.0
 
 _RECORD_COLUMNS = [column for column in trials.c if column.name not in ("id", "study_id", "number", "blueprint", "job")]
 
+# Fields of a record that are no columns of their names. The share stands beside the job, where it is not the whole.
+_KEPT_ELSEWHERE = ("curve", "index", "budget", "share")
+_SHARE = trials.c.job["share"].as_float().label("share")
+
 
 @patient
 class Store:
@@ -394,11 +398,11 @@ class Store:
             record: what is known of it.
             network: its job; or its network alone, where it is not to be trained.
         """
-        values = {name: value for name, value in asdict(record).items() if name not in ("curve", "index", "budget")}
+        values = {name: value for name, value in asdict(record).items() if name not in _KEPT_ELSEWHERE}
         values |= {"vector": dict(record.vector), "budget": str(record.budget or "")}
         with self._writing() as connection:
             if isinstance(network, Job):
-                values["job"] = _rest_of(network)
+                values["job"] = _rest_of(network) | ({} if record.share == 1.0 else {"share": record.share})
                 self._add_recipe(connection, record.recipe, network.recipe)
                 network = network.network
             plain = network.to_dict() if isinstance(network, Blueprint) else network
@@ -493,7 +497,7 @@ class Store:
         wanted = trials.c.purpose == apart if apart else trials.c.purpose.not_in(APART)
         with self._reading() as connection:
             rows = connection.execute(
-                select(trials.c.id, trials.c.number, *_RECORD_COLUMNS)
+                select(trials.c.id, trials.c.number, _SHARE, *_RECORD_COLUMNS)
                 .where(trials.c.study_id == self._study_id, wanted)
                 .order_by(trials.c.number)
             ).all()
@@ -650,7 +654,7 @@ class Store:
 
     def _trial_row(self, connection: Connection, index: int) -> Row[Any]:
         row = connection.execute(
-            select(trials).where(trials.c.study_id == self._study_id, trials.c.number == index)
+            select(trials, _SHARE).where(trials.c.study_id == self._study_id, trials.c.number == index)
         ).first()
         if row is None:
             raise StudyError("The study must have that trial.", value=index)
@@ -750,7 +754,7 @@ def _study_id(connection: Connection, name: str) -> int | None:
 def _record(row: Row[Any], curve: tuple[CurvePoint, ...]) -> TrialRecord:
     values = {column.name: getattr(row, column.name) for column in _RECORD_COLUMNS}
     values["budget"] = Budget.parse(values["budget"]) if values["budget"] else None
-    return TrialRecord(index=row.number, curve=curve, **values)
+    return TrialRecord(index=row.number, share=1.0 if row.share is None else row.share, curve=curve, **values)
 
 
 # A blueprint is stored as its rows of numbers, a fifth of the size of its JSON with every field named.

@@ -13,6 +13,7 @@ from pathlib import Path
 from time import monotonic
 
 from betanas.errors import StudyError
+from betanas.search.comparable import comparable
 from betanas.search.confirmed import Confirmation, candidate_name, read_confirmations
 from betanas.search.planning import executor_settings, job_of, resumed, strategy_of, worker_setup
 from betanas.search.progress import SearchListener
@@ -84,9 +85,9 @@ def confirm(
 
 
 def _candidates(store: Store, plan: StudyPlan, top: int) -> list[Confirmation]:
-    """The best trials and the model's maximum."""
+    """The best of the trials with the longest training, and the model's maximum."""
     trials = store.trials()
-    records = [record for record in trials if record.state == "completed" and record.objective is not None]
+    records = [record for record in comparable(trials) if record.objective is not None]
     if not records:
         raise StudyError("A confirmation needs a completed trial.", value=store.location.text)
     found: dict[str, Confirmation] = {}

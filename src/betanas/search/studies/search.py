@@ -93,7 +93,7 @@ class StrategyProposer(Proposer):
         self._problem, self._widenings, self._looked_at = parts.problem, parts.plan.widenings, False
         self._records: dict[int, TrialRecord] = {}
         self._blueprints: dict[int, Blueprint] = {}
-        self._by_key: dict[str, int] = {}
+        self._by_key: dict[tuple[str, float], int] = {}
         self._verdicts: dict[int, Verdict] = {}
         self._ahead: deque[Suggestion] = deque()
         self._exhausted = False
@@ -110,7 +110,10 @@ class StrategyProposer(Proposer):
     @override
     def has_time(self) -> bool:
         allowance = self._parts.allowance
-        return allowance is None or allowance.allows_another(self._known, thinking=self._thinking)
+        if allowance is None:
+            return True
+        share = self._ahead[0].share if self._ahead else self._strategy.least_share
+        return allowance.allows_another(self._known, share=share, thinking=self._thinking)
 
     @override
     def seconds_left(self) -> float:
@@ -123,7 +126,7 @@ class StrategyProposer(Proposer):
         self._records[record.index] = record
         self._looked_at = False
         if record.state == "completed" and record.repeat_of is None:
-            self._by_key.setdefault(record.blueprint_key, record.index)
+            self._by_key.setdefault((record.blueprint_key, record.share), record.index)
         if record.cause == "out_of_memory" and (before is None or before.state == "running"):
             self._told = None  # the memory limit lies below it: what was suggested within the old one no longer counts
             self._ahead.clear()
@@ -165,13 +168,14 @@ class StrategyProposer(Proposer):
 
     @override
     def job(self, record: TrialRecord) -> Job:
-        return job_of(self._parts.plan, self._blueprint(record.index).to_dict(), seed=record.seed)
+        network = self._blueprint(record.index).to_dict()
+        return job_of(self._parts.plan, network, seed=record.seed, share=record.share)
 
     @override
     def goes_on(self, record: TrialRecord, curve: Sequence[CurvePoint]) -> bool:
-        if self._parts.stopping is None:
-            return True
-        history = [each.curve for each in self._known if each.state == "completed" and each.curve]
+        if self._parts.stopping is None or record.share < 1.0:
+            return True  # a part of the budget is little, and its curve compares with no whole one's
+        history = [each.curve for each in self._known if each.state == "completed" and each.share == 1.0 and each.curve]
         verdict = self._parts.stopping.decide(curve, history, index=record.index)
         if verdict.stop:
             self._verdicts[record.index] = verdict
@@ -250,7 +254,8 @@ class StrategyProposer(Proposer):
         row = problem.space.to_array([suggestion.vector])
         blueprint, costs = problem.blueprint(row[0]), problem.price(row)
         index = max(self._records, default=-1) + 1
-        job = job_of(plan, blueprint.to_dict(), seed=trial_seed(plan.search.seed, index))
+        seed = trial_seed(plan.search.seed, index)
+        job = job_of(plan, blueprint.to_dict(), seed=seed, share=suggestion.share)
         record = with_job(
             TrialRecord(
                 index=index,
@@ -262,11 +267,12 @@ class StrategyProposer(Proposer):
                 params=int(costs.params[0]),
                 macs=int(costs.macs[0]),
                 memory=int(costs.memory[0]),
+                share=suggestion.share,
             ),
             job,
         )
         broken = [rule for rule, excluded in problem.excluded(row).items() if excluded[0]]
-        twin = self._by_key.get(blueprint.key)
+        twin = self._by_key.get((blueprint.key, suggestion.share))
         if broken:
             reason = f"Exceeds {' and '.join(broken)}."
             record = replace(record, state="infeasible", cause="limit", reason=reason)
