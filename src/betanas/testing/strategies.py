@@ -62,7 +62,7 @@ def small_problem() -> Problem:
 
 
 def simulate(strategy: Strategy, trials: int) -> list[Observation]:
-    """A search one trial after another, on a parabola.
+    """A search one trial after another, on a parabola, of which a part of the budget reaches a part.
 
     A candidate that is infeasible is told so, every seventh trial fails, every ninth has a result that is no number.
     """
@@ -79,7 +79,9 @@ def simulate(strategy: Strategy, trials: int) -> list[Observation]:
             state, value = "failed", None
         elif index % 9 == 8:
             value = float("nan")
-        observation = Observation(index, suggestion.vector, suggestion.origin, state, value)  # type: ignore[arg-type]
+        value = None if value is None else value * suggestion.share**0.3
+        share, origin = suggestion.share, suggestion.origin
+        observation = Observation(index, suggestion.vector, origin, state, value, share)  # type: ignore[arg-type]
         strategy.tell(observation)
         seen.append(observation)
     return seen
@@ -102,6 +104,7 @@ class _Checks:
 
     def check_suggestions(self, *, repeats: bool) -> None:
         space, require = self.problem.space, self.promises.require
+        least = self.make().least_share
         for seen in self.history:
             vector = dict(seen.vector)
             require(list(vector) == list(space.parameters), "vectors must have every parameter, in order", vector)
@@ -113,13 +116,20 @@ class _Checks:
             plain = json.loads(json.dumps(vector)) == vector and {type(value) for value in vector.values()} == {float}
             require(plain, "vectors must be plain numbers, which JSON can hold", vector)
             require(seen.origin and isinstance(seen.origin, str), "a suggestion must say where it comes from", seen)
+            require(
+                0.0 < least <= seen.share <= 1.0,
+                "a suggestion's share of the budget must lie between the strategy's least and the whole",
+                f"{seen.share}, and the least is {least}",
+            )
         if repeats:
             return
         rows = space.to_array(seen.vector for seen in self.history)
         excluded = np.nonzero(~self.problem.feasible(rows))[0]
         require(not len(excluded), "candidates must keep the limits", f"trials {excluded.tolist()} do not")
-        keys = [blueprint.key for blueprint in self.problem.blueprints(rows)]
-        require(len(set(keys)) == len(keys), "no network must be suggested twice", f"{len(set(keys))} of {len(keys)}")
+        blueprints = self.problem.blueprints(rows)
+        keys = [(each.key, seen.share) for each, seen in zip(blueprints, self.history, strict=True)]
+        rule = "no network must be suggested twice for the same share of the budget"
+        require(len(set(keys)) == len(keys), rule, f"{len(set(keys))} of {len(keys)}")
 
     def check_memory(self) -> None:
         shuffled = list(self.history)
@@ -135,9 +145,10 @@ class _Checks:
         old.ask()
         for seen in self.history[9:11]:
             old.tell(seen)
-        again = old.ask()[0].vector
+        again, last = old.ask()[0], self.history[11]
         rule = "it must suggest the same whether it is made anew or was asked before"
-        self.promises.require(again == self.history[11].vector, rule, f"{again}, not {self.history[11].vector}")
+        same = (again.vector, again.share) == (last.vector, last.share)
+        self.promises.require(same, rule, f"{again}, not {last}")
 
     def check_several(self) -> None:
         together, apart = self.make(told=self.history[:10]), self.make(told=self.history[:10])
@@ -145,11 +156,11 @@ class _Checks:
         for index in range(10, 12):
             (suggestion,) = apart.ask()
             one_by_one.append(suggestion)
-            apart.tell(Observation(index, suggestion.vector, suggestion.origin, "running"))
+            apart.tell(Observation(index, suggestion.vector, suggestion.origin, "running", share=suggestion.share))
         several = together.ask(2)
         rule = "asking for several must be asking for one and telling it as running, again and again"
         self.promises.require(several == one_by_one, rule, f"{several}, not {one_by_one}")
-        different = len({tuple(suggestion.vector.values()) for suggestion in several})
+        different = len({(*suggestion.vector.values(), suggestion.share) for suggestion in several})
         self.promises.require(different == 2, "candidates for trials at the same time must differ", several)
 
     def check_failures(self) -> None:
@@ -216,5 +227,5 @@ class _Checks:
         rule = "when every network has been suggested it must say so"
         with self.promises.refusing(SpaceExhausted, rule, saying="has not been tried"):
             simulate(strategy, _MOST_NETWORKS)
-        tried = len(strategy.observations)
+        tried = len({(*seen.vector.values(),) for seen in strategy.observations})
         self.promises.require(5 < tried < 200, "it must suggest every network of a small space", f"{tried} suggested")

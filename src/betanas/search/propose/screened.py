@@ -119,7 +119,7 @@ def networks(batch: BlueprintBatch) -> list[bytes]:
 
 
 class ScreenedStrategy(Strategy):
-    """A strategy that suggests feasible candidates only, and no network twice.
+    """A strategy that suggests feasible candidates only, and no network twice for the same share of the budget.
 
     Repeats are skipped. Two vectors with the same blueprint key describe the same integer network, so the second trial
     would only measure the noise of training; that is measured better where it matters, by retraining the leaders with
@@ -156,7 +156,9 @@ class ScreenedStrategy(Strategy):
             suggestion = self.propose(observations, known)
             suggestions.append(suggestion)
             index = observations[-1].index + 1 if observations else 0
-            observations.append(Observation(index, suggestion.vector, suggestion.origin, "running"))
+            observations.append(
+                Observation(index, suggestion.vector, suggestion.origin, "running", share=suggestion.share)
+            )
         return suggestions
 
     def networks(self, rows: FloatArray) -> list[bytes]:
