@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+
+import numpy as np
+from scipy import stats
 
 from betanas.search.feasibility import Problem
 from betanas.search.settings import Limits
@@ -47,3 +51,75 @@ def recorded(path: Path = RECORDINGS, *, real: bool = True) -> list[Recording]:
             if trial["state"] == "completed"
         ]
     return found
+
+
+def one_thread() -> None:
+    """Keep a process of the pool to one thread: there is one for each core."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def interval(values: np.ndarray) -> list[float]:
+    """95% bootstrap interval of the median."""
+    if len(values) < 2:
+        return [float(values[0])] * 2
+    found = stats.bootstrap((values,), np.median, method="percentile", rng=np.random.default_rng(0))
+    return [float(found.confidence_interval.low), float(found.confidence_interval.high)]
+
+
+def draw_regrets(
+    regrets: Mapping[str, np.ndarray],
+    axis: np.ndarray,
+    reached: float | None,
+    path: Path,
+    *,
+    title: str,
+    along: str,
+    top: float | None = None,
+) -> None:
+    """Median regret with the quartiles of the first strategy, and what the report's search ends with.
+
+    Args:
+        regrets: by strategy, in points; shape [seeds, n].
+        axis: what it is drawn over, shape [n].
+        reached: regret of the report's search at its end; None where it is not known.
+        path: of the figure, an SVG.
+        title: of the figure.
+        along: what the axis counts.
+        top: the largest regret that is shown; None shows all.
+    """
+    import plotly.graph_objects as go
+
+    from betanas.analysis.figures.palette import GREY, series_style, translucent
+    from betanas.analysis.figures.style import finish
+    from betanas.analysis.formats import figure_image
+
+    figure, over = go.Figure(), axis.tolist()
+    for place, (name, runs) in enumerate(regrets.items()):
+        style = series_style(place)
+        low, median, high = np.quantile(runs, [0.25, 0.5, 0.75], axis=0)
+        if place == 0:
+            figure.add_trace(
+                go.Scatter(
+                    x=over + over[::-1],
+                    y=[*high.tolist(), *low[::-1].tolist()],
+                    fill="toself",
+                    fillcolor=translucent(style.colour, 0.15),
+                    line={"width": 0},
+                    showlegend=False,
+                )
+            )
+        line = {"color": style.colour, "dash": style.dash, "width": 2.5 if place == 0 else 1.5}
+        figure.add_trace(go.Scatter(x=over, y=median.tolist(), mode="lines", name=name, line=line))
+    if reached is not None:
+        figure.add_hline(y=reached, line={"color": GREY, "dash": "dash", "width": 1.5})
+    finish(
+        figure,
+        title=title,
+        caption="Median regret over seeds; band: quartiles of the first. Dashed: the report's search at its end.",
+        alt=f"Falling lines of {len(regrets)} strategies.",
+        xaxis={"title": {"text": along}},
+        yaxis={"title": {"text": "Regret (points)"}, **({"range": [0.0, top]} if top else {"rangemode": "tozero"})},
+    )
+    path.write_bytes(figure_image(figure, "svg"))

@@ -26,7 +26,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import time
-from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -35,11 +34,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 import betanas.search
 from _record import spread, write_record
-from _replay import REAL_SEARCHES, RECORDINGS, problem, recorded
+from _replay import REAL_SEARCHES, RECORDINGS, draw_regrets, interval, one_thread, problem, recorded
 from _training import Journal
 from betanas.search.propose import available_strategies
 from betanas.search.simulation.recording import training_noise
@@ -99,64 +97,12 @@ def run(job: Job) -> tuple[str, list[float], list[float]]:
     return job.strategy, held[usable].tolist(), clock[usable].tolist()
 
 
-def one_thread() -> None:
-    """Keep a process of the pool to one thread: there is one for each core."""
-    import torch
-
-    torch.set_num_threads(1)
-
-
 def digest(recordings: Path) -> str:
     """Of everything that decides a simulated search: the recordings, the limits, the search's code."""
     package = Path(betanas.search.__file__).parent
     files = [recordings, REAL_SEARCHES, Path(__file__).with_name("_replay.py"), *sorted(package.glob("*.py"))]
     files += sorted(file for room in ("propose", "simulation") for file in (package / room).rglob("*.py"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
-
-
-def interval(values: np.ndarray) -> list[float]:
-    """95% bootstrap interval of the median."""
-    if len(values) < 2:
-        return [float(values[0])] * 2
-    found = stats.bootstrap((values,), np.median, method="percentile", rng=np.random.default_rng(0))
-    return [float(found.confidence_interval.low), float(found.confidence_interval.high)]
-
-
-def draw(regrets: Mapping[str, np.ndarray], reached: float, path: Path) -> None:
-    """Median regret over trainings with the quartiles of the first strategy, and what the report's search ends with."""
-    import plotly.graph_objects as go
-
-    from betanas.analysis.figures.palette import GREY, series_style, translucent
-    from betanas.analysis.figures.style import finish
-    from betanas.analysis.formats import figure_image
-
-    figure = go.Figure()
-    for place, (name, runs) in enumerate(regrets.items()):
-        style, trainings = series_style(place), list(range(1, runs.shape[1] + 1))
-        low, median, high = np.quantile(runs, [0.25, 0.5, 0.75], axis=0)
-        if place == 0:
-            figure.add_trace(
-                go.Scatter(
-                    x=trainings + trainings[::-1],
-                    y=[*high.tolist(), *low[::-1].tolist()],
-                    fill="toself",
-                    fillcolor=translucent(style.colour, 0.15),
-                    line={"width": 0},
-                    showlegend=False,
-                )
-            )
-        line = {"color": style.colour, "dash": style.dash, "width": 2.5 if place == 0 else 1.5}
-        figure.add_trace(go.Scatter(x=trainings, y=median.tolist(), mode="lines", name=name, line=line))
-    figure.add_hline(y=reached, line={"color": GREY, "dash": "dash", "width": 1.5})
-    finish(
-        figure,
-        title="Regret on the replay",
-        caption="Median regret over seeds; band: quartiles of the first. Dashed: the report's search at its end.",
-        alt=f"Falling lines of {len(regrets)} strategies.",
-        xaxis={"title": {"text": "Trainings"}},
-        yaxis={"title": {"text": "Regret (points)"}, "rangemode": "tozero"},
-    )
-    path.write_bytes(figure_image(figure, "svg"))
 
 
 def main() -> None:
@@ -248,7 +194,9 @@ def main() -> None:
     if "report" in figures:
         regret = {name: 100 * (best - curves) for name, curves in held.items()}
         reached_at = 100 * (best - figures["report"]["final accuracy"])
-        draw(regret, reached_at, FIGURES / f"{record.removeprefix('search_')}.svg")
+        file = FIGURES / f"{record.removeprefix('search_')}.svg"
+        axis = np.arange(1, arguments.trials + 1)
+        draw_regrets(regret, axis, reached_at, file, title="Regret on the replay", along="Trainings")
     write_record(
         record,
         conditions={

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +13,13 @@ from betanas.search.feasibility import Problem
 from betanas.search.propose import get_strategy
 from betanas.search.records import TrialRecord
 from betanas.search.settings import Limits
+from betanas.search.simulation.fidelities import (
+    FidelityRecording,
+    FidelitySurrogate,
+    agreement,
+    fit_fidelities,
+    read_fidelities,
+)
 from betanas.search.simulation.recording import Recording, read_recordings, training_noise, write_recordings
 from betanas.search.simulation.replay import incumbents, optimum, simulate
 from betanas.search.simulation.surrogate import ReplaySurrogate, fit_surrogate
@@ -187,3 +195,79 @@ class TestSimulate:
         best = optimum(PROBLEM, surrogate)
         assert best >= incumbents(simulate("random", PROBLEM, surrogate, 100, seed=1)).max()
         assert best < 0.42
+
+
+SHARES = (0.25, 0.5, 1.0)
+
+
+def fidelities(count: int) -> list[FidelityRecording]:
+    """Networks that reach the root of the share, within a little; the first three with two seeds."""
+    noise, found = np.random.default_rng(1), []
+    for place, suggestion in enumerate(get_strategy("sobol")(PROBLEM, seed=6).ask(count)):
+        for seed in range(2 if place < 3 else 1):
+            for share in SHARES:
+                top1 = expected(suggestion.vector) * share**0.5 + NOISE * float(noise.standard_normal())
+                one = FidelityRecording(suggestion.vector, "default", 32, share, share * BUDGET, 10, top1, 1, seed)
+                found.append(one)
+    return found
+
+
+class TestFidelities:
+    @pytest.fixture(scope="class")
+    def parts(self, surrogate: ReplaySurrogate) -> FidelitySurrogate:
+        return fit_fidelities(surrogate, fidelities(20))
+
+    def test_round_trip_and_refusals(self, tmp_path: Path) -> None:
+        kept, file = fidelities(2), tmp_path / "trainings.jsonl"
+        failed = {"outcome": "failed", "anything": "else"}
+        file.write_text("".join(json.dumps(row) + "\n" for row in [*(asdict(each) for each in kept), failed]))
+        assert read_fidelities(file) == kept
+        file.write_text('{"vector": {}}\n')
+        with pytest.raises(StudyError, match="Line 1 of trainings.jsonl must be a recorded training"):
+            read_fidelities(file)
+        with pytest.raises(StudyError, match="must exist"):
+            read_fidelities(tmp_path / "nothing.jsonl")
+
+    def test_what_short_trainings_say(self) -> None:
+        told = agreement([*fidelities(20), replace(fidelities(21)[-1], share=0.5)])
+        assert [each.share for each in told] == list(SHARES)
+        assert all(each.networks == 20 for each in told), "a network that lacks a share is left aside"
+        assert all(each.overall > 0.9 for each in told)
+        assert all(each.noise is not None and 0.1 * NOISE < each.noise < 4 * NOISE for each in told)
+        assert all(each.repeats == 3 for each in told)
+
+    def test_too_few_networks_are_refused(self, surrogate: ReplaySurrogate) -> None:
+        with pytest.raises(StudyError, match="At least 8 networks"):
+            fit_fidelities(surrogate, fidelities(7))
+
+    def test_a_part_of_the_budget_reaches_what_was_recorded(self, parts: FidelitySurrogate) -> None:
+        row = SPACE.to_array([fidelities(1)[0].vector])
+        whole = float(parts.accuracies(row)[0])
+        assert parts.training(row, 1.0) == (whole, parts.noise)
+        for share in (0.25, 0.35, 0.5):
+            reached, deviation = parts.training(row, share)
+            assert reached == pytest.approx(whole * share**0.5, rel=0.1)
+            assert 0 < deviation < 0.1 * whole
+
+    def test_a_search_pays_for_what_it_trains(self, parts: FidelitySurrogate) -> None:
+        history = simulate("asha", PROBLEM, parts, 60, 1, options={"least": 0.25, "factor": 2}, seconds=150.0)
+        assert {trial.share for trial in history} == {0.25, 0.5, 1.0}
+        assert all(trial.training_seconds == trial.share * BUDGET for trial in history)
+        spent = sum(trial.training_seconds + OVERHEAD for trial in history)
+        assert history[-1].ended == pytest.approx(spent)
+        assert 150.0 <= spent < 150.0 + BUDGET + OVERHEAD
+        held = incumbents(history)
+        first = next(place for place, trial in enumerate(history) if trial.share == 1.0)
+        assert held[first] == history[first].expected, "a whole training comes before any shorter one"
+
+    def test_workers_and_early_stopping_know_shares(self, parts: FidelitySurrogate) -> None:
+        rule = StoppingRule(BUDGET, least_history=6)
+        options = {"initial": 6, "pool": 64}
+        history = simulate("multifidelity", PROBLEM, parts, 16, 2, options=options, workers=3, stopping=rule)
+        assert len(history) == 16
+        assert all(trial.share == 1.0 for trial in history if trial.state == "stopped")
+        assert min(trial.share for trial in history) < 1.0
+
+    def test_a_surrogate_of_whole_trainings_alone_says_so(self, surrogate: ReplaySurrogate) -> None:
+        with pytest.raises(StudyError, match="parts of the budget needs recordings"):
+            simulate("asha", PROBLEM, surrogate, 3, 0)

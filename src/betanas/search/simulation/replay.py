@@ -39,10 +39,12 @@ class SimulatedTrial:
         origin: what suggested it.
         state: `completed`, `stopped` or `infeasible`.
         observed: the accuracy the search was told; None for an infeasible one.
-        expected: the surrogate's accuracy without noise; None for an infeasible one.
+        expected: the surrogate's accuracy without noise after the whole budget; None for an infeasible one.
         training_seconds: simulated.
         ended: simulated wall-clock seconds from the search's start to this trial's end.
-        asking_seconds: real seconds that the suggestion took; not part of the simulated clock.
+        asking_seconds: processor seconds that the suggestion took, which a busy machine does not change; not part of
+            the simulated clock.
+        share: part of the budget that it had.
     """
 
     index: int
@@ -54,6 +56,7 @@ class SimulatedTrial:
     training_seconds: float
     ended: float
     asking_seconds: float
+    share: float = 1.0
 
 
 def simulate(
@@ -66,6 +69,7 @@ def simulate(
     options: Mapping[str, Any] | None = None,
     workers: int = 1,
     usable: int | None = None,
+    seconds: float | None = None,
     stopping: StoppingRule | None = None,
     widen: bool = False,
 ) -> list[SimulatedTrial]:
@@ -80,6 +84,7 @@ def simulate(
         options: of the strategy.
         workers: trials that train at the same time.
         usable: number of trials with a result at which to end.
+        seconds: of the simulated clock, after which nothing begins.
         stopping: rule for early stopping; its budget is the surrogate's.
         widen: whether ranges grow at whose ends the best trials crowd, as with `--widen`.
 
@@ -95,24 +100,25 @@ def simulate(
     clock, index, exhausted = 0.0, 0, False
     while True:
         enough = usable is not None and sum(each.observed is not None for each in ended) >= usable
+        enough = enough or (seconds is not None and clock >= seconds)
         while len(queue) < workers and index < trials and not exhausted and not enough:
-            start = time.perf_counter()
+            start = time.process_time()
             try:
                 (suggestion,) = asked.ask()
             except SpaceExhausted:
                 exhausted = True
                 break
-            took = time.perf_counter() - start
+            took = time.process_time() - start
             trial = _train(problem, surrogate, suggestion, index, clock, took, seed, history, stopping)
-            asked.tell(Observation(index, suggestion.vector, suggestion.origin, "running"))
+            asked.tell(Observation(index, suggestion.vector, suggestion.origin, "running", share=suggestion.share))
             heapq.heappush(queue, (trial.ended, index, trial))
             index += 1
         if not queue:
             return ended
         clock, _, trial = heapq.heappop(queue)
         ended.append(trial)
-        asked.tell(Observation(trial.index, trial.vector, trial.origin, trial.state, trial.observed))
-        if trial.state == "completed" and stopping is not None and trial.observed is not None:
+        asked.tell(Observation.of(_record(trial)))
+        if trial.state == "completed" and trial.share == 1.0 and stopping is not None and trial.observed is not None:
             history.append(_curve(problem, surrogate, trial.vector, trial.observed))
         known = [*map(_record, ended), *(replace(_record(each), state="running") for _, _, each in queue)]
         if widen and (new := next_widenings(problem, known, widenings)):
@@ -125,7 +131,8 @@ def simulate(
 
 
 def _record(trial: SimulatedTrial) -> TrialRecord:
-    return TrialRecord(trial.index, trial.vector, "", trial.origin, trial.state, objective=trial.observed)
+    share, observed = trial.share, trial.observed
+    return TrialRecord(trial.index, trial.vector, "", trial.origin, trial.state, share=share, objective=observed)
 
 
 def _train(
@@ -151,11 +158,13 @@ def _train(
             0.0,
             clock + INFEASIBLE_SECONDS,
             took,
+            suggestion.share,
         )
-    expected = float(surrogate.accuracies(row)[0])
-    noise = surrogate.noise * float(np.random.default_rng((seed, index)).standard_normal())
-    observed, seconds, state = max(expected + noise, 0.0), surrogate.budget, "completed"
-    if stopping is not None:
+    share, expected = suggestion.share, float(surrogate.accuracies(row)[0])
+    reached, deviation = surrogate.training(row, share)
+    noise = deviation * float(np.random.default_rng((seed, index)).standard_normal())
+    observed, seconds, state = max(reached + noise, 0.0), share * surrogate.budget, "completed"
+    if stopping is not None and share == 1.0:
         curve = _curve(problem, surrogate, suggestion.vector, observed)
         for length in range(1, len(curve)):
             verdict = stopping.decide(curve[:length], history, index=index)
@@ -165,7 +174,7 @@ def _train(
     ended = clock + seconds + surrogate.overhead
     outcome: TrialState = "stopped" if state == "stopped" else "completed"
     return SimulatedTrial(
-        index, suggestion.vector, suggestion.origin, outcome, observed, expected, seconds, ended, took
+        index, suggestion.vector, suggestion.origin, outcome, observed, expected, seconds, ended, took, share
     )
 
 
@@ -176,13 +185,14 @@ def _curve(problem: Problem, surrogate: ReplaySurrogate, vector: Mapping[str, fl
 def incumbents(history: Sequence[SimulatedTrial]) -> FloatArray:
     """After each trial, the expected accuracy of the completed candidate that had the best observed one. Shape [n].
 
-    What a user would have got: the search believes its noisy results, the network keeps its expected accuracy. Zero
-    before the first result.
+    What a user would have got: the search believes its noisy results, the network keeps its expected accuracy. Trials
+    compare where they had the same part of the budget: the best is the best of those with the longest training so far.
+    Zero before the first result.
     """
-    best, held, found = -np.inf, 0.0, []
+    best, held, found = (0.0, -np.inf), 0.0, []
     for trial in history:
-        if trial.state == "completed" and trial.observed is not None and trial.observed > best:
-            best, held = trial.observed, trial.expected or 0.0
+        if trial.state == "completed" and trial.observed is not None and (trial.share, trial.observed) > best:
+            best, held = (trial.share, trial.observed), trial.expected or 0.0
         found.append(held)
     return np.array(found)
 

@@ -72,6 +72,20 @@ class ReplaySurrogate:
         """Expected accuracy of vectors, rows of shape [n, parameters]. Shape [n], in [0, 1]."""
         return np.clip(np.asarray(self._final.predict(features(self.problem, rows)), dtype=np.float64), 0.0, 1.0)
 
+    def training(self, row: FloatArray, share: float) -> tuple[float, float]:
+        """What one vector (shape [1, parameters]) reaches in a part of the budget: accuracy, and its deviation.
+
+        Raises:
+            StudyError: only whole trainings were recorded.
+        """
+        if share != 1.0:
+            raise StudyError(
+                "A replay of parts of the budget needs recordings of them.",
+                value=f"{share:g} of the budget",
+                hint="See betanas.search.simulation.fidelities.",
+            )
+        return float(self.accuracies(row)[0]), self.noise
+
     def curve(self, row: FloatArray, final: float) -> tuple[tuple[float, float], ...]:
         """(training seconds, accuracy) of one vector's training that ends at a given accuracy."""
         shape = np.asarray(self._shape.predict(features(self.problem, row[None])), dtype=np.float64)[0]
