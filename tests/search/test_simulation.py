@@ -223,7 +223,7 @@ class TestFidelities:
         file.write_text("".join(json.dumps(row) + "\n" for row in [*(asdict(each) for each in kept), failed]))
         assert read_fidelities(file) == kept
         file.write_text('{"vector": {}}\n')
-        with pytest.raises(StudyError, match="Line 1 of trainings.jsonl must be a recorded training"):
+        with pytest.raises(StudyError, match="Line 1 of trainings"):
             read_fidelities(file)
         with pytest.raises(StudyError, match="must exist"):
             read_fidelities(tmp_path / "nothing.jsonl")
