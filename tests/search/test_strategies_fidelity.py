@@ -161,16 +161,18 @@ class TestLevels:
         networks = np.concatenate([np.arange(40), better])
         shares = np.concatenate([np.full(40, 0.25), np.ones(len(better))])
         values = quality[networks] * np.where(shares == 1.0, 1.0, 0.5)
-        levels = Levels.fit(values, shares, networks)
-        assert levels.logarithmic
+        levels = Levels.fit(values, shares, networks, shares)
+        assert levels.least is not None
+        assert np.isfinite(levels.whole(np.zeros(1), np.ones(1))).all()
         assert levels.back(levels.whole(values, shares)) == pytest.approx(quality[networks], rel=0.03)
 
     def test_one_share_alone_or_negative_values(self) -> None:
         values, networks = np.array([-1.0, 2.0, 3.0]), np.arange(3)
-        levels = Levels.fit(values, np.full(3, 0.25), networks)
-        assert not levels.logarithmic
+        levels = Levels.fit(values, np.full(3, 0.25), networks, np.array([0.5]))
+        assert levels.shares.tolist() == [0.25, 0.5, 1.0]
+        assert levels.least is None
         assert np.ptp(levels.whole(values, np.full(3, 0.25)) - values) == pytest.approx(0.0, abs=1e-9)
-        assert Levels.fit(np.ones(3), np.ones(3), networks).back([0.0]) == pytest.approx([1.0])
+        assert Levels.fit(np.ones(3), np.ones(3), networks, np.ones(3)).back([0.0]) == pytest.approx([1.0])
 
 
 class TestWorth:

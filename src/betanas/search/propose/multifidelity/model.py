@@ -123,7 +123,7 @@ class Model:
     def _fit(self, told: Told) -> tuple[Process, OutcomeScale, Levels]:
         """A process of results on the scale of whole trainings."""
         size = refit_size(len(told.values))
-        levels = Levels.fit(told.values, told.shares, told.networks)
+        levels = Levels.fit(told.values[:size], told.shares[:size], told.networks[:size], told.shares)
         values = levels.whole(told.values, told.shares)
         scale = OutcomeScale.fit(values[:size])
         return self._fitter.process(self._placed(told.points, told.shares), scale.forward(values)), scale, levels
