@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -26,7 +27,8 @@ from betanas.search.front import pareto_front
 from betanas.search.planning import job_of
 from betanas.search.propose import Observation, ScreenedStrategy, Suggestion, get_strategy, register_strategy
 from betanas.search.records import StudyPlan, TrialRecord, with_job
-from betanas.search.run import search
+from betanas.search.run import resume, search
+from betanas.search.settings import ResumeSettings
 from betanas.search.store.location import StudyLocation
 from betanas.search.store.store import Store
 from betanas.search.studies.confirmation import confirm
@@ -190,6 +192,13 @@ def test_a_search_trains_parts_and_wholes_of_one_network(halves: Path) -> None:
         assert study.best().trial == 1
         assert study.status()["best"]["share"] == 1.0
         assert str(study.job(0).budget) == "2steps"
+
+
+def test_a_search_that_goes_on_knows_the_shares_of_its_trials(halves: Path, tmp_path: Path) -> None:
+    shutil.copytree(halves, tmp_path / "copy")
+    with resume(str(tmp_path / "copy"), ResumeSettings(trials=4)) as study:
+        third, fourth = study.trials()[2:]
+        assert (fourth.share, fourth.origin, fourth.blueprint_key) == (1.0, "promoted", third.blueprint_key)
 
 
 def test_a_confirmation_trains_for_the_whole_budget(halves: Path) -> None:
