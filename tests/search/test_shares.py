@@ -19,11 +19,12 @@ from betanas.analysis.wording import summary
 from betanas.blueprint import Blueprint
 from betanas.cli.reporting.reporters import trial_line
 from betanas.cli.reporting.tally import Tally
-from betanas.errors import QuantityError, StrategyError
+from betanas.errors import QuantityError, StrategyError, StudyError
 from betanas.search.bounds import LEAST_TRIALS, crowded_bounds
 from betanas.search.chance import guessing
 from betanas.search.comparable import comparable, leader, partly_trained
 from betanas.search.front import pareto_front
+from betanas.search.learning import learn
 from betanas.search.planning import job_of
 from betanas.search.propose import Observation, ScreenedStrategy, Suggestion, get_strategy, register_strategy
 from betanas.search.records import StudyPlan, TrialRecord, with_job
@@ -33,7 +34,7 @@ from betanas.search.store.location import StudyLocation
 from betanas.search.store.store import Store
 from betanas.search.studies.confirmation import confirm
 from betanas.search.study import Study
-from betanas.spaces import Range
+from betanas.spaces import Range, get_space
 from betanas.training.budget import Budget
 
 Make = Callable[..., TrialRecord]
@@ -199,6 +200,13 @@ def test_a_search_that_goes_on_knows_the_shares_of_its_trials(halves: Path, tmp_
     with resume(str(tmp_path / "copy"), ResumeSettings(trials=4)) as study:
         third, fourth = study.trials()[2:]
         assert (fourth.share, fourth.origin, fourth.blueprint_key) == (1.0, "promoted", third.blueprint_key)
+
+
+def test_another_search_learns_from_the_longest_trainings_alone(halves: Path) -> None:
+    with Study.open(halves) as study:
+        search_settings = study.plan.search
+    with pytest.raises(StudyError, match="needs 3 completed"):  # as many have a result
+        learn([str(halves)], search_settings, get_space("betanet3"))
 
 
 def test_a_confirmation_trains_for_the_whole_budget(halves: Path) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -29,6 +30,9 @@ from betanas.blueprint import FloatArray
 # What the kernel sees of points beside their coordinates: shape [n, f] for points of shape [n, d].
 Describe = Callable[[FloatArray], FloatArray]
 State = dict[str, Tensor]
+
+# A model of values (shape [n, 1]) at the kernel's inputs (shape [n, d]), its hyper-parameters at their priors' modes.
+MakeModel = Callable[[Tensor, Tensor], SingleTaskGP]
 
 # Up to 100 observations the hyper-parameters are fitted anew for each suggestion (a quarter of a second); beyond,
 # whenever there are 5% more, since twenty more among four hundred hardly move them and the fit is what takes the time.
@@ -114,14 +118,17 @@ class Fitter:
     recorded trials its predictive density is lower from 16 of them on (`benchmarks/search_model.py`), and searches stay
     where they are.
 
+    Another kernel comes with a function that makes the model, `make`.
+
     Where the last columns of a description are what finished studies expect (`trends` of them), the mean follows them:
     each with a weight that is normally distributed before there are results, and settled by those. Such a weight is a
     linear mean and a linear kernel, so that the process is still one.
     """
 
-    def __init__(self, describe: Describe | None = None, *, trends: int = 0) -> None:
+    def __init__(self, describe: Describe | None = None, *, trends: int = 0, make: MakeModel | None = None) -> None:
         self._describe = describe
         self._trends = trends
+        self._make = make or partial(_model, trends=trends)
         self._digest = ""
         self._state: State = {}
 
@@ -129,14 +136,14 @@ class Fitter:
         """A process of values (shape [n]) at points (shape [n, d]); hyper-parameters by the rule of `refit_size`."""
         inputs = kernel_inputs(points, self._describe)
         size = refit_size(len(inputs))
-        model = _model(_as_tensor(inputs), _as_tensor(values)[:, None], self._trends)
+        model = self._make(_as_tensor(inputs), _as_tensor(values)[:, None])
         model.load_state_dict(self._hyperparameters(inputs[:size], values[:size]))
         return Process(model.eval(), self._describe, self._trends)
 
     def _hyperparameters(self, inputs: FloatArray, values: FloatArray) -> State:
         digest = hashlib.sha256(inputs.tobytes() + values.tobytes()).hexdigest()
         if digest != self._digest:
-            self._state = _fit(_as_tensor(inputs), _as_tensor(values)[:, None], self._trends)
+            self._state = _fit(_as_tensor(inputs), _as_tensor(values)[:, None], self._make)
             self._digest = digest
         return self._state
 
@@ -158,7 +165,7 @@ def kernel_inputs(points: FloatArray, describe: Describe | None) -> FloatArray:
     return points if describe is None else np.concatenate([points, describe(points)], axis=1)
 
 
-def _fit(inputs: Tensor, values: Tensor, trends: int) -> State:
+def _fit(inputs: Tensor, values: Tensor, make: MakeModel) -> State:
     """Maximum a posteriori hyper-parameters from the prior's mode, in one stage or two."""
     stages = [(inputs, values, FIRST_FIT_ITERATIONS)]
     if len(inputs) > FIRST_FIT_POINTS + FIRST_FIT_POINTS // 4:
@@ -169,7 +176,7 @@ def _fit(inputs: Tensor, values: Tensor, trends: int) -> State:
         ]
     state: State = {}
     for some_inputs, some_values, iterations in stages:
-        model = _model(some_inputs, some_values, trends)
+        model = make(some_inputs, some_values)
         state = state or _copy(model)
         model.load_state_dict(state)
         mll = ExactMarginalLogLikelihood(model.likelihood, model)

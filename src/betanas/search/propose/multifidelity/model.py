@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -16,6 +17,7 @@ from betanas.search.propose.gpei.local_search import Score, Screen, ranked
 from betanas.search.propose.gpei.network import NetworkView
 from betanas.search.propose.gpei.outcome import OutcomeScale
 from betanas.search.propose.gpei.process import Fitter, Process, kernel_inputs, refit_size
+from betanas.search.propose.multifidelity.kernel import fidelity_model
 from betanas.search.propose.multifidelity.levels import Levels
 from betanas.search.propose.multifidelity.worth import log_worth
 
@@ -58,7 +60,8 @@ class Choice:
 class Model:
     """Keeps the pool and the last fit; everything else comes with each call.
 
-    A candidate with a share of the budget is a point with one more coordinate: the share's logarithm, 1 for the whole.
+    A candidate with a share of the budget is a point with one more coordinate, its last: how far the share is from the
+    whole, on a logarithmic scale, with 1 for the least share that may be chosen.
 
     Args:
         pool: feasible points of the unit cube, shape [n, d].
@@ -75,7 +78,10 @@ class Model:
         self._screen = screen
         self._shares = np.array(shares)
         self._overhead = overhead
-        self._fitter = Fitter(None if network is None else lambda points: network(np.ascontiguousarray(points[:, :-1])))
+        self._fitter = Fitter(
+            None if network is None else lambda points: network(points[:, :-1]),
+            make=partial(fidelity_model, place=pool.shape[1]),
+        )
 
     def propose(
         self,
@@ -155,7 +161,7 @@ class Model:
 
     def _placed(self, points: FloatArray, shares: FloatArray) -> FloatArray:
         """Points (shape [n, d]) with the coordinate of their shares, shape [n, d + 1]."""
-        return np.column_stack([points, 1.0 - np.log(shares) / np.log(self._shares[0])])
+        return np.column_stack([points, np.log(shares) / np.log(self._shares[0])])
 
     @property
     def _nothing(self) -> FloatArray:
