@@ -3,6 +3,8 @@
     python benchmarks/search_fidelities.py [--recordings data/fidelities_cifar100.jsonl] [--seeds 30] [--jobs 2]
                                            [--strategies multifidelity gpei ...] [--with-real-searches] [--quick]
 
+With --seeds 0 it does (a) alone.
+
 (a) Spearman's rank correlation between trainings whose schedule is annealed to a share of the budget and whole ones,
 over all networks and among the best 30% of them, for each share; and the noise of one training.
 
@@ -199,25 +201,11 @@ def report_on(best: float) -> tuple[float, float] | None:
     return kept["report"]["final accuracy"], kept["report"]["wall seconds"]
 
 
-def main() -> None:
-    """Run and record."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--recordings", type=Path, default=FIDELITIES)
-    parser.add_argument("--seeds", type=int, default=30)
-    parser.add_argument("--first-seed", type=int, default=0, help="from 1000 on to choose settings")
-    parser.add_argument("--strategies", nargs="*", default=list(STRATEGIES))
-    parser.add_argument("--jobs", type=int, default=2, help="searches at the same time, each on one thread")
-    parser.add_argument("--with-real-searches", action="store_true", help="their trials in the surrogate too")
-    parser.add_argument("--quick", action="store_true", help="one seed of each; prints, keeps no record")
-    arguments = parser.parse_args()
-    if arguments.quick:
-        arguments.seeds = 1
+def replayed(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The conditions and the figures of the searches; draws them, unless settings are being chosen."""
     path, real = arguments.recordings, arguments.with_real_searches
     surrogate = fitted(path, real)
     best = optimum(problem("default"), surrogate)
-    told = agreement(of_replay(path))
-    for each in told:
-        print(each)
     jobs = [
         Job(name, seed, options_of(name, surrogate))
         for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds)
@@ -229,8 +217,8 @@ def main() -> None:
         made = {job.key: pool.submit(run_apart, job, parts) for job in jobs if job.key not in journal}
         runs = [(job.strategy, journal.once(job.key, lambda key=job.key: made[key].result())) for job in jobs]
     by_strategy = {name: [one for each, one in runs if each == name] for name in arguments.strategies}
+    regrets = {name: compared(name, some, best, surrogate) for name, some in by_strategy.items()}
     figures: dict[str, Any] = {
-        "what short trainings say": [asdict(each) for each in told],
         "surrogate": {
             "model": surrogate.model,
             "recordings": surrogate.recordings,
@@ -238,13 +226,11 @@ def main() -> None:
             "errors": {name: asdict(error) for name, error in surrogate.errors.items()},
             "best": best,
             "networks at every share": surrogate.networks,
-            "deviations as parts of the whole accuracy": {
-                f"{key:g}": value for key, value in surrogate.deviations.items()
-            },
+            "deviations as parts of the whole accuracy": {f"{at:g}": one for at, one in surrogate.deviations.items()},
             "explained part of the variance": surrogate.explained,
             "overhead of a trial in seconds": surrogate.overhead,
         },
-        "regret in points": {name: compared(name, some, best, surrogate) for name, some in by_strategy.items()},
+        "regret in points": regrets,
     }
     reached = None
     if (report := report_on(best)) is not None:
@@ -252,12 +238,11 @@ def main() -> None:
         reached = 100 * (best - target)
         figures["report"] = {"final accuracy": target, "seconds": wall}
         for name, some in by_strategy.items():
-            parts = against_report(some, target, wall)
-            figures["regret in points"][name]["seconds to the report's result, as a part of the report's"] = parts
-    for name, one in figures["regret in points"].items():
+            regrets[name]["seconds to the report's result, as a part of the report's"] = against_report(
+                some, target, wall
+            )
+    for name, one in regrets.items():
         print(name, one)
-    if arguments.quick or arguments.first_seed:
-        return
     axis = np.linspace(WHOLE_TRAININGS / DRAWN, WHOLE_TRAININGS, DRAWN)
     drawn = {
         name: np.array(
@@ -266,19 +251,42 @@ def main() -> None:
         for name, some in by_strategy.items()
     }
     figures["curves"] = {name: np.median(curves, axis=0).tolist() for name, curves in drawn.items()}
-    title, file = "Regret on the replay with parts of the budget", FIGURES / "fidelities.svg"
-    draw_regrets(drawn, axis, reached, file, title=title, along="Seconds, in whole trainings", top=10.0)
+    if not arguments.quick and not arguments.first_seed:
+        title, file = "Regret on the replay with parts of the budget", FIGURES / "fidelities.svg"
+        draw_regrets(drawn, axis, reached, file, title=title, along="Seconds, in whole trainings", top=10.0)
+    conditions = {
+        "seeds": arguments.seeds,
+        "seconds": horizon(surrogate),
+        "preset": "default",
+        "with the real searches": real,
+        "early-discarding": options_of("early-discarding", surrogate),
+    }
+    return conditions, figures
+
+
+def main() -> None:
+    """Run and record."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--recordings", type=Path, default=FIDELITIES)
+    parser.add_argument("--seeds", type=int, default=30, help="0 for what short trainings say alone")
+    parser.add_argument("--first-seed", type=int, default=0, help="from 1000 on to choose settings: keeps no record")
+    parser.add_argument("--strategies", nargs="+", default=list(STRATEGIES))
+    parser.add_argument("--jobs", type=int, default=2, help="searches at the same time, each on one thread")
+    parser.add_argument("--with-real-searches", action="store_true", help="their trials in the surrogate too")
+    parser.add_argument("--quick", action="store_true", help="one seed of each; prints, keeps no record")
+    arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.seeds = 1
+    told = agreement(of_replay(arguments.recordings))
+    for each in told:
+        print(each, flush=True)
+    conditions, figures = replayed(arguments) if arguments.seeds else ({}, {})
+    if arguments.quick or arguments.first_seed:
+        return
     write_record(
         "search_fidelities",
-        conditions={
-            "seeds": arguments.seeds,
-            "seconds": horizon(surrogate),
-            "preset": "default",
-            "recordings": path.name,
-            "with the real searches": real,
-            "early-discarding": options_of("early-discarding", surrogate),
-        },
-        figures=figures,
+        conditions={"recordings": arguments.recordings.name, "resolution": RESOLUTION, **conditions},
+        figures={"what short trainings say": [asdict(each) for each in told], **figures},
     )
 
 
