@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from betanas.errors import StudyError
-from betanas.search.comparable import longest_share
 from betanas.search.lessons import LEAST_TRIALS, MOST_LESSONS, Lesson, lesson_of
 from betanas.search.objectives import Accuracy, ObjectiveSettings, Pareto
 from betanas.search.records import StudyPlan, TrialRecord
@@ -50,8 +49,7 @@ def _learn_from(place: str, search: ProposalSettings, space: SearchSpace) -> Les
             value=f"{place} maximised {other.search.objective.kind}",
             hint="Leave --prior out, or choose the same --objective.",
         )
-    longest = longest_share(trials)
-    found = [(one.vector, one.objective or 0.0) for one in trials if one.share == longest and teaches(one, other)]
+    found = [(trial.vector, trial.objective or 0.0) for trial in trials if teaches(trial, other)]
     words = f"{other.data.source} at {other.resolution} pixels, {other.training.budget} a trial"
     lesson = lesson_of(words, found, space)
     if lesson is None:
