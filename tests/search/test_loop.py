@@ -31,7 +31,7 @@ from betanas.search.planning import make_strategy, plan_search, problem_of, stop
 from betanas.search.progress import SearchListener
 from betanas.search.propose.base import Strategy, Suggestion
 from betanas.search.records import StudyPlan, TrialRecord, network_key
-from betanas.search.settings import Limits
+from betanas.search.settings import Limits, ResumeSettings
 from betanas.search.stopping import StoppingRule
 from betanas.search.store.location import StudyLocation
 from betanas.search.store.store import Store
@@ -480,7 +480,8 @@ def test_own_code_needs_a_word_when_a_study_goes_on(tmp_path: Path) -> None:
     assert (tmp_path / "ran").exists()
     (tmp_path / "ran").unlink()
     with pytest.raises(StudyError, match="--trust-files"):
-        bn.resume(tmp_path / "study")
+        bn.resume(tmp_path / "study", ResumeSettings(trials=2))
+    bn.resume(tmp_path / "study").close()  # it has ended, so that nothing of it is run
     assert not (tmp_path / "ran").exists()
 
 
