@@ -144,7 +144,7 @@ def test_search_with_a_config_file_and_json(tmp_path: Path, capsys: pytest.Captu
         ("search --space beta", {"betanet2", "betanet3"}),
         ("search --strategy gp", {"gpei"}),
         ("search --executor ", {"local", "inline", "ray"}),
-        ("search --recipe f", {"fast"}),
+        ("search --recipe f", {"fast", "finetune"}),
         ("search --data dig", {"digits"}),
         ("search --trial-c", {"--trial-cpus"}),
         ("resume --work", {"--workers"}),

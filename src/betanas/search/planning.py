@@ -46,7 +46,6 @@ from betanas.spaces import SearchSpace, get_space
 from betanas.training.budget import Budget
 from betanas.training.job import Job, JobImages
 from betanas.training.recipe import Recipe, load_recipe, recipe_for
-from betanas.training.teaching.naming import find_teacher
 from betanas.training.teaching.teacher import Teacher, taught_recipe
 from betanas.trust import check_trust
 from betanas.userfile import python_file, run_plugins
@@ -185,6 +184,8 @@ def _teacher(plan: StudyPlan) -> Teacher | None:
             hint="Add, for example, --time 30m, or leave --teacher-share out.",
         )
     tuned = round(training.teacher_share * time.amount, 1) if time else 0.0
+    from betanas.training.teaching.naming import find_teacher  # with torch, which takes seconds that no refusal should
+
     return find_teacher(training.teacher, resolution=plan.resolution, tuned=tuned)
 
 
