@@ -28,7 +28,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         temporary.replace(path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:  # a full disk: which file it was, nobody else knows
+        if isinstance(error, OSError) and error.errno and not error.filename:  # a full disk: nobody else knows the file
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
 

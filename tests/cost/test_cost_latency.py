@@ -128,7 +128,13 @@ def test_a_wrong_table_is_refused(change: dict[str, Any], says: str) -> None:
 
 def test_a_table_that_is_no_table_is_refused(tmp_path: Path) -> None:
     (tmp_path / "list.json").write_text("[1, 2]")
+    (tmp_path / "bare.json").write_text("{}")
     (tmp_path / "text.json").write_text("not JSON")
-    for name, says in (("list.json", "object with a format"), ("text.json", "readable"), ("none.json", "readable")):
+    for name, says in (
+        ("list.json", "no JSON object"),
+        ("bare.json", "object with a format"),
+        ("text.json", "readable"),
+        ("none.json", "readable"),
+    ):
         with pytest.raises(LimitError, match=says):
             LatencyModel.load(tmp_path / name)

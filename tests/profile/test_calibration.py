@@ -291,7 +291,8 @@ def test_the_script_says_what_is_missing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("document", "says"),
     [
-        ([], "list of networks"),
+        ([], "no JSON object"),
+        ({"format": 1, "networks": {}}, "list of networks"),
         ({"format": 7, "networks": []}, "measurements of format 1"),
         ({"format": 1, "networks": [{"rounds": [0.1]}]}, "must be whole"),
         ({"format": 1, "networks": [{"rounds": [-0.1], "blueprint": {}}]}, "a network without a time"),

@@ -213,6 +213,7 @@ class TestNetworkView:
         whole = process_module._model(
             torch.as_tensor(np.column_stack([np.vstack([points, pending]), view(np.vstack([points, pending]))])),
             torch.as_tensor(believed)[:, None],
+            trends=0,
         )
         whole.load_state_dict(process.model.state_dict())
         for found, expected in zip(
@@ -228,7 +229,7 @@ class TestNetworkView:
         points, values = draw.random((20, 3)), draw.standard_normal(20)
         process = Fitter().process(points, values)
         mean, deviation = process.leave_one_out()
-        others = process_module._model(torch.as_tensor(points[1:]), torch.as_tensor(values[1:])[:, None])
+        others = process_module._model(torch.as_tensor(points[1:]), torch.as_tensor(values[1:])[:, None], trends=0)
         others.load_state_dict(process.model.state_dict())
         expected, without_noise = replace(process, model=others.eval()).predict(points[:1])
         assert mean[0] == pytest.approx(expected[0], abs=1e-6)

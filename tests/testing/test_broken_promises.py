@@ -175,7 +175,7 @@ def _only_with_successes(self: Strategy, count: int = 1) -> list[Suggestion]:
         (strategy(changed=lambda self, each: Suggestion(each.vector, "")), "must say where it comes from"),
         (strategy(propose=_too_large), "candidates must keep the limits"),
         (strategy(propose=lambda self, observations, known: self.suggest(self._stream.first(1)[0], "mine")),
-         r"no network must be suggested twice\. Seen: 1 of 12"),
+         r"no network must be suggested twice for the same share of the budget\. Seen: 1 of 12"),
         (strategy(tell=_last_told, changed=_after_that),
          "function of what it was told, in whatever order"),
         (strategy(propose=_the_next), "the same whether it is made anew or was asked before"),

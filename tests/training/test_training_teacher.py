@@ -16,13 +16,13 @@ from betanas.cli.main import run
 from betanas.data import open_source
 from betanas.data.images import ImageSet
 from betanas.errors import RecipeError
+from betanas.files import read_json
 from betanas.models import benchmark_network
 from betanas.pretrained.timm_networks import weights_place
 from betanas.training.augmentation import Augmentation, Standardise
 from betanas.training.batches import BatchStream
 from betanas.training.budget import Budget
 from betanas.training.engine import TrialEngine
-from betanas.training.files import read_json
 from betanas.training.graphs import Graphs
 from betanas.training.job import Job, JobImages
 from betanas.training.options import EngineOptions
