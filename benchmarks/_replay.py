@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -12,6 +14,7 @@ from scipy import stats
 from betanas.search.feasibility import Problem
 from betanas.search.settings import Limits
 from betanas.search.simulation.recording import Recording, read_recordings
+from betanas.search.simulation.surrogate import ReplaySurrogate
 from betanas.spaces import get_space
 
 RECORDINGS = Path(__file__).parent / "data" / "replay_cifar100_r32.jsonl"
@@ -123,3 +126,14 @@ def draw_regrets(
         yaxis={"title": {"text": "Regret (points)"}, **({"range": [0.0, top]} if top else {"rangemode": "tozero"})},
     )
     path.write_bytes(figure_image(figure, "svg"))
+
+
+def described(surrogate: ReplaySurrogate, best: float) -> dict[str, Any]:
+    """A surrogate as a record tells of it, with its best feasible accuracy."""
+    return {
+        "model": surrogate.model,
+        "recordings": surrogate.recordings,
+        "noise": surrogate.noise,
+        "errors": {name: asdict(error) for name, error in surrogate.errors.items()},
+        "best": best,
+    }

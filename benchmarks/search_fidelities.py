@@ -43,7 +43,17 @@ import numpy as np
 
 import betanas.search
 from _record import spread, write_record
-from _replay import REAL_SEARCHES, RECORDINGS, RESOLUTION, draw_regrets, interval, one_thread, problem, recorded
+from _replay import (
+    REAL_SEARCHES,
+    RECORDINGS,
+    RESOLUTION,
+    described,
+    draw_regrets,
+    interval,
+    one_thread,
+    problem,
+    recorded,
+)
 from _training import Journal
 from betanas.search.simulation.fidelities import FidelitySurrogate, agreement, fit_fidelities, read_fidelities
 from betanas.search.simulation.recording import training_noise
@@ -220,11 +230,7 @@ def replayed(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, A
     regrets = {name: compared(name, some, best, surrogate) for name, some in by_strategy.items()}
     figures: dict[str, Any] = {
         "surrogate": {
-            "model": surrogate.model,
-            "recordings": surrogate.recordings,
-            "noise": surrogate.noise,
-            "errors": {name: asdict(error) for name, error in surrogate.errors.items()},
-            "best": best,
+            **described(surrogate, best),
             "networks at every share": surrogate.networks,
             "deviations as parts of the whole accuracy": {f"{at:g}": one for at, one in surrogate.deviations.items()},
             "explained part of the variance": surrogate.explained,

@@ -27,7 +27,7 @@ import argparse
 import hashlib
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -37,7 +37,7 @@ import numpy as np
 
 import betanas.search
 from _record import spread, write_record
-from _replay import REAL_SEARCHES, RECORDINGS, draw_regrets, interval, one_thread, problem, recorded
+from _replay import REAL_SEARCHES, RECORDINGS, described, draw_regrets, interval, one_thread, problem, recorded
 from _training import Journal
 from betanas.search.propose import available_strategies
 from betanas.search.simulation.recording import training_noise
@@ -162,13 +162,7 @@ def main() -> None:
         for name in arguments.strategies
     }
     figures: dict[str, Any] = {
-        "surrogate": {
-            "model": surrogate.model,
-            "recordings": surrogate.recordings,
-            "noise": surrogate.noise,
-            "errors": {name: asdict(error) for name, error in surrogate.errors.items()},
-            "best": best,
-        },
+        "surrogate": described(surrogate, best),
         "regret in points": regrets,
         "curves": {name: np.median(curves, axis=0).tolist() for name, curves in held.items()},
     }
