@@ -30,3 +30,10 @@ def test_layer_tables_are_the_reports(name: str) -> None:
         {key: value for key, value in row.items() if key != "Output side"} for row in rows
     ]
     assert round(blueprint.num_params / 1e6, 2) == golden["params_millions"]
+
+
+def test_a_network_of_lite_blocks_has_no_squeeze_excitation_and_says_its_activation() -> None:
+    space = get_space("betanet3", blocks="lite")
+    rows = layer_table(space.blueprint(published("betanet3"), resolution=32, num_classes=10))
+    assert not any("SE Bottleneck ratio" in row for row in rows)
+    assert all(row["Layer"].endswith(" ReLU6") for row in rows)
