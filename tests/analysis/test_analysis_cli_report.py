@@ -42,6 +42,20 @@ def test_without_output_the_file_is_named_after_the_study(
     json.loads((tmp_path / "digits-history.json").read_text())
 
 
+def test_the_files_ending_says_what_is_written(app: typer.Typer, stored_study: Path, tmp_path: Path) -> None:
+    read = {}
+    for name, only in (("trials.csv", "trials"), ("layers.tex", "layers"), ("history.JSON", "history")):
+        answer = CliRunner().invoke(app, [str(stored_study), "--only", only, "--output", str(tmp_path / name)])
+        assert answer.exit_code == 0, answer.output
+        read[name] = (tmp_path / name).read_text(encoding="utf-8")
+    assert len(read["trials.csv"].partition("\n")[0].split(",")) > 3
+    assert r"\begin{tabular}" in read["layers.tex"]
+    assert json.loads(read["history.JSON"])
+    whole = CliRunner().invoke(app, [str(stored_study), "--output", str(tmp_path / "all.svg")])
+    assert isinstance(whole.exception, AnalysisError), "a picture is of one figure"
+    assert not (tmp_path / "all.svg").exists()
+
+
 def test_the_pieces_are_listed_without_opening_the_study(app: typer.Typer) -> None:
     answer = CliRunner().invoke(app, ["nowhere", "--list"])
     assert answer.exit_code == 0

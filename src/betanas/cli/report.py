@@ -23,7 +23,14 @@ class Format(StrEnum):
     latex = "latex"
 
 
-_SUFFIXES = {Format.latex: "tex"}
+def _suffix(form: Format) -> str:
+    return "tex" if form is Format.latex else form.value
+
+
+def _form_of(output: Path | None) -> Format:
+    """What a file's name says it holds; html where it says nothing."""
+    ending = "" if output is None else output.suffix.removeprefix(".").lower()
+    return next((form for form in Format if _suffix(form) == ending), Format.html)
 
 
 def report(
@@ -35,8 +42,12 @@ def report(
         ),
     ] = None,
     format: Annotated[  # noqa: A002 - the option's name is the interface
-        Format, typer.Option(help="html is the whole report; png and svg a figure; csv and latex a table; json either.")
-    ] = Format.html,
+        Format | None,
+        typer.Option(
+            help="html is the whole report; png and svg a figure; csv and latex a table; json either.",
+            show_default="what --output ends in, otherwise html",
+        ),
+    ] = None,
     only: Annotated[str | None, typer.Option(help="The figure or table to write; see --list.", metavar="NAME")] = None,
     list_pieces: Annotated[bool, typer.Option("--list", help="List the figures and tables, and end.")] = False,
 ) -> None:
@@ -57,10 +68,11 @@ def report(
 
     with Study.open(study) as opened:
         snapshot = StudySnapshot.of(opened)
+    form = format or _form_of(output)
     name = re.sub(r"[^\w.-]+", "-", f"{snapshot.name}-{only or 'report'}")
-    target = output or Path(f"{name}.{_SUFFIXES.get(format, format.value)}")
+    target = output or Path(f"{name}.{_suffix(form)}")
     notes: list[str] = []
-    if format is Format.html and only is None:
+    if form is Format.html and only is None:
         from betanas.analysis.report import build_report
 
         made = build_report(snapshot)
@@ -69,7 +81,7 @@ def report(
     else:
         from betanas.analysis.singles import single_piece
 
-        content = single_piece(snapshot, only, format.value)
+        content = single_piece(snapshot, only, form.value)
     _write(target, content)
     out.print(f"{target} ({len(content) / 2**20:.2f} MiB)", markup=False)
     for note in notes:
