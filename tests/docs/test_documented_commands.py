@@ -47,6 +47,8 @@ ELSEWHERE = {
     "betanas export model/training --to android --with-preprocessing": "tests/export/test_export_on_device.py",
     "betanas export model/training --to apple --with-preprocessing": "tests/export/test_export_on_device.py",
     "betanas export model/training --to arm --with-preprocessing": "tests/export/test_export_on_device.py",
+    # Asks what one of these has written.
+    "betanas predict phone": "tests/export/test_export_preprocessing.py",
     "betanas export runs/photos --to photos-phone --format executorch": "tests/export/test_export_on_device.py",
     "betanas join": "tests/search/test_shared_store.py",
 }
