@@ -100,13 +100,12 @@ def trainings(count: int) -> Iterator[Training]:
     first = count * 2 // 5
     for vector in range(first):
         yield from (Training(vector, RESOLUTION, share, 0) for share in SHARES)
-    for seed in range(1, SEEDS - 1):
+    for seed in range(1, SEEDS):
         yield from (Training(vector, RESOLUTION, share, seed) for vector in range(REPEATED) for share in SHARES)
-    for vector in range(first, count):
-        yield from (Training(vector, RESOLUTION, share, 0) for share in SHARES)
     for vector in range(AT_SMALLER):
         yield from (Training(vector, side, 1.0, 0) for side in SMALLER)
-    yield from (Training(vector, RESOLUTION, share, SEEDS - 1) for vector in range(REPEATED) for share in SHARES)
+    for vector in range(first, count):
+        yield from (Training(vector, RESOLUTION, share, 0) for share in SHARES)
 
 
 class Lines:
