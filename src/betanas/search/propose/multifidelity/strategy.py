@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -26,6 +27,10 @@ from betanas.search.propose.screened import FeasibleStream, pending, sobol_draw,
 if TYPE_CHECKING:
     from betanas.search.propose.multifidelity.model import Model, Told
 
+# Brief trainings are cheap enough to see the space more widely than `gpei` can, whose d + 1 whole ones take longer:
+# on the replay the regret after the seconds of 50 whole ones was 1.95 points for 3.26 (means of seeds 1000 to 1003).
+SOBOL_A_PARAMETER = 2.5
+
 _TELLS_APART = 2  # results, below which there is nothing to model
 
 
@@ -37,7 +42,7 @@ class MultiFidelityOptions:
         least: the smallest part of the budget that a candidate is trained for.
         factor: how many times longer the next larger part is.
         initial: usable results of a Sobol sequence before the model takes over, each after the part `first` of the
-            budget; 0 stands for d + 1 with d free parameters.
+            budget; 0 stands for five for every two of d + 1 with d free parameters.
         first: that part.
         wholes: how many of the best of those are trained for the whole budget, before the model takes over.
         overhead: what a training costs beside its own seconds, whatever its share, as a part of the budget.
@@ -51,7 +56,7 @@ class MultiFidelityOptions:
     first: float = 0.25
     wholes: int = 1
     overhead: float = 0.12
-    pool: int = 8192
+    pool: int = 2048
     network: bool = True
 
     def __post_init__(self) -> None:
@@ -89,7 +94,7 @@ class MultiFidelity(FidelityStrategy):
     @property
     def initial(self) -> int:
         """Usable results before the model takes over."""
-        return self.settings.initial or len(self.problem.space.free) + 1
+        return self.settings.initial or ceil(SOBOL_A_PARAMETER * (len(self.problem.space.free) + 1))
 
     @override
     def choose(
