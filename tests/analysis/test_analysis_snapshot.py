@@ -2,12 +2,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from betanas.analysis import snapshot as module
 from betanas.analysis.snapshot import StudySnapshot
 from betanas.search.objectives import Compound
+from betanas.search.records import TrialRecord
+from betanas.search.store.store import Store
 from betanas.search.study import Study
 
 
@@ -19,6 +22,22 @@ def test_reading_a_study_gives_its_records_and_the_winners_network(stored_study:
         assert read.best is not None
         assert read.blueprints == {read.best.index: study.blueprint(read.best.index)}
         assert {one.kind for one in read.attachments} == {"surrogate", "comparison", "confirmation", "profile"}
+
+
+def test_the_trials_are_read_once(stored_study: Path, monkeypatch) -> None:
+    reads = []
+    read = Store.trials
+
+    def counted(store: Store, **asked: Any) -> tuple[TrialRecord, ...]:
+        reads.append(asked.get("apart"))
+        return read(store, **asked)
+
+    monkeypatch.setattr(Store, "trials", counted)
+    with Study.open(stored_study) as study:
+        for curves in (True, False):
+            reads.clear()
+            assert StudySnapshot.of(study, curves=curves).state == study.state
+            assert reads.count(None) == 2  # the other is the state's, asked for by itself
 
 
 def test_only_the_leaders_curves_are_read_of_a_large_study(stored_study: Path, monkeypatch) -> None:

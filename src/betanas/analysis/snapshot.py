@@ -86,11 +86,9 @@ class StudySnapshot:
         """
         if study.is_comparison:
             return cls._of_comparison(study)
-        records = study.trials()
-        bare = cls(study.name, study.plan, records, study.sessions(), study.attachments(), study.state)
-        if curves and len(records) <= MOST_CURVES:
-            records = study.trials(curves=True)
-        elif curves:
+        records, sessions = study.trials(curves=curves, most_curves=MOST_CURVES), study.sessions()
+        bare = cls(study.name, study.plan, records, sessions, study.attachments(), study.state_of(sessions, records))
+        if curves and len(records) > MOST_CURVES:
             read = {trial.index: study.trial(trial.index) for trial in bare.ranked[:LEADING_CURVES]}
             records = tuple(read.get(trial.index, trial) for trial in records)
         blueprints = {} if bare.best is None else {bare.best.index: study.blueprint(bare.best.index)}
@@ -107,16 +105,16 @@ class StudySnapshot:
     @classmethod
     def _of_comparison(cls, study: Study) -> StudySnapshot:
         """A comparison: its rows and curves are an attachment, as those that a search keeps are."""
-        records = study.trials(curves=True)
+        records, sessions = study.trials(curves=True), study.sessions()
         plan = _plan_of(study, records)
         document = comparison_document(records, study.recipes(), title=study.name, data=plan.data.source)
         return cls(
             study.name,
             plan,
             records,
-            study.sessions(),
+            sessions,
             (Attachment("comparison", study.name, study.created, document),),
-            study.state,
+            study.state_of(sessions, records),
             compared=True,
             damaged=study.damaged,
         )

@@ -123,11 +123,29 @@ class Study:
     @property
     def state(self) -> StudyState:
         """Whether it is being searched now, and otherwise how the last search ended."""
-        return self._state(self.sessions(), self.trials())
+        return self.state_of(self.sessions(), self.trials())
 
-    def trials(self, *, curves: bool = False) -> tuple[TrialRecord, ...]:
-        """Every trial in order; with `curves`, each with its learning curve."""
-        return self._store.trials(curves=curves)
+    def state_of(self, sessions: Sequence[SessionRecord], records: Sequence[TrialRecord]) -> StudyState:
+        """The state, as `state` is, where sessions and trials have been read already."""
+        if not sessions:  # an older comparison's trainings have none
+            return "finished" if records and _usable(records) >= self._store.trials_planned() else "new"
+        last = sessions[-1]
+        if self._is_searched_now():
+            return "paused" if self._store.request() == "pause" else "running"
+        # A confirmation that was interrupted leaves a search that has finished as it was.
+        exhausted = any(session.ending == "exhausted" for session in sessions) or last.ending == "out_of_time"
+        if last.ending != "failed" and (exhausted or _usable(records) >= self._store.trials_planned()):
+            return "finished"
+        return last.ending if last.ending in ("paused", "failed") else "interrupted"  # type: ignore[return-value]
+
+    def trials(self, *, curves: bool = False, most_curves: int | None = None) -> tuple[TrialRecord, ...]:
+        """Every trial in order.
+
+        Args:
+            curves: each with its learning curve.
+            most_curves: none with its curve where there are more trials than this.
+        """
+        return self._store.trials(curves=curves, most_curves=most_curves)
 
     def trained(self) -> int:
         """How many trials count towards the planned ones: those that were trained, whatever became of them."""
@@ -282,7 +300,7 @@ class Study:
     def status(self) -> dict[str, Any]:
         """How the study stands, as plain JSON values (`interface.md`, `status --json`)."""
         records, sessions = self.trials(curves=True), self.sessions()
-        state = self._state(sessions, records)
+        state = self.state_of(sessions, records)
         counts, planned = Counter(record.state for record in records), self._store.trials_planned()
         running = counts["running"] if state in ("running", "paused") else 0
         found = {
@@ -406,18 +424,6 @@ class Study:
         return f"Study({self.location!r})"
 
     # --------------------------------------------------------------------------------------------------------
-
-    def _state(self, sessions: Sequence[SessionRecord], records: Sequence[TrialRecord]) -> StudyState:
-        if not sessions:  # an older comparison's trainings have none
-            return "finished" if records and _usable(records) >= self._store.trials_planned() else "new"
-        last = sessions[-1]
-        if self._is_searched_now():
-            return "paused" if self._store.request() == "pause" else "running"
-        # A confirmation that was interrupted leaves a search that has finished as it was.
-        exhausted = any(session.ending == "exhausted" for session in sessions) or last.ending == "out_of_time"
-        if last.ending != "failed" and (exhausted or _usable(records) >= self._store.trials_planned()):
-            return "finished"
-        return last.ending if last.ending in ("paused", "failed") else "interrupted"  # type: ignore[return-value]
 
     def _is_searched_now(self) -> bool:
         if self.directory is not None:

@@ -168,7 +168,8 @@ class StudyFeed:
     def _read(self) -> StudySnapshot:
         self.reads += 1
         study = self._study
-        bare = StudySnapshot(study.name, study.plan, study.trials(), study.sessions(), (), study.state)
+        records, sessions = study.trials(), study.sessions()
+        bare = StudySnapshot(study.name, study.plan, records, sessions, (), study.state_of(sessions, records))
         # A trial's network never changes.
         self._latencies |= study.latencies([trial for trial in bare.trials if trial.index not in self._latencies])
         return replace(bare, trials=self._with_curves(bare), latencies=dict(self._latencies))

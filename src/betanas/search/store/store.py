@@ -487,11 +487,14 @@ class Store:
                 )
         return True
 
-    def trials(self, *, curves: bool = False, apart: Purpose | None = None) -> tuple[TrialRecord, ...]:
+    def trials(
+        self, *, curves: bool = False, most_curves: int | None = None, apart: Purpose | None = None
+    ) -> tuple[TrialRecord, ...]:
         """The study's trials in the order of their index.
 
         Args:
             curves: each with its last attempt's learning curve.
+            most_curves: none with its curve where there are more trials than this.
             apart: `confirmation` or `baseline`: those trials, which are kept apart, instead of its own.
         """
         wanted = trials.c.purpose == apart if apart else trials.c.purpose.not_in(APART)
@@ -501,7 +504,8 @@ class Store:
                 .where(trials.c.study_id == self._study_id, wanted)
                 .order_by(trials.c.number)
             ).all()
-            points = self._curves(connection, rows) if curves else {}
+            few = most_curves is None or len(rows) <= most_curves
+            points = self._curves(connection, rows) if curves and few else {}
         return tuple(_record(row, points.get(row.id, ())) for row in rows)
 
     def trial(self, index: int) -> TrialRecord:
