@@ -136,7 +136,7 @@ class Trainer:
             BlueprintError: the network is for other images, or cannot start from what the recipe says.
             DataError: the images are not there, or not the same.
             RecipeError: the folder holds another training, or a damaged one.
-        StudyError: the folder lies inside that of the images.
+            StudyError: the folder lies inside that of the images.
         """
         if job.keep != (folder is not None):
             raise RecipeError("A training that is kept has a folder, and no other has.", value=folder)
