@@ -9,8 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
 
 import betanas as bn
+from betanas.cli.commands import COMMANDS
+from betanas.cli.main import app
 
 PACKAGE = Path(bn.__file__).parent
 
@@ -42,7 +45,7 @@ ORDER = [
     "experiments",
     "testing",
 ]
-ORDER += ["analysis", "notebook", "display", "export", "library", "timm", "profiling", "finding", "cli"]
+ORDER += ["analysis", "notebook", "display", "export", "library", "timm", "profiling", "finding", "cli", "calls"]
 
 # What suggests candidates: `search/propose` alone imports it.
 MODELS = ("ax", "botorch", "gpytorch", "linear_operator", "optuna", "smac", "ConfigSpace", "cmaes")
@@ -67,8 +70,9 @@ NEVER = {
     "export": {"betanas.spaces", "betanas.search", "betanas.analysis", *MODELS, "plotly"},
 }
 
-# A blueprint counts its own cost and builds its own network (interface.md): imports inside those methods alone.
-LAZY = {("blueprint", "betanas.cost"), ("blueprint", "betanas.models")}
+# A blueprint counts its own cost and builds its own network, and the package `search` is what a person calls
+# (interface.md): imports inside those methods alone.
+LAZY = {("blueprint", "betanas.cost"), ("blueprint", "betanas.models"), ("search", "betanas.calls")}
 
 HEAVY = ["torch", *MODELS, "plotly", "pandas", "sklearn"]
 
@@ -142,6 +146,19 @@ def test_import_betanas_is_light() -> None:
 def test_help_is_light() -> None:
     code = "from betanas.cli.main import run\nrun(['--help'])\nrun(['search', '--help'])"
     assert loaded_after(code, *HEAVY, "numpy", "scipy", "sqlalchemy", "PIL") == set()
+
+
+def test_the_list_of_commands_loads_none_of_them() -> None:
+    code = "from betanas.cli.main import run\nrun(['--help'])"
+    homes = {f"betanas.cli.{module}" for module, _ in COMMANDS.values()}
+    assert loaded_after(code, *homes, "betanas.search", "betanas.spaces") == set()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_says_what_each_says_of_itself(name: str) -> None:
+    command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
+    assert command.name == name
+    assert " ".join(command.help.split("\n\n")[0].split()) == COMMANDS[name][1]
 
 
 def test_a_worker_loads_no_database() -> None:

@@ -13,24 +13,9 @@ from typing import Annotated, Any
 import typer
 
 from betanas._version import __version__
-from betanas.cli.bench import bench
-from betanas.cli.compare import compare
-from betanas.cli.confirm import confirm
-from betanas.cli.dashboard import dashboard
-from betanas.cli.describe import describe
-from betanas.cli.experiment import experiment
-from betanas.cli.export import export
-from betanas.cli.find import find
+from betanas.cli.commands import Commands
 from betanas.cli.interruption import INTERRUPTED
 from betanas.cli.invocation import Invocation
-from betanas.cli.library import networks
-from betanas.cli.predict import predict
-from betanas.cli.profile import profile
-from betanas.cli.report import report
-from betanas.cli.scale import scale
-from betanas.cli.search import join, resume, search
-from betanas.cli.study import best, status
-from betanas.cli.train import train
 from betanas.cli.wrong_value import in_our_words
 from betanas.errors import BetanasError
 
@@ -38,6 +23,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 app = typer.Typer(
     name="betanas",
+    cls=Commands,
     help="Find the convolutional network that learns the most from your images in the training time you have.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -68,30 +54,6 @@ def _options(
         from betanas.data.cores import let_threads_sleep
 
         let_threads_sleep()  # before a command loads torch, which reads it once
-
-
-for command in (
-    find,
-    describe,
-    search,
-    resume,
-    join,
-    status,
-    best,
-    confirm,
-    report,
-    dashboard,
-    train,
-    compare,
-    scale,
-    export,
-    predict,
-    profile,
-    networks,
-):
-    app.command()(command)
-app.add_typer(bench, name="bench")
-app.add_typer(experiment, name="experiment")
 
 
 def main(arguments: list[str] | None = None) -> None:
