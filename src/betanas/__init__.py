@@ -20,16 +20,16 @@ from betanas.lazy import load_when_used
 if TYPE_CHECKING:
     from betanas import export, search
     from betanas.blueprint import Blueprint, Layer
+    from betanas.calls import compare, confirm, find, resume, train
     from betanas.data import ArraySource, DataSource, open_source, register_source
     from betanas.errors import BetanasError, UserError
     from betanas.export import predict
-    from betanas.finding.finding import Found, find
+    from betanas.finding.finding import Found
     from betanas.library import load_network
     from betanas.models import benchmark_network, build
     from betanas.search.executors import Executor, register_executor
     from betanas.search.objectives import register_objective
     from betanas.search.propose import Observation, Prediction, Strategy, Suggestion, register_strategy
-    from betanas.search.run import resume
     from betanas.search.settings import SearchSettings
     from betanas.search.study import Study
     from betanas.spaces import Range, SearchSpace, available_spaces, get_space, published, register_space
@@ -56,7 +56,9 @@ _HOMES = {
     "available_spaces": "spaces",
     "benchmark_network": "models",
     "build": "models",
-    "find": "finding.finding",
+    "compare": "calls",
+    "confirm": "calls",
+    "find": "calls",
     "get_space": "spaces",
     "load_network": "library",
     "load_recipe": "training.recipe",
@@ -68,7 +70,8 @@ _HOMES = {
     "register_source": "data",
     "register_space": "spaces",
     "register_strategy": "search.propose",
-    "resume": "search.run",
+    "resume": "calls",
+    "train": "calls",
 }
 
 __all__ = [
@@ -93,6 +96,8 @@ __all__ = [
     "available_spaces",
     "benchmark_network",
     "build",
+    "compare",
+    "confirm",
     "export",
     "find",
     "get_space",
@@ -108,6 +113,7 @@ __all__ = [
     "register_strategy",
     "resume",
     "search",
+    "train",
 ]
 
 

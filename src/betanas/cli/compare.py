@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -22,7 +22,7 @@ from betanas.quantities import MAX_RESOLUTION, MIN_RESOLUTION, format_bytes, for
 from betanas.search.settings import SETTINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from betanas.intervals import MeanInterval
     from betanas.search.compared import ComparedRow
@@ -38,7 +38,10 @@ _BUDGET = replace(
 )
 
 
-@with_settings(*TRAINED_ON, *TAUGHT_BY, _BUDGET, *MACHINE)
+COMPARED_WITH = (*TRAINED_ON, *TAUGHT_BY, _BUDGET, *MACHINE)
+
+
+@with_settings(*COMPARED_WITH)
 def compare(
     networks: Annotated[
         list[str],
@@ -81,6 +84,68 @@ def compare(
 
     A comparison is a study: status, resume and report work on it, and it goes on exactly where it was cut off.
     """
+    out = console(stderr=as_json)
+    with going_on():
+        compared = run_compare(
+            networks,
+            folder,
+            given if device is None else {"devices": device, **given},
+            say=lambda line: out.print(line, markup=False, soft_wrap=True),
+            seeds=seeds,
+            patience=patience,
+            trials=trial or (),
+            blocks=blocks,
+            finetune_recipe=finetune_recipe,
+            finetune_resolution=finetune_resolution,
+            latency=latency,
+            trust_files=trust_files,
+            keep=keep,
+        )
+    if as_json:
+        print_json({"folder": compared.folder, **compared.document})
+    else:
+        out.print(comparison_table(compared.rows, width=out.width))
+        for line in compared.remarks:
+            out.print(line, markup=False)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What a comparison came to.
+
+    Attributes:
+        folder: where it is kept, as typed.
+        rows: the networks, best first.
+        remarks: what is to be said of pretrained ones.
+        document: everything, as plain JSON.
+    """
+
+    folder: str
+    rows: tuple[ComparedRow, ...]
+    remarks: tuple[str, ...]
+    document: dict[str, Any]
+
+
+def run_compare(
+    networks: Sequence[str],
+    folder: str,
+    given: Given,
+    *,
+    say: Callable[[str], None],
+    seeds: int = 3,
+    patience: int = 0,
+    trials: Sequence[int] = (),
+    blocks: str = "ordinary",
+    finetune_recipe: str = "finetune",
+    finetune_resolution: int | None = None,
+    latency: bool = True,
+    trust_files: bool = False,
+    keep: str | None = None,
+) -> Compared:
+    """Compare networks, as the command's options say.
+
+    `given` holds settings of `COMPARED_WITH` by name; `say` prints a line about each training.
+    """
     from betanas.cli.reporting.listed import ListedReporter
     from betanas.data import open_source, prepare
     from betanas.profiling.answers import measured_latencies
@@ -93,8 +158,6 @@ def compare(
     from betanas.training.job import Job, JobImages
     from betanas.training.trainer import Trainer
 
-    if device is not None:
-        given = {"devices": device, **given}
     options = {each.name for each in MACHINE}
     machine = MachineSettings(**{name: value for name, value in given.items() if name in options})
     place = StudyLocation.parse(folder)
@@ -114,7 +177,7 @@ def compare(
         networks,
         source=source,
         resolution=resolution,
-        trials=trial or (),
+        trials=trials,
         trusted=trust_files,
         blocks=blocks,
         sides={name: each.resolution for name, each in tuned.items()},
@@ -137,24 +200,16 @@ def compare(
             teacher=teacher if chosen is learning else None,
         )
 
-    out = console(stderr=as_json)
     standing = [each.name for each in entrants if not {"layers", "pretrained"} & set(each.architecture)]
     if standing and on.recipe.start != "random":
-        out.print(f"Not of a blueprint, and so not from {on.recipe.start}: {', '.join(standing)}.", markup=False)
+        say(f"Not of a blueprint, and so not from {on.recipe.start}: {', '.join(standing)}.")
     wanted, lesson = list(listed(entrants, range(seeds), job_of)), {}
     if (learner := next((each.job for each in wanted if each.job.teacher), None)) and teacher:
         root = Path(machine.data_root) if machine.data_root else None
         answers = Trainer(device=machine.devices[0], data_root=root).answers(learner)
         lesson = {"teacher": {"name": teacher.title, "top1": answers.top1, "seconds": answers.seconds}}
-        out.print(answers.words(teacher), markup=False)
-    with going_on():
-        run_comparison(
-            folder,
-            wanted,
-            title=place.name,
-            machine=machine,
-            listener=ListedReporter(lambda line: out.print(line, markup=False, soft_wrap=True)),
-        )
+        say(answers.words(teacher))
+    run_comparison(folder, wanted, title=place.name, machine=machine, listener=ListedReporter(say))
     with Study.open(folder) as study:
         records = study.trials(curves=True)
         latencies = measured_latencies(entrants, resolution=resolution) if latency else {}
@@ -165,12 +220,7 @@ def compare(
     if keep is not None:
         with Study.open(keep, read_only=False) as kept:
             kept.attach("comparison", place.name, document)
-    if as_json:
-        print_json({"folder": place.text, **document})
-    else:
-        out.print(comparison_table(rows, width=out.width))
-        for line in against_pretrained(records, rows):
-            out.print(line, markup=False)
+    return Compared(place.text, rows, tuple(against_pretrained(records, rows)), document)
 
 
 def comparison_table(rows: Sequence[ComparedRow], *, width: int) -> Table:

@@ -90,10 +90,13 @@ def console(*, stderr: bool = False) -> Console:
     return _Printer(stderr=stderr, highlight=False)
 
 
-def lasting_console(*, stderr: bool = False) -> Console:
-    """Where a search prints: it goes on where nobody can read that any more (a full disk, a reader that went away)."""
+def lasting_console(*, stderr: bool = False, notebook: bool = False) -> Console:
+    """Where a search prints: it goes on where nobody can read that any more (a full disk, a reader that went away).
+
+    A notebook's output calls itself a terminal, and cannot be redrawn like one.
+    """
     stream = cast("IO[str]", _Unfailing(sys.stderr if stderr else sys.stdout))
-    return _Printer(file=stream, highlight=False)
+    return _Printer(file=stream, highlight=False, force_jupyter=False, force_terminal=False if notebook else None)
 
 
 class _Unfailing:

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -36,6 +36,9 @@ RecipeOption = Annotated[str, typer.Option(help="A recipe's name, or a TOML file
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 PatienceOption = Annotated[int, typer.Option(min=0, help="Evaluations without progress that end it; 0 for none.")]
 
+# Where a training's evaluations are printed.
+Told = Literal["stdout", "stderr", "nowhere"]
+
 _GOES_ON = "Interrupted. The same command goes on from the last evaluation."
 
 _OWN = tuple(
@@ -48,7 +51,10 @@ _OWN = tuple(
 )
 
 
-@with_settings(*TRAINED_ON, *TAUGHT_BY, *_OWN)
+TRAINED_WITH = (*TRAINED_ON, *TAUGHT_BY, *_OWN)
+
+
+@with_settings(*TRAINED_WITH)
 def train(
     network: NetworkArgument,
     folder: Annotated[Path, typer.Option(help="Where the training is kept; the same command goes on with it.")],
@@ -69,6 +75,53 @@ def train(
 
     A study's network trains on the study's images with its recipe, unless others are typed. Under torchrun, which
     starts the processes itself, leave --processes out.
+    """
+    with going_on(lambda: _GOES_ON):
+        document = run_train(
+            network,
+            folder,
+            given,
+            patience=patience,
+            device=device,
+            blocks=blocks,
+            trial=trial,
+            trust_files=trust_files,
+            track=track,
+            processes=processes,
+            told="stderr" if as_json else "stdout",
+        )
+    if not _speaks():
+        return
+    if as_json:
+        print_json(document)
+        return
+    out = console()
+    out.print(f"[bold]{document['network']}[/bold]: validation top-1 {document['top1']:.2%}")
+    if document["test_top1"] is not None:
+        out.print(f"  test top-1 {document['test_top1']:.2%}")
+    out.print(
+        f"  {document['epochs']:.1f} epochs in {format_seconds(document['training_seconds'])} of training; "
+        f"kept in {folder}"
+    )
+
+
+def run_train(
+    network: str,
+    folder: Path,
+    given: Given,
+    *,
+    patience: int = 0,
+    device: str = "auto",
+    blocks: str = "ordinary",
+    trial: int | None = None,
+    trust_files: bool = False,
+    track: str | None = None,
+    processes: int = 1,
+    told: Told = "stdout",
+) -> dict[str, Any]:
+    """Train one network, as the command's options say; the result as plain JSON.
+
+    `given` holds settings of `TRAINED_WITH` by name; `told` is where evaluations are printed.
     """
     from betanas.training.together import require_accelerate, under_torchrun
 
@@ -102,27 +155,12 @@ def train(
         blocks=blocks,
         trust_files=trust_files,
         track=track,
-        quiet=as_json,
+        told=told,
     )
-    with going_on(lambda: _GOES_ON):
-        if processes == 1:
-            document = _train(wanted)
-        else:
-            wanted = replace(wanted, device=usable_device(device, processes=processes))
-            document = launch(_train, wanted, processes=processes, device=wanted.device)
-    if not _speaks():
-        return
-    if as_json:
-        print_json(document)
-        return
-    out = console()
-    out.print(f"[bold]{document['network']}[/bold]: validation top-1 {document['top1']:.2%}")
-    if document["test_top1"] is not None:
-        out.print(f"  test top-1 {document['test_top1']:.2%}")
-    out.print(
-        f"  {document['epochs']:.1f} epochs in {format_seconds(document['training_seconds'])} of training; "
-        f"kept in {folder}"
-    )
+    if processes == 1:
+        return _train(wanted)
+    wanted = replace(wanted, device=usable_device(device, processes=processes))
+    return launch(_train, wanted, processes=processes, device=wanted.device)
 
 
 @dataclass(frozen=True)
@@ -142,7 +180,7 @@ class _Training:
     blocks: str
     trust_files: bool
     track: str | None
-    quiet: bool
+    told: Told
 
 
 def _speaks() -> bool:
@@ -213,7 +251,8 @@ def _train(wanted: _Training) -> dict[str, Any]:
             settings={**recipe.to_dict(), "budget": str(wanted.budget)},
             cpu=processes.share.size == 1 or wanted.device == "cpu",
         )
-    out = console(stderr=wanted.quiet)
+    out = console(stderr=wanted.told == "stderr")
+    out.quiet = wanted.told == "nowhere"
     if job.teacher is not None:
         answers = trainer.answers(job)
         if _speaks():

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 class _CallablePackage(ModuleType):
     def __call__(self, *arguments: Any, **settings: Any) -> Study:
-        """Search for a network: see `betanas.search.run.search`."""
-        from betanas.search.run import search
+        """Search for a network: see `betanas.calls.search`."""
+        from betanas.calls import search
 
         return search(*arguments, **settings)
 

@@ -78,6 +78,41 @@ def plan_search(settings: SearchSettings, listener: SearchListener) -> Planned:
     """
     location = StudyLocation.parse(settings.study)
     refuse_taken(location)
+    plan, source = settle(settings, location)
+    for lesson in plan.lessons:
+        listener.on_note(f"Learns from {len(lesson.values)} trials of {lesson.title}.")
+    for note in source.notes:
+        listener.on_note(note)
+    from betanas.data import open_splits, prepare  # with torch, which takes seconds that no refusal should
+
+    seed, validation_share = plan.search.seed, plan.data.validation_share
+    prepare(source, resolution=plan.resolution, on_progress=listener.on_images_read)
+    open_splits(source, resolution=plan.resolution, seed=seed, validation_share=validation_share)
+    _teach(plan, listener)
+    make_executor(plan.machine.executor, worker_setup(plan), executor_settings(plan, location))
+    strategy = strategy_of(plan, ())
+    make_score(plan.search.objective, strategy.problem)
+    # A space that holds nothing feasible is refused here, before anything is written.
+    (suggestion,) = strategy.ask(1)
+    if note := _hardly_guided(strategy.before_model, _trials_expected(plan)):
+        listener.on_note(note)
+    if plan.machine.workers == AUTO:
+        plan = _with_workers(plan, location, suggestion.vector, given=settings.limits.memory, listener=listener)
+    return Planned(with_threads(plan, strategy.problem, listener, trials=_trials_expected(plan)), location)
+
+
+def settle(settings: SearchSettings, location: StudyLocation) -> tuple[StudyPlan, DataSource]:
+    """What settings come to: the plan with what is chosen where nothing was typed, and its images.
+
+    What only a measurement on this machine tells (threads, workers) is still open. Nothing is written.
+
+    Args:
+        settings: as asked for.
+        location: of the study.
+
+    Raises:
+        UserError: something about it cannot work; the message says what to type instead.
+    """
     if location.directory is not None:
         keep_outside(
             location.directory, settings.data.source, what="A study", hint="Type, for example, --study runs/first."
@@ -141,25 +176,7 @@ def plan_search(settings: SearchSettings, listener: SearchListener) -> Planned:
         settled = replace(training, recipe=recipe.name, batch_size=plan.batch_size, teacher=teacher.teacher)
         named = taught_recipe(recipe, teacher).to_dict()
         plan = replace(plan, training=settled, recipe_settings=named, teacher=teacher.to_dict())
-    for lesson in lessons:
-        listener.on_note(f"Learns from {len(lesson.values)} trials of {lesson.title}.")
-    for note in source.notes:
-        listener.on_note(note)
-    from betanas.data import open_splits, prepare  # with torch, which takes seconds that no refusal should
-
-    prepare(source, resolution=plan.resolution, on_progress=listener.on_images_read)
-    open_splits(source, resolution=plan.resolution, seed=search.seed, validation_share=settings.data.validation_share)
-    _teach(plan, listener)
-    make_executor(plan.machine.executor, worker_setup(plan), executor_settings(plan, location))
-    strategy = strategy_of(plan, ())
-    make_score(plan.search.objective, strategy.problem)
-    # A space that holds nothing feasible is refused here, before anything is written.
-    (suggestion,) = strategy.ask(1)
-    if note := _hardly_guided(strategy.before_model, _trials_expected(plan)):
-        listener.on_note(note)
-    if plan.machine.workers == AUTO:
-        plan = _with_workers(plan, location, suggestion.vector, given=settings.limits.memory, listener=listener)
-    return Planned(with_threads(plan, strategy.problem, listener, trials=_trials_expected(plan)), location)
+    return plan, source
 
 
 def _teacher(plan: StudyPlan) -> Teacher | None:

@@ -67,7 +67,12 @@ class Best:
 class Study:
     """A search and everything it found, kept in a directory or a PostgreSQL database.
 
-    Opened with `Study.open`; started with `betanas.search`. Usable as a context manager.
+    Started with `betanas.search`; opened again, at any time and from anywhere, with `Study.open`:
+
+        study = bn.Study.open("runs/photos")
+        study.status()["trials"], study.best().accuracy, study.trials()
+
+    A running search can be opened too; what is read is as it stands at that moment. Usable as a context manager.
     """
 
     def __init__(self, store: Store) -> None:
@@ -75,10 +80,11 @@ class Study:
 
     @classmethod
     def open(cls, location: str | Path, *, read_only: bool = True) -> Self:
-        """Open an existing study.
+        """Open an existing study, to look at it: `bn.Study.open("runs/photos")`. It loads neither torch nor a model.
 
         Args:
-            location: its directory, or `postgresql://user@host/database?study=NAME`.
+            location: its directory (the one that `study=` or `--study` named), or
+                `postgresql://user@host/database?study=NAME`.
             read_only: without writing a byte; False for one whose requests or plan are to be changed.
 
         Raises:
