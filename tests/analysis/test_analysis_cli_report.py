@@ -73,3 +73,29 @@ def test_wrong_input_ends_in_a_users_error(app: typer.Typer, stored_study: Path,
     failure = run(app, [str(stored_study), "--only", "trials", "--format", "csv", "-o", str(blocked / "x.csv")])
     assert isinstance(failure.exception, AnalysisError)
     assert "--output" in str(failure.exception)
+
+
+def test_a_picture_is_of_the_kind_that_its_name_ends_in(app: typer.Typer, stored_study: Path, tmp_path: Path) -> None:
+    for ending, begins in (("svg", b"<svg"), ("png", b"\x89PNG"), ("pdf", b"%PDF"), ("HTML", b"<!doctype html>")):
+        target = tmp_path / f"history.{ending}"
+        answer = CliRunner().invoke(app, [str(stored_study), "--only", "history", "--output", str(target)])
+        assert answer.exit_code == 0, answer.exception
+        assert target.read_bytes().startswith(begins)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["--only", "history", "--output", "p.jpg"], "--output p.svg"),
+        (["--only", "history", "--format", "svg", "--output", "p.png"], "a name that ends in .svg"),
+        (["--output", "p.svg"], "Type --only"),
+    ],
+)
+def test_a_name_that_promises_something_else_is_refused(
+    app: typer.Typer, stored_study: Path, tmp_path: Path, monkeypatch, arguments: list[str], hint: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    failure = CliRunner().invoke(app, [str(stored_study), *arguments]).exception
+    assert isinstance(failure, AnalysisError)
+    assert hint in str(failure)
+    assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Single figures and tables as files: PNG, SVG, CSV, JSON and LaTeX."""
+"""Single figures and tables as files: PNG, SVG, PDF, CSV, JSON and LaTeX."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def figure_image(figure: go.Figure, kind: str, *, width: int = 800) -> bytes:
 
     Args:
         figure: the figure.
-        kind: `png` or `svg`.
+        kind: `png`, `svg` or `pdf`.
         width: in pixels; a figure that needs more gets more.
 
     Raises:

@@ -8,11 +8,11 @@ from betanas.analysis.extras import require_plotly
 from betanas.analysis.formats import figure_image, figure_json, to_csv, to_json, to_latex
 from betanas.analysis.snapshot import StudySnapshot
 
-IMAGES = ("png", "svg")
+IMAGES = ("png", "svg", "pdf")
 
 
 def single_piece(snapshot: StudySnapshot, name: str | None, kind: str) -> bytes:
-    """A figure as `png`, `svg` or `html`, a table as `csv` or `latex`, either as `json` (the table first).
+    """A figure as `png`, `svg`, `pdf` or `html`, a table as `csv` or `latex`, either as `json` (the table first).
 
     Args:
         snapshot: the study.

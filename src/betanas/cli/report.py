@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -18,19 +19,14 @@ class Format(StrEnum):
     html = "html"
     png = "png"
     svg = "svg"
+    pdf = "pdf"
     csv = "csv"
     json = "json"
     latex = "latex"
 
 
-def _suffix(form: Format) -> str:
-    return "tex" if form is Format.latex else form.value
-
-
-def _form_of(output: Path | None) -> Format:
-    """What a file's name says it holds; html where it says nothing."""
-    ending = "" if output is None else output.suffix.removeprefix(".").lower()
-    return next((form for form in Format if _suffix(form) == ending), Format.html)
+_SUFFIXES = {each: f".{each.value}" for each in Format} | {Format.latex: ".tex"}
+_FORMATS = {suffix: each for each, suffix in _SUFFIXES.items()} | {".htm": Format.html}
 
 
 def report(
@@ -44,8 +40,8 @@ def report(
     format: Annotated[  # noqa: A002 - the option's name is the interface
         Format | None,
         typer.Option(
-            help="html is the whole report; png and svg a figure; csv and latex a table; json either.",
-            show_default="what --output ends in, otherwise html",
+            help="html is the whole report or a figure; png, svg and pdf a figure; csv and latex a table; json either. "
+            "Where not given, what the file's name ends in; else html."
         ),
     ] = None,
     only: Annotated[str | None, typer.Option(help="The figure or table to write; see --list.", metavar="NAME")] = None,
@@ -66,13 +62,13 @@ def report(
     from betanas.analysis.snapshot import StudySnapshot
     from betanas.search.study import Study
 
+    chosen = _chosen(format, output)
     with Study.open(study) as opened:
         snapshot = StudySnapshot.of(opened)
-    form = format or _form_of(output)
     name = re.sub(r"[^\w.-]+", "-", f"{snapshot.name}-{only or 'report'}")
-    target = output or Path(f"{name}.{_suffix(form)}")
+    target = output or Path(f"{name}{_SUFFIXES[chosen]}")
     notes: list[str] = []
-    if form is Format.html and only is None:
+    if chosen is Format.html and only is None:
         from betanas.analysis.report import build_report
 
         made = build_report(snapshot)
@@ -81,11 +77,38 @@ def report(
     else:
         from betanas.analysis.singles import single_piece
 
-        content = single_piece(snapshot, only, form.value)
+        content = single_piece(snapshot, only, chosen.value)
     _write(target, content)
     out.print(f"{target} ({len(content) / 2**20:.2f} MiB)", markup=False)
     for note in notes:
         console(stderr=True).print(note, markup=False)
+
+
+def _chosen(typed: Format | None, output: Path | None) -> Format:
+    """The format that was typed, or that the file's name ends in.
+
+    Raises:
+        AnalysisError: the name ends in none that is written, or in another than was typed.
+    """
+    from betanas.analysis.errors import AnalysisError
+
+    suffix = output.suffix.lower() if output is not None else ""
+    named = _FORMATS.get(suffix)
+    if typed is not None and named in (None, typed):
+        return typed
+    if output is not None and named is None and suffix:
+        raise AnalysisError(
+            f"What a file holds is told by the end of its name: {', '.join(_SUFFIXES.values())}.",
+            value=str(output),
+            hint=f"Type, for example, --output {shlex.quote(str(output.with_suffix('.svg')))}, or add --format.",
+        )
+    if named is not None and typed is not None:
+        raise AnalysisError(
+            f"A file whose name ends in {suffix} holds {named.value}.",
+            value=f"--format {typed.value} --output {output}",
+            hint=f"Leave --format out, or type a name that ends in {_SUFFIXES[typed]}.",
+        )
+    return named or Format.html
 
 
 def _write(target: Path, content: bytes) -> None:
