@@ -1,7 +1,7 @@
 """`betanas find` against standard networks that train for the same seconds, on several sets of images.
 
     python benchmarks/proof.py [--cifar100 FOLDER] [--photos FOLDER] [--sets digits,cifar100] [--times 1m,5m,20m]
-        [--seeds 0,1,2] [--rivals plain4,resnet20] [--place runs/proof] [--quick]
+        [--seeds 0,1,2] [--rivals plain4,resnet20] [--place runs/proof] [--quick] [--plan]
 
 digits and fashion-mnist are there always; CIFAR-100 and the photographs are folders of class folders with a test part.
 For each set and time `betanas find` runs once for each seed, as a whole process with the whole machine: looking,
@@ -10,9 +10,11 @@ compare` with the same recipe and resolution and the same seeds, one at a time, 
 training seconds alone, so that what surrounds a training is on the side of the rivals. Everybody's test part is judged
 once. Latency is that of one image by onnxruntime with one thread.
 
-The processes are whole commands, one after another; killed and started again with the same place, it goes on. It writes
-results/proof.json, and the page and the figure of docs/results/standard. `--quick` tries it with digits, one seed and
-two rivals, and writes no record.
+The processes are whole commands, one after another; killed and started again with the same place, it goes on. A part
+is done by naming it (`--sets digits --times 1m --seeds 0`); a later call with more repeats nothing. Before each set and
+time it says how many minutes what is left will take; `--plan` says that and ends. It writes results/proof.json, and the
+page and the figure of docs/results/standard. `--quick` tries it with digits, one seed and two rivals, and writes no
+record.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ from typing import Any
 from _finding import found
 from _record import spread, write_record
 from betanas.intervals import mean_interval
+from betanas.search.study import Study
+from betanas.training.budget import Budget
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "standard"
 
@@ -144,6 +148,33 @@ def finds(data: ImageData, time: str, seeds: Sequence[int], place: Path) -> dict
     }
 
 
+# What surrounds a training or a `find`, in seconds: a process starts, a network is timed.
+_AROUND = 20.0
+
+
+def seconds_left(
+    data: Sequence[ImageData], times: Sequence[str], seeds: Sequence[int], rivals: Sequence[str], place: Path
+) -> float:
+    """About how long what has not been run yet will take."""
+    left = 0.0
+    for each in data:
+        for time in times:
+            length = Budget.parse(time).amount + _AROUND
+            finds_done = sum((place / f"{each.name}-{time}-find-{seed}" / "timed.json").exists() for seed in seeds)
+            trained = _trained(place / f"{each.name}-{time}-rivals", rivals, len(seeds))
+            left += length * (len(seeds) - finds_done + len(seeds) * len(rivals) - trained)
+    return left
+
+
+def _trained(folder: Path, rivals: Sequence[str], seeds: int) -> int:
+    """How many of the rivals' trainings are done."""
+    if not (folder / "study.sqlite").exists():
+        return 0
+    with Study.open(folder) as study:
+        ended = {(each.name, each.seed) for each in study.trials() if each.ended is not None}
+    return sum((rival, seed) in ended for rival in rivals for seed in range(seeds))
+
+
 def table(name: str, rows: Mapping[str, Mapping[str, Any]]) -> str:
     """One set and time as a table, the most accurate network first."""
     lines = [f"### {name}", "", "| network | test top-1, % | seeds | parameters | one image |"]
@@ -244,6 +275,7 @@ def main() -> None:
     parser.add_argument("--rivals", default=",".join(RIVALS))
     parser.add_argument("--place", type=Path, default=Path("runs/proof"))
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--plan", action="store_true", help="say how long what is left will take, and end")
     given = parser.parse_args()
     known = [ImageData("digits", "digits", 16), ImageData("fashion-mnist", "fashion-mnist", 28)]
     known += [ImageData("cifar100", str(given.cifar100), 32)] if given.cifar100 else []
@@ -251,11 +283,18 @@ def main() -> None:
     data = [each for each in known if each.name in given.sets.split(",")]
     times, rivals = given.times.split(","), given.rivals.split(",")
     seeds = [int(seed) for seed in given.seeds.split(",")]
+    if seeds != list(range(len(seeds))):
+        parser.error("--seeds counts from 0, since `betanas compare` does: 0, or 0,1, or 0,1,2")
     if given.quick:
         data, times, seeds, rivals = known[:1], ["1m"], [0], list(RIVALS[:2])
+    if given.plan:
+        print(f"{seconds_left(data, times, seeds, rivals, given.place) / 60:.0f} minutes are left")
+        return
     figures: dict[str, dict[str, Any]] = {}
     for each in data:
         for time in times:
+            minutes = seconds_left(data, times, seeds, rivals, given.place) / 60
+            print(f"{each.name}, {time}: {minutes:.0f} minutes are left in all", flush=True)
             rows = compared(each, time, len(seeds), rivals, given.place)
             figures[f"{each.name}, {time}"] = {FIND: finds(each, time, seeds, given.place), **rows}
             print(table(f"{each.name}, {time}", figures[f"{each.name}, {time}"]), flush=True)
