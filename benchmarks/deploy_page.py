@@ -119,8 +119,13 @@ class Walk:
 
 def exported(document: Mapping[str, Any]) -> dict[str, Any]:
     """What an export says of its files."""
+    sizes: dict[str, int] = {}
+    for name, size in document["files"].items():
+        top = Path(name).parts[0]  # some formats are folders
+        if top not in ("README.md", "network.json"):
+            sizes[top] = sizes.get(top, 0) + size
     return {
-        "bytes": {name: size for name, size in document["files"].items() if name.startswith("network.")},
+        "bytes": sizes,
         "verification": document["verification"],
         "unchecked": document["unchecked"],
         "quantisation": document["quantisation"],
