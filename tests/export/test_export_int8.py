@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import onnx
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 import betanas as bn
@@ -137,6 +139,43 @@ def test_a_loss_beyond_the_tolerance_is_refused_and_nothing_is_left(imbalanced, 
     with pytest.raises(ExportError, match=r"at most -100 points .* --max-loss"):
         write_int8(path, tmp_path / "no.onnx", expected=network, tolerance=-1.0, **shared)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_where_an_image_costs_more_than_the_tolerance_the_refusal_says_so(imbalanced, tmp_path: Path) -> None:
+    path, network, sample = imbalanced
+    few = Sample(sample.images[:50], "50 squares", real=True, labels=sample.labels[:50])
+    shared = {"calibration": sample, "validation": few, "final": None}
+    with pytest.raises(ExportError, match=r"One of 50 images is 2\.00 points"):
+        write_int8(path, tmp_path / "no.onnx", expected=network, tolerance=-1.0, **shared)
+
+
+@pytest.fixture
+def outlying(trained: Path, tmp_path: Path) -> Path:
+    """A training whose maps all hold one huge constant channel, which no later layer looks at: 8 bits hold no more."""
+    folder = tmp_path / "training"
+    shutil.copytree(trained, folder)
+    weights = load_file(folder / "network.safetensors")
+    norms = {name.removesuffix("running_var") for name in weights if name.endswith("running_var")}
+    for name, tensor in weights.items():
+        if any(name.startswith(norm) for norm in norms):
+            if name.endswith("weight"):
+                tensor[0] = 0.0
+            elif name.endswith("bias"):
+                tensor[0] = 1e5
+        elif name.endswith("weight") and tensor.ndim > 1 and tensor.shape[1] > 3:
+            tensor[:, 0] = 0.0
+    save_file(weights, folder / "network.safetensors")
+    return folder
+
+
+def test_a_network_that_8_bits_ruin_is_refused_with_exit_code_2(outlying: Path, tmp_path: Path, capsys) -> None:
+    target = tmp_path / "model"
+    assert run(["export", str(outlying), "--to", str(target), "--format", "onnx", "--format", "int8"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "An 8-bit network must lose at most 0.5 points of accuracy" in said
+    assert "layers in float32" in said
+    assert "--max-loss" in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["training"], "nor is the ONNX graph before it"
 
 
 @pytest.mark.parametrize("tolerance", [-0.1, 1.0])

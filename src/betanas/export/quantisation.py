@@ -131,7 +131,8 @@ def write_int8(
                     f"An 8-bit network must lose at most {100 * tolerance:g} points of accuracy.",
                     value=f"{100 * found.loss:.2f} points on {found.origin}, with {len(kept)} of {len(layers)} layers "
                     "in float32",
-                    hint="Nothing was kept. Export --format onnx, or allow more with --max-loss.",
+                    hint="Nothing was kept. Export --format onnx, or allow more with --max-loss."
+                    + _coarse(found, tolerance),
                 )
             kept = tuple(ranking[:count])
             best = quantise(method, keep=kept)
@@ -242,6 +243,13 @@ def _most_sensitive_first(quantise: _Quantiser, layers: Sequence[str], expected:
         return float((found - logits).pow(2).mean())
 
     return sorted(layers, key=error, reverse=True)
+
+
+def _coarse(found: Agreement, tolerance: float) -> str:
+    """Says so where a single image costs more than the tolerance."""
+    if found.images * tolerance >= 1:
+        return ""
+    return f" One of {found.images:,} images is {100 / found.images:.2f} points: --data with more images judges finer."
 
 
 def _share(right: Tensor) -> float:
