@@ -24,7 +24,7 @@ def table_of(record: Mapping[str, Any]) -> str:
         "| step | what came out |",
         "|---|---|",
         f"| photographs | {conditions['photos_a_class']} of each of {conditions['classes']} classes of "
-        f"{conditions['data']}, enlarged to {conditions['side']} pixels |",
+        f"{conditions['data']}, at {conditions['side']} pixels |",
         f"| `find` | {found['validation_accuracy']:.1%} on {found['validation_images']:,} validation images, "
         f"{found['params']:,} parameters, {found['macs'] / 1e6:.1f} M multiply-accumulates at {found['resolution']} "
         f"pixels, after {found['trials']} trials in {conditions['time']} |",
