@@ -5,16 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-BEGIN, END = "<!-- export_targets -->", "<!-- end of export_targets -->"
-UNMEASURED = "Not measured yet."
-
-
-def with_table(page: str, table: str) -> str:
-    """The page with what stands between the marks replaced."""
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{table}\n{END}{after}"
-
 
 def table_of(record: Mapping[str, Any]) -> str:
     """A record as a Markdown table; what was left out stands below it."""

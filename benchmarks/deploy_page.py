@@ -27,8 +27,9 @@ from typing import Any
 
 from PIL import Image
 
+from _page_tables import with_table
 from _record import write_record
-from _walk_table import table_of, with_table
+from _walk_table import table_of
 
 PAGE = Path(__file__).parents[1] / "docs" / "deploy.md"
 
@@ -208,7 +209,7 @@ def main() -> None:
         figures=figures,
     )
     table_text = table_of(json.loads(record.read_text(encoding="utf-8")))
-    PAGE.write_text(with_table(page, table_text), encoding="utf-8")
+    PAGE.write_text(with_table(page, "deploy_page", table_text), encoding="utf-8")
 
 
 if __name__ == "__main__":

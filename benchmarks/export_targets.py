@@ -24,8 +24,9 @@ from pathlib import Path
 
 import torch
 
+from _page_tables import with_table
 from _record import spread, write_record
-from _targets_table import table_of, with_table
+from _targets_table import table_of
 from betanas.data import DataSource, open_source
 from betanas.errors import MissingExtraError
 from betanas.export.classifier import BytesClassifier, Exportable, ImageClassifier
@@ -190,7 +191,7 @@ def main() -> None:
     )
     page = Path(__file__).parents[1] / "docs" / "deploy.md"
     table = table_of(json.loads(record.read_text(encoding="utf-8")))
-    page.write_text(with_table(page.read_text(encoding="utf-8"), table), encoding="utf-8")
+    page.write_text(with_table(page.read_text(encoding="utf-8"), "export_targets", table), encoding="utf-8")
 
 
 if __name__ == "__main__":

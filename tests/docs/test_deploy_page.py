@@ -11,15 +11,15 @@ from betanas.export.exporting import FORMATS, NAMED_ONLY
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+PAGES = runpy.run_path(str(ROOT / "benchmarks" / "_page_tables.py"))
 TABLE = runpy.run_path(str(ROOT / "benchmarks" / "_targets_table.py"))
-
 WALK = runpy.run_path(str(ROOT / "benchmarks" / "_walk_table.py"))
 
 
 def test_the_table_is_the_records() -> None:
     record = ROOT / "benchmarks" / "results" / "export_targets.json"
-    table = TABLE["table_of"](json.loads(record.read_text())) if record.exists() else TABLE["UNMEASURED"]
-    assert TABLE["with_table"](PAGE, table) == PAGE, "benchmarks/export_targets.py writes the table"
+    table = TABLE["table_of"](json.loads(record.read_text())) if record.exists() else PAGES["UNMEASURED"]
+    assert PAGES["with_table"](PAGE, "export_targets", table) == PAGE, "benchmarks/export_targets.py writes the table"
 
 
 def test_a_record_becomes_a_table() -> None:
@@ -38,8 +38,8 @@ def test_a_record_becomes_a_table() -> None:
 
 def test_what_the_walk_gave_is_the_records() -> None:
     record = ROOT / "benchmarks" / "results" / "deploy_page.json"
-    table = WALK["table_of"](json.loads(record.read_text())) if record.exists() else WALK["UNMEASURED"]
-    assert WALK["with_table"](PAGE, table) == PAGE, "benchmarks/deploy_page.py writes the table"
+    table = WALK["table_of"](json.loads(record.read_text())) if record.exists() else PAGES["UNMEASURED"]
+    assert PAGES["with_table"](PAGE, "deploy_page", table) == PAGE, "benchmarks/deploy_page.py writes the table"
 
 
 def test_a_walk_becomes_a_table() -> None:
