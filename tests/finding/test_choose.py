@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from betanas.finding.choose import SPACE, choose, divide, leaders
+from betanas.finding.choose import SPACE, choose, divide, leaders, strategy_options
 from betanas.finding.look import Look
 from betanas.finding.searching import chosen_settings, free_place
+from betanas.search.propose import get_strategy
 from betanas.spaces import available_spaces
+from betanas.testing.strategies import small_problem
 
 PHOTOS = Look("photos", ("a", "b"), (1000, 1000), 0, 0, (90, 100, 640), 3)
 
@@ -43,6 +45,18 @@ def test_trials_fit_the_search(seconds: float, beside: float, workers: int, leas
     trials, budget = divide(seconds, beside=beside, workers=workers, least=least)
     assert budget >= least
     assert trials * (budget + beside) <= workers * seconds or trials == 1
+
+
+def test_short_trainings_are_long_enough_to_teach_something() -> None:
+    assert strategy_options("gpei", beside=1.0, trial=10.0, least=1.0) == {}
+    usual = strategy_options("multifidelity", beside=1.0, trial=10.0, least=0.5)
+    assert usual == {"overhead": 0.1, "least": 0.125, "first": 0.25}
+    short = strategy_options("multifidelity", beside=1.0, trial=2.0, least=0.8)
+    assert short == {"overhead": 0.5, "least": 0.4, "first": 0.4}
+    assert strategy_options("multifidelity", beside=1.0, trial=2.0, least=2.0)["least"] == 0.5
+    small = small_problem()
+    for options in (usual, short):
+        assert get_strategy("multifidelity")(small, seed=0, options=options).least_share >= options["least"]
 
 
 def test_more_time_means_more_and_longer_trials() -> None:

@@ -31,6 +31,9 @@ _FEW_IMAGES, _SMALL_BATCH = 400, 32
 # from their number, a trial from its seconds.
 _FIRST_TRIALS, _LEAST_TRIALS, _MOST_TRIALS = 10, 6, 60
 
+# Parts of a trial's seconds that `multifidelity` trains for, where they are long enough: its own defaults.
+_LEAST_SHARE, _FIRST_SHARE = 0.125, 0.25
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -82,6 +85,25 @@ def divide(seconds: float, *, beside: float, workers: int, least: float = 1.0) -
     wanted = min(max(round(_FIRST_TRIALS * (seconds / 60) ** (1 / 3)), _LEAST_TRIALS), _MOST_TRIALS)
     budget = max(_two_digits(workers * seconds / wanted - beside), math.ceil(10 * least) / 10)
     return max(int(workers * seconds / (budget + beside)), 1), budget
+
+
+def strategy_options(strategy: str, *, beside: float, trial: float, least: float) -> dict[str, float]:
+    """Options of the strategy that follow from how long a trial takes here.
+
+    Args:
+        strategy: its name.
+        beside: wall-clock that a trial takes beside its training.
+        trial: training seconds of a whole trial.
+        least: the shortest training that teaches something, in seconds.
+    """
+    if strategy != "multifidelity":
+        return {}
+    share = min(max(least / trial, _LEAST_SHARE), 0.5)
+    return {
+        "overhead": round(beside / trial, 3),
+        "least": round(share, 3),
+        "first": round(max(_FIRST_SHARE, share), 3),
+    }
 
 
 def leaders(trainings: int) -> tuple[int, int]:

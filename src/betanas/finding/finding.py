@@ -15,7 +15,7 @@ from betanas.data import DataSource, open_source
 from betanas.declaration import refuse_unknown, whole
 from betanas.errors import BetanasError, DataError, StudyError
 from betanas.files import write_atomically
-from betanas.finding.choose import choose
+from betanas.finding.choose import choose, strategy_options
 from betanas.finding.clock import Clock, seconds_used
 from betanas.finding.finetuned import FineTuned, check_finetuned, fine_tune
 from betanas.finding.listener import FindListener
@@ -239,8 +239,12 @@ class _Finding:
         )
         if budget is None:
             chosen["budget"] = str(Budget(timetable.trial, "seconds"))
+        options = strategy_options(search.strategy, beside=pace.beside, trial=timetable.trial, least=pace.least_trial)
+        if options:
+            chosen["strategy_options"] = options
         seen = timetable.trial / (pace.step * pace.steps_per_epoch)
-        self._listener.on_part("Plan", _plan_words(search.space, resolution, recipe.batch_size, timetable, seen))
+        words = _plan_words(search.space, resolution, recipe.batch_size, timetable, seen, shorter=bool(options))
+        self._listener.on_part("Plan", words)
         return Plan(self._asked, chosen, timetable, source.fingerprint)
 
     def _settings(self, chosen: Mapping[str, Any]) -> SearchSettings:
@@ -407,15 +411,19 @@ class _Finding:
         return Found.of(place, document)
 
 
-def _plan_words(space: str, resolution: int, batch_size: int, table: Timetable, epochs: float) -> tuple[str, ...]:
+def _plan_words(
+    space: str, resolution: int, batch_size: int, table: Timetable, epochs: float, *, shorter: bool
+) -> tuple[str, ...]:
     seen = (
         f"each sees the images about {epochs:.2g} times"
         if epochs >= 1
         else (f"each sees {epochs:.0%} of the images once, which is little: more --time helps first")
     )
+    more = ", or more that are shorter," if shorter else ""
     return (
         f"Space {space}, {resolution}x{resolution} pixels, {batch_size} images a step.",
-        f"About {table.trials} trials of {format_seconds(table.trial)} until {format_seconds(table.searched)}; {seen}.",
+        f"About {table.trials} trials of {format_seconds(table.trial)}{more} until {format_seconds(table.searched)}; "
+        f"{seen}.",
         f"The best {table.top} and the model's maximum again with {table.seeds} fresh "
         f"{'seed' if table.seeds == 1 else 'seeds'} until {format_seconds(table.confirmed)}; the winner is trained for "
         f"about {format_seconds(table.training)}.",
