@@ -19,7 +19,7 @@ from betanas.cli.main import run
         (["describe", "betanet3", "--resolution", "48px"], "--resolution must be a whole number. Got '48px'."),
         (["scale", "betanet3", "--growth", "much"], "--growth must be a number. Got 'much'."),
         (["best", "study", "--by", "modle"], "Did you mean model?"),
-        (["report", "study", "--format", "pdf"], "--format must be one of html, png,"),
+        (["report", "study", "--format", "docx"], "--format must be one of html, png, svg, pdf,"),
         (["dashboard", "study", "--port", "99999"], "--port must be at most 65,535."),
         (["dashboard", "study", "--refresh", "0"], "--refresh must be at least 0.2."),
         (["search", "--data", "digits", "--study", "s", "--batch-size", "0"], "--batch-size must be a whole number"),

@@ -199,7 +199,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_site_builds_without_a_broken_link_and_documents_its_reference(site: Path) -> None:
-    assert "betanas.search.run.search" in (site / "reference" / "everyday" / "index.html").read_text(encoding="utf-8")
+    assert "betanas.calls.search" in (site / "reference" / "everyday" / "index.html").read_text(encoding="utf-8")
     assert (site / "tutorial" / "index.html").is_file()
 
 

@@ -29,7 +29,7 @@ from betanas.training.resample import resize
 @pytest.fixture(scope="module")
 def exported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Digits are stored with 8 pixels a side, and the network takes 16: the graph has to scale."""
-    target = tmp_path_factory.mktemp("exported") / "model"
+    target = tmp_path_factory.mktemp("exported") / "phone"
     formats = [each for name in ("onnx", "torch", "int8", "safetensors") for each in ("--format", name)]
     arguments = ["export", str(trained), "--to", str(target), *formats, "--max-loss", "20", "--with-preprocessing"]
     assert run(arguments) == 0
