@@ -55,6 +55,7 @@ from _replay import (
     recorded,
 )
 from _training import Journal
+from betanas.intervals import mean_interval
 from betanas.search.simulation.fidelities import FidelitySurrogate, agreement, fit_fidelities, read_fidelities
 from betanas.search.simulation.recording import training_noise
 from betanas.search.simulation.replay import incumbents, optimum, simulate
@@ -84,8 +85,12 @@ STRATEGIES = (
     "hyperband",
     "asha",
     "tpe",
+    "optuna-gp",
+    "smac",
+    "cmaes",
     "random",
 )
+OURS = "multifidelity"
 EARLY_SHARE, LEADERS = 0.25, 8
 
 
@@ -203,6 +208,13 @@ def against_report(runs: list[dict[str, Any]], target: float, wall: float) -> di
     }
 
 
+def saved(ours: list[dict[str, Any]], other: list[dict[str, Any]], moment: float) -> dict[str, Any]:
+    """What ours holds for the best at a moment beyond what another strategy's search of the same seed does."""
+    points = [100 * (held_at(one, moment) - held_at(two, moment)) for one, two in zip(ours, other, strict=True)]
+    mean = mean_interval(points)
+    return {**spread(points), "mean": mean.mean, "interval": [mean.low, mean.high]}
+
+
 def report_on(best: float) -> tuple[float, float] | None:
     """The report's final accuracy and its seconds, by `search_replay.py`; None where that was on another surrogate."""
     kept = json.loads(REPLAYED.read_text(encoding="utf-8"))["figures"]
@@ -249,6 +261,12 @@ def replayed(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, A
             )
     for name, one in regrets.items():
         print(name, one)
+    if OURS in by_strategy:
+        figures[f"points of regret that {OURS} saves, paired by seed"] = {
+            name: saved(by_strategy[OURS], some, horizon(surrogate))
+            for name, some in by_strategy.items()
+            if name != OURS
+        }
     axis = np.linspace(WHOLE_TRAININGS / DRAWN, WHOLE_TRAININGS, DRAWN)
     drawn = {
         name: np.array(
