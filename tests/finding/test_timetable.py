@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from betanas.errors import StudyError
-from betanas.finding.timetable import Pace, evaluations, least_time, make_timetable, rounded_up
+from betanas.finding.timetable import Pace, confirmed_by, evaluations, least_time, make_timetable, rounded_up
 
 PACE = Pace(step=0.02, steps_per_epoch=16, beside=1.0, worker=4.0, closing=12.0)
 
@@ -54,6 +54,16 @@ def test_the_least_time_follows_from_the_images() -> None:
     many = least_time(5.0, Pace(0.05, 450, 1.0, 4.0, 12.0), workers=1)
     assert few == 5 + 8 + 8 * (1.0 + 1.0) + 2 * 1.0 + 12
     assert many == 5 + 8 + 8 * (450 * 0.05 / 8 + 1.0) + 2 * 450 * 0.05 / 8 + 12
+
+
+@given(pace=paces, start=st.floats(0.5, 300.0), more=st.floats(1.0, 20.0), closing=st.floats(0.0, 1e4))
+def test_a_confirmation_gives_way_to_the_winners_training(
+    pace: Pace, start: float, more: float, closing: float
+) -> None:
+    table = make_timetable(more * (least_time(start, pace, workers=1) + 1.0), start, pace, workers=1)
+    ends = confirmed_by(table, closing)
+    assert ends <= table.confirmed
+    assert table.total - ends - closing >= 2 * table.trial - 1e-6
 
 
 def test_what_was_typed_stays() -> None:

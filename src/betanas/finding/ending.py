@@ -61,11 +61,15 @@ class Ending:
         folder: of the training.
         work: for what is made on the way.
         name: of the model.
+
+    Attributes:
+        job: what is trained at the end.
+        trainer: who trains it.
     """
 
     def __init__(self, job: Job, trainer: Trainer, study: Study, folder: Path, work: Path, name: str) -> None:
-        self._job = job
-        self._trainer = trainer
+        self.job = job
+        self.trainer = trainer
         self._study = study
         self._folder = folder
         self._work = work
@@ -79,11 +83,11 @@ class Ending:
         """
         place = self._work / "rehearsal"
         shutil.rmtree(place, ignore_errors=True)
-        job = replace(self._job, budget=Budget(1, "steps"), test=False)
-        result = completed(self._trainer.train(job, folder=place / "training"))
+        job = replace(self.job, budget=Budget(1, "steps"), test=False)
+        result = completed(self.trainer.train(job, folder=place / "training"))
         judged = max(result.wall_seconds - result.preparation_seconds - result.training_seconds, 0.0)
-        validation = len(self._trainer.prepare(job.images, job.recipe).material.validation)
-        source = self._trainer.open(job.images)
+        validation = len(self.trainer.prepare(job.images, job.recipe).material.validation)
+        source = self.trainer.open(job.images)
         tested = 0.0
         if source.has_test:  # read now, and judged once, at the end
             test = open_test(source, resolution=job.images.resolution)
@@ -121,7 +125,7 @@ class Ending:
             rest = max(int(job.recipe.evaluations) - judged, 1)
             return seconds_left() - rehearsed.closing - (rest - 1) * rehearsed.evaluation
 
-        return completed(self._trainer.train(job, folder=self._folder, on_point=note, seconds_left=for_steps))
+        return completed(self.trainer.train(job, folder=self._folder, on_point=note, seconds_left=for_steps))
 
     def _planned(self, rehearsed: Rehearsed, seconds: float) -> Job:
         """The job as an earlier session began it, or as it begins now."""
@@ -129,8 +133,8 @@ class Ending:
             return Job.from_dict(read_json(self._folder / "plan.json"))
         training = max(seconds - rehearsed.closing, 1.0)
         often = evaluations(training, one=rehearsed.evaluation)
-        recipe = self._job.recipe.with_settings(evaluations=often, interim_images=0)
-        return replace(self._job, recipe=recipe, budget=Budget(round(training, 1), "seconds"))
+        recipe = self.job.recipe.with_settings(evaluations=often, interim_images=0)
+        return replace(self.job, recipe=recipe, budget=Budget(round(training, 1), "seconds"))
 
     def answer(self) -> Answer | None:
         """How long the network takes to answer, measured where its latency table's machine is at hand.
@@ -138,9 +142,9 @@ class Ending:
         None without a table, or for a network without a blueprint.
         """
         table = self._study.plan.limits.latency_table
-        if table is None or "network" in self._job.network:
+        if table is None or "network" in self.job.network:
             return None
-        return answer(Blueprint.from_dict(self._job.network), table)
+        return answer(Blueprint.from_dict(self.job.network), table)
 
     def export(self, answered: Answer | None) -> Export:
         """Write the trained network in the forms that others read, each checked."""
@@ -155,7 +159,7 @@ class Ending:
 
     def mistakes(self, training: Path) -> Mistakes:
         """What a training's network gets wrong on the validation images."""
-        job, trainer = self._job, self._trainer
+        job, trainer = self.job, self.trainer
         splits = trainer.divided(job.images)
         return mistakes(training, splits, resolution=job.images.resolution, device=trainer.device)
 

@@ -22,8 +22,8 @@ from betanas.finding.listener import FindListener
 from betanas.finding.look import Look, look_at, words
 from betanas.finding.place import Place, Plan, refuse_other
 from betanas.finding.settable import MACHINE, SETTABLE
-from betanas.finding.timetable import Timetable, make_timetable
-from betanas.finding.winner import winner
+from betanas.finding.timetable import Timetable, confirmed_by, make_timetable
+from betanas.finding.winner import Winner, winner
 from betanas.pretrained.starts import require_start
 from betanas.quantities import format_seconds
 from betanas.search.settings import DURATION, SETTINGS, ResumeSettings, SearchSettings
@@ -31,8 +31,7 @@ from betanas.search.study import Study
 from betanas.training.budget import Budget
 
 if TYPE_CHECKING:
-    from betanas.training.job import Job
-    from betanas.training.trainer import Trainer
+    from betanas.finding.ending import Ending, Rehearsed
 
 _COUNT = whole(1, 100, example="3")
 
@@ -169,8 +168,9 @@ class _Finding:
                 "Going on", (f"{format_seconds(max(left, 0.0))} of {self._asked['time']} are left.",)
             )
         self._search(plan)
-        self._confirm(plan)
-        return self._finish(plan, look)
+        rehearsed = self._rehearse()
+        self._confirm(plan, rehearsed)
+        return self._finish(plan, look, rehearsed)
 
     # Looking and choosing --------------------------------------------------------------------------------------------
 
@@ -225,6 +225,7 @@ class _Finding:
             resolution=resolution,
             seed=search.seed,
             validation_share=images.validation_share,
+            test=look.test,
             device=settings.machine.devices[0],
             data_root=Path(settings.machine.data_root) if settings.machine.data_root else None,
         )
@@ -287,11 +288,28 @@ class _Finding:
                     hint="Choose another folder with --to, and a longer --time.",
                 )
 
-    def _confirm(self, plan: Plan) -> None:
+    def _rehearse(self) -> Rehearsed:
+        """The ending, with the leader of the search: what it takes is known before its time is given away."""
+        self._listener.on_part("Rehearsal", ())
+        with closing(Study.open(self._place.search)) as study:
+            return self._ending(study, winner(study)).rehearse()
+
+    def _ending(self, study: Study, won: Winner) -> Ending:
+        from betanas.finding.ending import Ending
+        from betanas.search.planning import job_of
+        from betanas.training.trainer import Trainer
+
+        root = study.plan.machine.data_root
+        devices = SETTINGS["devices"].read(self._machine.get("devices") or study.plan.machine.devices)
+        trainer = Trainer(device=devices[0], threads=study.plan.machine.threads, data_root=Path(root) if root else None)
+        job = replace(job_of(study.plan, won.network, seed=study.plan.search.seed), keep=True, test=True)
+        return Ending(job, trainer, study, self._place.training, self._place.work, self._place.folder.absolute().name)
+
+    def _confirm(self, plan: Plan, rehearsed: Rehearsed) -> None:
         from betanas.search.studies.confirmation import confirm
 
         table = plan.timetable
-        left = table.confirmed - self._clock.elapsed
+        left = confirmed_by(table, rehearsed.closing) - self._clock.elapsed
         if left < table.trial or (self._place.training / "plan.json").exists():
             return
         self._listener.on_part("Confirmation", ())
@@ -304,41 +322,32 @@ class _Finding:
             seconds=left,
         )
 
-    def _fine_tuned(self, plan: Plan, job: Job, trainer: Trainer) -> FineTuned | None:
+    def _fine_tuned(self, plan: Plan, end: Ending, closing: float) -> FineTuned | None:
         """A pretrained network, where one was asked for and the winner's training leaves it a trial's seconds."""
         name, table = self._asked.get("finetuned"), plan.timetable
         if name is None:
             return None
         folder = self._place.work / "finetuned"
-        left, closing = table.total - self._clock.elapsed, table.total - table.confirmed - table.training
+        left = table.total - self._clock.elapsed
         if left - closing < 3 * table.trial and not folder.exists():
             self._listener.on_note(f"There is no time to fine-tune {name}: the winner's training comes first.")
             return None
         self._listener.on_part("Fine-tuning", (f"{name}, for {format_seconds(table.trial)}.",))
-        return fine_tune(name, job, trainer, folder, seconds=table.trial)
+        job = replace(end.job, keep=False, test=False)
+        return fine_tune(name, job, end.trainer, folder, seconds=table.trial)
 
     # Ending ----------------------------------------------------------------------------------------------------------
 
-    def _finish(self, plan: Plan, look: Look) -> Found:
+    def _finish(self, plan: Plan, look: Look, rehearsed: Rehearsed) -> Found:
         from betanas.finding import ending
         from betanas.finding.advice import Measured, advise, interval
-        from betanas.search.planning import job_of
-        from betanas.training.trainer import Trainer
 
         place, table = self._place, plan.timetable
         with closing(Study.open(place.search)) as study:
             won = winner(study)
-            root = study.plan.machine.data_root
-            devices = self._machine.get("devices") or study.plan.machine.devices
-            devices = SETTINGS["devices"].read(devices)
-            threads = study.plan.machine.threads
-            trainer = Trainer(device=devices[0], threads=threads, data_root=Path(root) if root else None)
-            job = job_of(study.plan, won.network, seed=study.plan.search.seed)
-            kept, name = replace(job, keep=True, test=True), place.folder.absolute().name
-            end = ending.Ending(kept, trainer, study, place.training, place.work, name)
-            tuned = self._fine_tuned(plan, job, trainer)
-            self._listener.on_part("Rehearsal", ())
-            rehearsed = end.rehearse()
+            end = self._ending(study, won)
+            job = end.job
+            tuned = self._fine_tuned(plan, end, rehearsed.closing)
             left = max(table.total - self._clock.elapsed - rehearsed.closing, 0.0)
             self._listener.on_part(
                 "Training", (f"{won.name[0].upper()}{won.name[1:]}, for about {format_seconds(left)}.",)
@@ -348,7 +357,7 @@ class _Finding:
             export = end.export(answered)
             wrong = end.mistakes(place.training)
             completed = [each for each in study.trials() if each.state == "completed"]
-            validation = len(trainer.divided(job.images).validation)
+            validation = len(end.trainer.divided(job.images).validation)
             measured = Measured(
                 look=look,
                 space=study.plan.search.space,

@@ -157,6 +157,19 @@ def make_timetable(
     )
 
 
+def confirmed_by(table: Timetable, closing: float) -> float:
+    """When the confirmation ends at the latest, in seconds from the start of the command.
+
+    The winner's training comes first, whose time is what everything before it leaves: a model that was trained for less
+    than a trial helps nobody, however sure it is that its network was the right one.
+
+    Args:
+        table: the plan.
+        closing: seconds of everything after the training, as rehearsed.
+    """
+    return min(table.confirmed, table.total - closing - _LEAST_TRAINING * table.trial)
+
+
 def rounded_up(seconds: float) -> float:
     """A time that a person would type: whole tens of seconds, from two minutes on whole minutes."""
     unit = 10.0 if seconds <= 120 else 60.0
