@@ -31,9 +31,6 @@ _FEW_IMAGES, _SMALL_BATCH = 400, 32
 # from their number, a trial from its seconds.
 _FIRST_TRIALS, _LEAST_TRIALS, _MOST_TRIALS = 10, 6, 60
 
-# Parts of a trial's seconds that `multifidelity` trains for, where they are long enough: its own defaults.
-_LEAST_SHARE, _FIRST_SHARE = 0.125, 0.25
-
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -98,11 +95,14 @@ def strategy_options(strategy: str, *, beside: float, trial: float, least: float
     """
     if strategy != "multifidelity":
         return {}
-    share = min(max(least / trial, _LEAST_SHARE), 0.5)
+    from betanas.search.propose.multifidelity.strategy import MultiFidelityOptions
+
+    usual = MultiFidelityOptions()
+    share = min(max(least / trial, usual.least), 0.5)
     return {
         "overhead": round(beside / trial, 3),
         "least": round(share, 3),
-        "first": round(max(_FIRST_SHARE, share), 3),
+        "first": round(max(usual.first, share), 3),
     }
 
 
