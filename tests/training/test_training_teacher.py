@@ -99,14 +99,14 @@ class Elsewhere:
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
-@pytest.mark.parametrize("flip", [0.0, 0.5])
-def test_an_answer_is_the_one_to_the_view_that_is_shown(flip: float, elsewhere: bool) -> None:
+@pytest.mark.parametrize(("flip", "views"), [(0.0, 1), (0.5, 2), (0.5, 1)])
+def test_an_answer_is_the_one_to_the_view_that_is_shown(flip: float, views: int, elsewhere: bool) -> None:
+    """Where the teacher looked at an image once, its mirror image gets the same answer."""
     n = 60
     pixels = torch.zeros(n, 1, 4, 4, dtype=torch.uint8)
     pixels[..., 0] = 255  # bright on the left: a mirror image is bright on the right
     images = ImageSet(pixels, torch.arange(n))
     recipe = FAST.with_settings(flip=flip, crop="none")
-    views = 2 if flip else 1
     answers = torch.stack([torch.arange(n) + 1000.0 * view for view in range(views)], 1)[..., None].half()
     stream = BatchStream(
         Elsewhere(images) if elsewhere else images,
@@ -120,7 +120,7 @@ def test_an_answer_is_the_one_to_the_view_that_is_shown(flip: float, elsewhere: 
         shown, labels, said = stream.augment(stream.fetch(), 4)
         assert said is not None
         mirrored = shown[:, 0, 0, 3] > shown[:, 0, 0, 0]
-        assert said[:, 0].tolist() == (labels + 1000 * mirrored).half().tolist()
+        assert said[:, 0].tolist() == (labels + 1000 * (views - 1) * mirrored).half().tolist()
         seen |= set(mirrored.tolist())
     stream.close()
     assert seen == ({True, False} if flip else {False})
@@ -214,6 +214,13 @@ def test_a_training_teaches_what_it_knows(trained: Path) -> None:
     assert torch.equal(again.logits, answers.logits)
     result = trainer.train(job(teacher))
     assert result.outcome == "completed"
+
+
+@pytest.mark.parametrize(("flip", "views", "looked"), [(0.0, 2, 1), (0.5, 2, 2), (0.5, 1, 1)])
+def test_a_teacher_looks_as_often_as_the_recipe_says(trained: Path, flip: float, views: int, looked: int) -> None:
+    one = job(find_teacher(str(trained), resolution=8))
+    taught = replace(one, recipe=FAST.with_settings(flip=flip, teacher_views=views, variants=()))
+    assert Trainer(device="cpu").answers(taught).logits.shape[1] == looked
 
 
 def test_an_exported_file_says_what_the_training_does(trained: Path, tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ class BatchStream:
         share: this process's part.
         device: where batches are augmented; images that lie there are gathered there.
         answers: what a teacher says of the images, shape [images, views, classes], on the device: the second view is of
-            mirror images.
+            mirror images, which learn from the first where there is no other.
     """
 
     def __init__(
@@ -182,8 +182,8 @@ class BatchStream:
         own = {name: drawn[self._own] for name, drawn in draws.items()}
         answers = None
         if self._answers is not None:
-            mirrored = own["flip"].long() if "flip" in own else torch.zeros_like(labels)
-            answers = self._answers[fetched[-1], mirrored]
+            two = "flip" in own and self._answers.shape[1] == 2
+            answers = self._answers[fetched[-1], own["flip"].long() if two else torch.zeros_like(labels)]
         return self._augmentation.apply(images, own, size), labels, answers
 
     def next(self, size: int) -> tuple[Tensor, Tensor]:

@@ -28,7 +28,14 @@ NonNegative = Annotated[float, Field(ge=0.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 
 # Settings that earlier versions did not have.
-_LATER = ("first_layer_rate", "evaluation_share", "teacher_share", "teacher_final_share", "teacher_temperature")
+_LATER = (
+    "first_layer_rate",
+    "evaluation_share",
+    "teacher_share",
+    "teacher_final_share",
+    "teacher_temperature",
+    "teacher_views",
+)
 # Settings that mean nothing where networks start from random weights.
 _OF_A_START = ("start", "start_rate")
 
@@ -100,6 +107,8 @@ class Recipe(BaseModel):
             linearly with the fraction of the budget,
         teacher_final_share: to this at the end.
         teacher_temperature: what the teacher's and the network's logits are divided by.
+        teacher_views: how often the teacher looks at an image: once, or also at its mirror image where `flip` is above
+            0.
         stochastic_depth: what a blueprint's drop probabilities are multiplied by.
         progressive_start: training resolution at the start, as a share of the full one; 1 for none.
         progressive_until: fraction of the budget at which the full resolution is reached.
@@ -158,6 +167,7 @@ class Recipe(BaseModel):
     teacher_share: Fraction = 0.9
     teacher_final_share: Fraction = 0.3
     teacher_temperature: Positive = 2.0
+    teacher_views: Literal[1, 2] = 2
     stochastic_depth: Fraction
     progressive_start: Annotated[float, Field(gt=0.0, le=1.0)]
     progressive_until: Fraction

@@ -172,7 +172,7 @@ class Trainer:
         """
         if job.teacher is None:
             raise RecipeError("The training must have a teacher.")
-        mirrored = job.recipe.flip > 0
+        mirrored = job.recipe.flip > 0 and job.recipe.teacher_views == 2
         key = job.images, job.teacher, mirrored
         if key not in self._answers:
             _make_room(self._answers)
