@@ -125,16 +125,16 @@ def write_int8(
         ranking: list[str] = []
         while found.loss > tolerance:
             ranking = ranking or _most_sensitive_first(quantise, layers, expected, validation.images[:_RANKED_ON])
-            count = max(1, 2 * len(kept))
-            if count > _MOST_KEPT * len(layers):
+            most = int(_MOST_KEPT * len(layers))
+            if len(kept) >= most:
                 raise ExportError(
                     f"An 8-bit network must lose at most {100 * tolerance:g} points of accuracy.",
-                    value=f"{100 * found.loss:.2f} points on {found.origin}, with {len(kept)} of {len(layers)} layers "
-                    "in float32",
+                    value=f"{100 * found.loss:.2f} points, {round(found.loss * found.images)} of {found.origin}, with "
+                    f"{len(kept)} of {len(layers)} layers in float32",
                     hint="Nothing was kept. Export --format onnx, or allow more with --max-loss."
                     + _coarse(found, tolerance),
                 )
-            kept = tuple(ranking[:count])
+            kept = tuple(ranking[: min(max(1, 2 * len(kept)), most)])
             best = quantise(method, keep=kept)
             found = wanted.of(best)
         to.write_bytes(best.read_bytes())
