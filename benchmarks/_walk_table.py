@@ -28,6 +28,8 @@ def table_of(record: Mapping[str, Any]) -> str:
         f"{figures['program']['probability']:.3f} and {figures['predict']['probability']:.3f} |"
     )
     notes = [f"Beside it the machine did: {conditions['beside_it_the_machine_did']}."]
+    if refused := figures.get("refused"):
+        notes.append(f"`int8` was refused at first and typed again with `--max-loss 2`: {refused}")
     notes += [f"Not written, `{name}`: {reason}" for name, reason in figures["left_out"].items()]
     return "\n".join([*lines, "", *notes])
 

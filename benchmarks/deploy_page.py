@@ -139,7 +139,7 @@ def walked(walk: Walk, work: Path, page: str, *, time: str | None, table: Path |
     Raises:
         SystemExit: a command failed, and not for want of a package.
     """
-    figures: dict[str, Any] = {"exports": {}, "left_out": {}}
+    figures: dict[str, Any] = {"exports": {}, "left_out": {}, "refused": None}
     for words in commands(page):
         verb = words[1]
         if verb == "profile" and table is not None:
@@ -148,6 +148,10 @@ def walked(walk: Walk, work: Path, page: str, *, time: str | None, table: Path |
         if verb == "find" and time is not None:
             words[words.index("--time") + 1] = time
         code, out, error = walk.type([*words, "--json"] if verb in ("find", "export", "predict") else words)
+        if verb == "export" and code and "--max-loss" in error:
+            figures["refused"] = " ".join(error.split())
+            words += ["--max-loss", "2"]
+            code, out, error = walk.type([*words, "--json"])
         if verb == "export" and code and "pip install" in error:
             figures["left_out"][words[-1]] = " ".join(error.split())
             continue

@@ -123,20 +123,23 @@ def write_int8(
         method = max(tried, key=lambda name: (tried[name].top1, tried[name].same))
         best, found, kept = written[method], tried[method], tuple[str, ...]()
         ranking: list[str] = []
+        closest, in_float = found, 0
         while found.loss > tolerance:
             ranking = ranking or _most_sensitive_first(quantise, layers, expected, validation.images[:_RANKED_ON])
             most = int(_MOST_KEPT * len(layers))
             if len(kept) >= most:
                 raise ExportError(
                     f"An 8-bit network must lose at most {100 * tolerance:g} points of accuracy.",
-                    value=f"{100 * found.loss:.2f} points, {round(found.loss * found.images)} of {found.origin}, with "
-                    f"{len(kept)} of {len(layers)} layers in float32",
+                    value=f"{100 * closest.loss:.2f} points, {round(closest.loss * closest.images)} of "
+                    f"{closest.origin}, with {in_float} of {len(layers)} layers in float32",
                     hint="Nothing was kept. Export --format onnx, or allow more with --max-loss."
                     + _coarse(found, tolerance),
                 )
             kept = tuple(ranking[: min(max(1, 2 * len(kept)), most)])
             best = quantise(method, keep=kept)
             found = wanted.of(best)
+            if found.loss < closest.loss:
+                closest, in_float = found, len(kept)
         to.write_bytes(best.read_bytes())
     return Quantisation(
         validation=found,
