@@ -59,8 +59,9 @@ from tutorial_photos import enlarge
 
 TEACHER = "timm:tf_efficientnet_lite0"
 ARMS = ("random", "teacher", "teacher_shared", "once", "once_shared", "remapped", "both", "finetuned")
-TAUGHT, ONCE, REMAPPED = ("teacher", "teacher_shared", "both"), ("once", "once_shared"), ("remapped", "both")
-OWN_TIME = ("teacher", "once", "both")
+# How often the teacher looks at an image, in the arms that have one.
+VIEWS = {"teacher": 2, "teacher_shared": 2, "both": 2, "once": 1, "once_shared": 1}
+OWN_TIME, REMAPPED = ("teacher", "once", "both"), ("remapped", "both")
 CLASSES, TEST, CANDIDATES = 20, 2000, 16
 PARAMS = (100_000, 500_000)
 
@@ -116,18 +117,17 @@ class Bench:
             seed: of the training.
             views: how often the teacher looks at an image; 0 trains without it.
         """
-        settings = {"variants": ()} if views in (0, 2) else {"variants": (), "teacher_views": views}
         return Job(
             entrant.architecture,
             JobImages(self.source.name, self.source.fingerprint, self.side),
-            load_recipe("fast").with_settings(**settings),
+            load_recipe("fast").with_settings(variants=(), teacher_views=views or 2),
             self.budget,
             seed=seed,
             test=True,
             teacher=self.teacher if views else None,
         )
 
-    def lesson(self, entrant: Entrant, views: int = 2) -> dict[str, float]:
+    def lesson(self, entrant: Entrant, views: int) -> dict[str, float]:
         """What computing the teacher's answers took here, on one core, when they were not in the cache."""
 
         def measure() -> dict[str, float]:
@@ -154,7 +154,7 @@ class Bench:
             job = self.job(pretrained_entrant(TEACHER, resolution=on.resolution, **sizes), seed)
             images = JobImages(self.source.name, self.source.fingerprint, on.resolution)
             return self.trained(Job(job.network, images, on.recipe, self.budget, seed=seed, test=True))
-        views = 2 if name in TAUGHT else 1 if name in ONCE else 0
+        views = VIEWS.get(name, 0)
         job = self.job(entrant, seed, views=views)
         if name in REMAPPED:
             job = remapped(job)
@@ -285,10 +285,8 @@ def main() -> None:
     chosen = chosen or networks[0]
     if unknown := set(arms) - set(ARMS):
         raise SystemExit(f"no arms {', '.join(sorted(unknown))}; they are {', '.join(ARMS)}")
-    if set(arms) & set(TAUGHT) or given.ranking:
-        bench.lesson(chosen)
-    if set(arms) & set(ONCE):
-        bench.lesson(chosen, 1)
+    for views in {VIEWS[name] for name in arms if name in VIEWS} | ({2} if given.ranking else set()):
+        bench.lesson(chosen, views)
     which, of = given.part
     for key, training in list(trainings(bench, networks, chosen).items())[which::of]:
         bench.journal.once(key, training)

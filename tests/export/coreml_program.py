@@ -5,7 +5,7 @@ What is read is what was written: operations, their order, their constants and t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,10 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def compute(package: Path, images: Tensor) -> Tensor:
-    """The outputs of a package's program for one batch of its input's shape: logits or probabilities by class.
+def read_program(package: Path) -> Callable[[Tensor], Tensor]:
+    """A package's program: from one batch of its input's shape to logits or probabilities by class.
 
-    Raises:
-        KeyError: the program has an operation that is not known here.
+    Called, it raises KeyError where the program has an operation that is not known here.
     """
     import coremltools
     from coremltools.converters.mil.frontend.milproto.load import load
@@ -29,14 +28,16 @@ def compute(package: Path, images: Tensor) -> Tensor:
     program = load(specification, specification.specificationVersion, model.weights_dir)
     function = program.functions["main"]
     (entry,) = function.inputs
-    values: dict[str, Any] = {entry: images}
-    for operation in function.operations:
-        if operation.op_type == "const":
-            continue
-        found = OPERATIONS[operation.op_type](Arguments(operation.inputs, values))
-        values[operation.outputs[-1].name] = found
-    result: Tensor = values[function.outputs[-1].name]
-    return result
+
+    def compute(images: Tensor) -> Tensor:
+        values = {entry: images}
+        for operation in function.operations:
+            if operation.op_type != "const":
+                found = OPERATIONS[operation.op_type](Arguments(operation.inputs, values))
+                values[operation.outputs[-1].name] = found
+        return values[function.outputs[-1].name]
+
+    return compute
 
 
 class Arguments:
@@ -59,29 +60,26 @@ class Arguments:
         return [int(each) for each in self[name]]
 
 
-def padding(given: Arguments, sizes: Sequence[int], strides: Sequence[int], kernel: Sequence[int]) -> list[int]:
+def padding(given: Arguments) -> list[int]:
     """Pixels on the left, right, top and bottom."""
-    kind = given["pad_type"]
-    if kind == "valid":
+    if given["pad_type"] == "valid":
         return [0, 0, 0, 0]
-    if kind == "custom":
-        top, bottom, left, right = given.ints("pad")
-        return [left, right, top, bottom]
-    raise KeyError(f"pad_type {kind} of an image of {sizes} with stride {strides} and kernel {kernel}")
+    if given["pad_type"] != "custom":
+        raise KeyError(f"pad_type {given['pad_type']}")
+    top, bottom, left, right = given.ints("pad")
+    return [left, right, top, bottom]
 
 
 def conv(given: Arguments) -> Tensor:
-    images, weight, strides = given["x"], given["weight"], given.ints("strides")
-    padded = functional.pad(images, padding(given, images.shape[2:], strides, weight.shape[2:]))
-    return functional.conv2d(
-        padded, weight, given["bias"], stride=strides, dilation=given.ints("dilations"), groups=int(given["groups"])
-    )
+    images, weight, bias = functional.pad(given["x"], padding(given)), given["weight"], given["bias"]
+    strides, dilations, groups = given.ints("strides"), given.ints("dilations"), int(given["groups"])
+    return functional.conv2d(images, weight, bias, stride=strides, dilation=dilations, groups=groups)
 
 
-def pool(given: Arguments, over: Callable[..., Tensor]) -> Tensor:
-    images, kernel, strides = given["x"], given.ints("kernel_sizes"), given.ints("strides")
-    assert not any(padding(given, images.shape[2:], strides, kernel))
-    return over(images, kernel, strides, ceil_mode=bool(given["ceil_mode"]))
+def max_pool(given: Arguments) -> Tensor:
+    assert not any(padding(given))
+    kernel, strides, upwards = given.ints("kernel_sizes"), given.ints("strides"), bool(given["ceil_mode"])
+    return functional.max_pool2d(given["x"], kernel, strides, ceil_mode=upwards)
 
 
 def batch_norm(given: Arguments) -> Tensor:
@@ -105,24 +103,19 @@ def reduce_mean(given: Arguments) -> Tensor:
 
 OPERATIONS: Mapping[str, Callable[[Arguments], Tensor]] = {
     "add": lambda given: given["x"] + given["y"],
-    "avg_pool": lambda given: pool(given, functional.avg_pool2d),
     "batch_norm": batch_norm,
     "classify": lambda given: given["probabilities"],
     "clip": clip,
     "conv": conv,
     "linear": lambda given: functional.linear(given["x"], given["weight"], given["bias"]),
     "matmul": matmul,
-    "max_pool": lambda given: pool(given, functional.max_pool2d),
+    "max_pool": max_pool,
     "mul": lambda given: given["x"] * given["y"],
-    "real_div": lambda given: given["x"] / given["y"],
     "reduce_mean": reduce_mean,
-    "relu": lambda given: given["x"].relu(),
-    "relu6": lambda given: functional.relu6(given["x"]),
     "reshape": lambda given: given["x"].reshape(given.ints("shape")),
     "sigmoid": lambda given: given["x"].sigmoid(),
     "sigmoid_hard": lambda given: (float(given["alpha"]) * given["x"] + float(given["beta"])).clamp(0, 1),
     "silu": lambda given: functional.silu(given["x"]),
     "softmax": lambda given: given["x"].softmax(int(given["axis"])),
-    "sub": lambda given: given["x"] - given["y"],
     "thresholded_relu": lambda given: given["x"] * (given["x"] >= float(given["alpha"])),
 }

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import torch
-from coreml_program import compute
+from coreml_program import read_program
 from torch import Tensor, nn
 
 import betanas as bn
@@ -160,13 +160,13 @@ def test_coremls_program_computes_what_pytorch_computes(
     sidecar, classifier = read_sidecar(folder / "network.json"), load_classifier(folder).eval()
     exportable = BytesClassifier(classifier, sidecar).eval() if preprocessing else classifier
     on_device.write_coreml(sidecar, exportable, tmp_path)
+    compute = read_program(tmp_path / on_device.COREML_FOLDER)
     for seed in range(3):
         torch.manual_seed(seed)
         images = exportable.example(1)
         given = images.permute(0, 3, 1, 2).float() if preprocessing else images
-        found = compute(tmp_path / on_device.COREML_FOLDER, given)
         with torch.inference_mode():
-            assert torch.allclose(found, exportable(images), atol=1e-4)
+            assert torch.allclose(compute(given), exportable(images), atol=1e-4)
 
 
 class Sorting(nn.Module):

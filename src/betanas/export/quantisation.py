@@ -122,11 +122,11 @@ def write_int8(
         tried = {method: wanted.of(path) for method, path in written.items()}
         method = max(tried, key=lambda name: (tried[name].top1, tried[name].same))
         best, found, kept = written[method], tried[method], tuple[str, ...]()
+        most = int(_MOST_KEPT * len(layers))
         ranking: list[str] = []
         closest, in_float = found, 0
         while found.loss > tolerance:
             ranking = ranking or _most_sensitive_first(quantise, layers, expected, validation.images[:_RANKED_ON])
-            most = int(_MOST_KEPT * len(layers))
             if len(kept) >= most:
                 raise ExportError(
                     f"An 8-bit network must lose at most {100 * tolerance:g} points of accuracy.",
