@@ -1,7 +1,7 @@
-"""What a teacher and a pretrained start are worth: accuracy at equal seconds, and whether they change a ranking.
+"""What a teacher is worth: accuracy at equal seconds, and whether it changes a ranking.
 
     python benchmarks/teacher.py --cifar100 FOLDER [--images 2000] [--seconds 60] [--seeds 5]
-        [--arms random,teacher,teacher_shared,remapped,both,finetuned] [--ranking] [--place /tmp/teacher]
+        [--arms random,teacher,teacher_shared,finetuned] [--ranking] [--place /tmp/teacher]
         [--part 0 2] [--record] [--quick]
 
 Photographs are CIFAR-100's, enlarged to 120 to 640 pixels (the public ones that are at hand): 20 of its classes, 2,000
@@ -15,7 +15,6 @@ the ranking's candidates the one that is best on the validation images without a
 - teacher_shared: the same for all the seconds, as each trial of a search has it, where the answers are computed once.
 - once, once_shared: like teacher and teacher_shared, where the teacher does not look at mirror images
   (`teacher_views = 1`).
-- remapped: from tf_efficientnet_lite0's weights, remapped; both: remapped, and by the teacher's answers, its time off.
 - finetuned: tf_efficientnet_lite0 itself, by the recipe `finetune` at 96 pixels, for all the seconds.
 
 `--ranking` trains 16 candidates of the space that `find` searches with two seeds without the teacher and with one of
@@ -52,16 +51,16 @@ from betanas.search.propose.listed import Entrant, pretrained_entrant
 from betanas.spaces import get_space
 from betanas.training.budget import Budget
 from betanas.training.job import Job, JobImages
-from betanas.training.recipe import Recipe, load_recipe
+from betanas.training.recipe import load_recipe
 from betanas.training.teaching.naming import find_teacher
 from betanas.training.trainer import Trainer
 from tutorial_photos import enlarge
 
 TEACHER = "timm:tf_efficientnet_lite0"
-ARMS = ("random", "teacher", "teacher_shared", "once", "once_shared", "remapped", "both", "finetuned")
+ARMS = ("random", "teacher", "teacher_shared", "once", "once_shared", "finetuned")
 # How often the teacher looks at an image, in the arms that have one.
-VIEWS = {"teacher": 2, "teacher_shared": 2, "both": 2, "once": 1, "once_shared": 1}
-OWN_TIME, REMAPPED = ("teacher", "once", "both"), ("remapped", "both")
+VIEWS = {"teacher": 2, "teacher_shared": 2, "once": 1, "once_shared": 1}
+OWN_TIME = ("teacher", "once")
 CLASSES, TEST, CANDIDATES = 20, 2000, 16
 PARAMS = (100_000, 500_000)
 
@@ -156,26 +155,12 @@ class Bench:
             return self.trained(Job(job.network, images, on.recipe, self.budget, seed=seed, test=True))
         views = VIEWS.get(name, 0)
         job = self.job(entrant, seed, views=views)
-        if name in REMAPPED:
-            job = remapped(job)
         if name in OWN_TIME:
             left = self.budget.amount - self.lesson(entrant, views)["seconds"]
             if left <= 0:
                 return {"test_top1": None, "reason": "the teacher's answers take all of the seconds"}
             job = Job(**{**_fields(job), "budget": Budget(round(left, 2), "seconds")})
         return self.trained(job)
-
-
-def remapped(job: Job) -> Job:
-    """The job from tf_efficientnet_lite0's weights, remapped to its network's shape.
-
-    Raises:
-        SystemExit: this version cannot.
-    """
-    if "start" not in Recipe.model_fields:
-        raise SystemExit("This version has no remapped start: leave the arms remapped and both out.")
-    recipe = job.recipe.with_settings(start=TEACHER.removeprefix("timm:"))
-    return Job(**{**_fields(job), "recipe": recipe})
 
 
 def _fields(job: Job) -> dict[str, Any]:
@@ -198,11 +183,16 @@ def best(networks: Sequence[Entrant], journal: Journal) -> Entrant | None:
     return networks[means.index(max(means))]
 
 
+def arms_of(given: argparse.Namespace) -> list[str]:
+    """The arms asked for; none by an empty word."""
+    return [name for name in given.arms.split(",") if name]
+
+
 def trainings(bench: Bench, networks: Sequence[Entrant], chosen: Entrant) -> dict[str, Callable[[], dict[str, Any]]]:
     """Everything that is asked for, by its key in the journal, the seeds of the arms first."""
     given, found = bench.given, dict[str, Callable[[], dict[str, Any]]]()
     for seed in range(given.seeds):
-        found |= {f"{name} {seed}": partial(bench.arm, name, chosen, seed) for name in given.arms.split(",") if name}
+        found |= {f"{name} {seed}": partial(bench.arm, name, chosen, seed) for name in arms_of(given)}
     for kind, seed in RANKED if given.ranking else ():
         for index, entrant in enumerate(networks):
             job = bench.job(entrant, seed, views=2 if kind == "taught" else 0)
@@ -267,8 +257,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seeds", type=int, default=5)
-    here = [name for name in ARMS if name not in REMAPPED or "start" in Recipe.model_fields]
-    parser.add_argument("--arms", default=",".join(here))
+    parser.add_argument("--arms", default=",".join(ARMS))
     parser.add_argument("--part", type=int, nargs=2, default=(0, 1), metavar=("WHICH", "OF"))
     parser.add_argument("--ranking", action="store_true")
     parser.add_argument("--record", action="store_true")
@@ -278,7 +267,7 @@ def main() -> None:
     bench = Bench(given)
     networks = [Entrant.of(f"candidate {place}", each) for place, each in enumerate(candidates(bench.side))]
     ranked = bench.journal if given.quick else Journal("teacher", RANKING)
-    arms = [name for name in given.arms.split(",") if name]
+    arms = arms_of(given)
     chosen = best(networks, ranked)
     if chosen is None and arms:
         raise SystemExit('Which network the arms train is not known yet: type --ranking --arms "" first.')

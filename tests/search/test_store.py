@@ -327,3 +327,15 @@ def test_sqlite_is_hardened(store: Store) -> None:
         assert opened.execute(text("PRAGMA journal_mode")).scalar() == "wal"
         assert opened.execute(text("PRAGMA synchronous")).scalar() == 2
     assert connection._BUSY_SECONDS >= 10
+
+
+@pytest.mark.parametrize("start", [None, "random"])
+def test_a_plan_of_before_random_weights_were_the_only_start_reads_on(plan: StudyPlan, start: str | None) -> None:
+    document = plan.to_document()
+    assert StudyPlan.from_document({**document, "training": {**document["training"], "start": start}}) == plan
+
+
+def test_a_plan_whose_networks_began_with_other_weights_is_refused(plan: StudyPlan) -> None:
+    document = plan.to_document()
+    with pytest.raises(StudyError, match=r"must begin with random weights.*tf_efficientnet_lite0"):
+        StudyPlan.from_document({**document, "training": {**document["training"], "start": "tf_efficientnet_lite0"}})

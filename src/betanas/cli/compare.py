@@ -190,7 +190,7 @@ def run_compare(
         return Job(
             entrant.architecture,
             JobImages(source.name, source.fingerprint, chosen.resolution, validation_share=on.validation_share),
-            chosen.recipe if "layers" in entrant.architecture else chosen.recipe.with_settings(start="random"),
+            chosen.recipe,
             budget,
             seed=seed,
             patience=patience,
@@ -200,9 +200,6 @@ def run_compare(
             teacher=teacher if chosen is learning else None,
         )
 
-    standing = [each.name for each in entrants if not {"layers", "pretrained"} & set(each.architecture)]
-    if standing and on.recipe.start != "random":
-        say(f"Not of a blueprint, and so not from {on.recipe.start}: {', '.join(standing)}.")
     wanted, lesson = list(listed(entrants, range(seeds), job_of)), {}
     if (learner := next((each.job for each in wanted if each.job.teacher), None)) and teacher:
         root = Path(machine.data_root) if machine.data_root else None

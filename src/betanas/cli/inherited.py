@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from betanas.cli.options import Given
 from betanas.errors import DataError, RecipeError, StudyError
-from betanas.pretrained.starts import require_start
 from betanas.search.settings import SETTINGS
 
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ TRAINED_ON = tuple(
         ("recipe", "Training recipe: fast, paper, or a TOML file; the study's, else fast."),
         ("batch_size", "Images a training step and process; the study's, else the recipe's."),
         ("flip", "Whether a mirror image is still of its class; as in the study, else what the data source knows."),
-        ("start", "What weights networks start from; as in the study, else the recipe's, which is random."),
     )
 )
 
@@ -183,9 +181,6 @@ def _recipe(given: Given, plans: Sequence[StudyPlan], *, mirror_safe: bool) -> R
         elif flip and not recipe.flip:  # the study went without; its recipe says how much there would be
             named = recipe_for(plans[0].training.recipe, mirror_safe=True)
             recipe = recipe.with_settings(flip=named.flip, test_flip=named.test_flip)
-    if "start" in given:
-        recipe = recipe.with_settings(start=given["start"])
-    require_start(recipe.start)
     # A size that was typed is meant for every device.
     return recipe.with_settings(batch_size=given["batch_size"], variants=()) if "batch_size" in given else recipe
 

@@ -24,7 +24,6 @@ from betanas.finding.place import Place, Plan, refuse_other
 from betanas.finding.settable import MACHINE, SETTABLE
 from betanas.finding.timetable import Timetable, confirmed_by, make_timetable
 from betanas.finding.winner import Winner, winner
-from betanas.pretrained.starts import require_start
 from betanas.quantities import format_seconds
 from betanas.search.settings import DURATION, SETTINGS, ResumeSettings, SearchSettings
 from betanas.search.study import Study
@@ -209,8 +208,7 @@ class _Finding:
             )
         search, training, images = settings.search, settings.training, settings.data
         space = get_space(search.space, search.preset, ranges=search.ranges, fixed=search.fixed, blocks=search.blocks)
-        recipe = recipe_for(training.recipe, mirror_safe=source.mirror_safe, flip=training.flip, start=training.start)
-        require_start(recipe.start)
+        recipe = recipe_for(training.recipe, mirror_safe=source.mirror_safe, flip=training.flip)
         recipe = recipe.with_settings(batch_size=training.batch_size or recipe.batch_size)
         resolution = images.resolution or 0
         prepare(source, resolution=resolution, on_progress=self._listener.searching().on_images_read)

@@ -9,7 +9,7 @@ from betanas.search.settings import Limits
 MACHINE = ("data_root", "devices", "workers")
 
 SETTABLE = (
-    *("resolution", "validation_share", "budget", "recipe", "batch_size", "flip", "start", "teacher", "teacher_share"),
+    *("resolution", "validation_share", "budget", "recipe", "batch_size", "flip", "teacher", "teacher_share"),
     *(each.name for each in settings_of(Limits).values()),
     *("space", "blocks", "preset", "ranges", "fixed", "widen", "strategy", "prior", "seed"),
     *MACHINE,

@@ -183,7 +183,7 @@ def _row(records: list[TrialRecord], recipes: Mapping[str, Recipe], latencies: L
 
 def _training(record: TrialRecord, recipes: Mapping[str, Recipe]) -> dict[str, Any]:
     recipe = recipes.get(record.recipe)
-    return {"budget": str(record.budget or ""), "recipe": recipe.title if recipe else ""}
+    return {"budget": str(record.budget or ""), "recipe": recipe.name if recipe else ""}
 
 
 def _intervals(row: ComparedRow) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from betanas.data import DataSource, open_source
 from betanas.data.places import keep_outside
 from betanas.errors import BlueprintError, StrategyError, StudyError, did_you_mean
 from betanas.models import available_networks
-from betanas.pretrained.starts import Start, require_start
 from betanas.quantities import MAX_RESOLUTION
 from betanas.search.executors.base import ExecutorSettings, Patience, WorkerSetup
 from betanas.search.executors.registry import EXECUTORS, make_executor
@@ -138,8 +137,7 @@ def settle(settings: SearchSettings, location: StudyLocation) -> tuple[StudyPlan
     lessons = learn(search.prior, search, space)
     root = Path(settings.machine.data_root) if settings.machine.data_root else None
     source = open_source(settings.data.source, root=root)
-    recipe = recipe_for(training.recipe, mirror_safe=source.mirror_safe, flip=training.flip, start=training.start)
-    _check_start(recipe.start, search.baselines or ())
+    recipe = recipe_for(training.recipe, mirror_safe=source.mirror_safe, flip=training.flip)
     if training.stop_early:
         recipe = recipe.with_settings(evaluation_share=0.0)  # curves are compared, so each point is of the same images
     recipe, memory_dtype = _settled(recipe, training, settings.machine)
@@ -150,9 +148,7 @@ def settle(settings: SearchSettings, location: StudyLocation) -> tuple[StudyPlan
     )
     plan = StudyPlan(
         data=data,
-        training=replace(
-            training, recipe=recipe.name, batch_size=training.batch_size or recipe.batch_size, start=recipe.start
-        ),
+        training=replace(training, recipe=recipe.name, batch_size=training.batch_size or recipe.batch_size),
         limits=replace(settings.limits, memory=settings.limits.memory or _default_memory(settings.machine)),
         machine=replace(settings.machine, executor=_kept(settings.machine.executor)),
         search=replace(
@@ -345,19 +341,6 @@ def _check_together(settings: SearchSettings) -> None:
             "Early stopping compares accuracies: a trial that it ends may be the best by another objective.",
             value=f"objective {objective}",
             hint="Leave --stop-early out.",
-        )
-
-
-def _check_start(start: Start, baselines: Iterable[str]) -> None:
-    """Refuse a pretrained start that is not installed, and networks that could not have it beside those that do."""
-    require_start(start)
-    others = [name for name in baselines if name not in PLAIN_NETWORKS]
-    if start != "random" and others:
-        raise StudyError(
-            f"All networks of a search start alike, and of the benchmark networks only {' and '.join(PLAIN_NETWORKS)} "
-            f"can start from {start}.",
-            value=", ".join(others),
-            hint=f"Type --baselines {','.join(PLAIN_NETWORKS)}, or leave --start out.",
         )
 
 

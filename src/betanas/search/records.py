@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 
 from betanas.blueprint import Blueprint
 from betanas.declaration import as_number
+from betanas.errors import StudyError
 from betanas.search.lessons import Lesson, read_lessons
 from betanas.search.settings import (
     GROUPS,
@@ -154,6 +155,7 @@ class StudyPlan:
         """
         if "options" in document:
             document = _grouped(document)
+        document = {**document, "training": _without_start(document["training"])}
         groups = {name: group(**document[name]) for name, group in GROUPS.items()}
         found = {name: document[name] for name in _FOUND}
         found["memory_dtype"] = document.get("memory_dtype", "float32")  # of before candidates were priced by it
@@ -171,6 +173,21 @@ class StudyPlan:
 
 
 _FOUND = ("data_fingerprint", "classes", "in_channels", "recipe_settings")
+
+
+def _without_start(training: Mapping[str, Any]) -> dict[str, Any]:
+    """A plan's settings of the training, without the start that earlier versions wrote there.
+
+    Raises:
+        StudyError: its networks began with a pretrained network's weights.
+    """
+    if (start := training.get("start") or "random") != "random":
+        raise StudyError(
+            "A study's networks must begin with random weights: this version has no other start.",
+            value=start,
+            hint="Search anew with betanas search.",
+        )
+    return {name: value for name, value in training.items() if name != "start"}
 
 
 def _grouped(flat: Mapping[str, Any]) -> dict[str, Any]:

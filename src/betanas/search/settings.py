@@ -32,7 +32,6 @@ from betanas.declaration import (
 )
 from betanas.errors import DataError, DeviceError, QuantityError, StudyError, UserError
 from betanas.files import read_document
-from betanas.pretrained.starts import Start
 from betanas.quantities import (
     MAX_RESOLUTION,
     MIN_RESOLUTION,
@@ -237,12 +236,6 @@ class TrainingSettings(Group):
     flip: bool | None = setting(
         switch(),
         "Whether a mirror image is still of its class; unless given, what the data source knows.",
-        default=None,
-    )
-    start: Start | None = setting(
-        choice(Start),
-        "What weights a network starts from: random, or a pretrained network's in its shape; the recipe's where not "
-        "given.",
         default=None,
     )
     teacher: str | None = setting(

@@ -144,7 +144,7 @@ class TrialEngine:
                 f"{expected[0]}, {expected[1]} and {expected[2]}.",
                 value=(blueprint.resolution, blueprint.in_channels, blueprint.num_classes),
             )
-        build = partial(build_network, blueprint.to_dict(), start=self.recipe.start)
+        build = partial(build_network, blueprint.to_dict())
         return self.train(build, budget=budget, seed=seed, on_point=on_point, on_clock=on_clock)
 
     def train(

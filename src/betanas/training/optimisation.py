@@ -35,7 +35,7 @@ def build_optimizer(
     groups = _parameter_groups(network, recipe)
     fused = device.type in ("cpu", "cuda")
     betas = (recipe.momentum, recipe.second_momentum)
-    rate = recipe.peak_rate
+    rate = recipe.learning_rate
     if capturable:
         # One for each group: what lowers the rate of every group in turn would lower a common one several times.
         for group in groups:
@@ -96,7 +96,7 @@ class Rate:
 
     def set(self, fraction: float) -> None:
         """Set the rate for the next step."""
-        rate = self._recipe.peak_rate * self._reduced * rate_at(self._recipe, fraction)
+        rate = self._recipe.learning_rate * self._reduced * rate_at(self._recipe, fraction)
         for group in self._optimizer.param_groups:
             own = rate * group["share"]
             if isinstance(group["lr"], Tensor):

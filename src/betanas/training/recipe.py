@@ -20,7 +20,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from betanas.errors import RecipeError, did_you_mean
 from betanas.files import read_document
-from betanas.pretrained.starts import Start
 from betanas.training.budget import Budget
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -36,8 +35,6 @@ _LATER = (
     "teacher_temperature",
     "teacher_views",
 )
-# Settings that mean nothing where networks start from random weights.
-_OF_A_START = ("start", "start_rate")
 
 _FOLDER = resources.files("betanas.training") / "recipes"
 
@@ -125,10 +122,6 @@ class Recipe(BaseModel):
             as many as the interim ones, or more, and before it by a tenth of those, or more. 0 judges each by all.
         test_flip: whether an evaluation averages over an image and its mirror image.
         variants: other batch sizes and rates on some devices; `on` settles on one, and leaves none.
-        start: `random`, or the pretrained network whose weights, in the shape of the network that is trained, it starts
-            from (`betanas.pretrained`): a name of `STARTS`.
-        start_rate: what the learning rate is multiplied by where the start is not random, since what is known would
-            be lost in large steps.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -180,8 +173,6 @@ class Recipe(BaseModel):
     evaluation_share: Fraction = 0.0
     test_flip: bool
     variants: tuple[Variant, ...] = ()
-    start: Start = "random"
-    start_rate: Positive = 0.3
 
     @model_validator(mode="after")
     def _settings_fit_each_other(self) -> Self:
@@ -197,27 +188,16 @@ class Recipe(BaseModel):
                 raise ValueError(f"{name} must be a least and a greatest value, in this order")
         return self
 
-    @property
-    def title(self) -> str:
-        """Its name for a person, with what networks start from where that is not chance."""
-        return self.name if self.start == "random" else f"{self.name} from {self.start}"
-
-    @property
-    def peak_rate(self) -> float:
-        """The highest learning rate that the schedule reaches."""
-        return self.learning_rate if self.start == "random" else self.learning_rate * self.start_rate
-
     def to_dict(self) -> dict[str, Any]:
         """The recipe as plain data, ready for JSON.
 
         Settings that came later are left out where they change nothing: a recipe's digest stays what it was.
         """
         written = self.model_dump(mode="json")
-        unused = _OF_A_START if self.start == "random" else ()
         return {
             name: value
             for name, value in written.items()
-            if name not in unused and (name not in _LATER or value != type(self).model_fields[name].default)
+            if name not in _LATER or value != type(self).model_fields[name].default
         }
 
     @classmethod
@@ -277,23 +257,18 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
     return Recipe.from_dict(_settings(text, seen=()))
 
 
-def recipe_for(
-    name_or_path: str | Path, *, mirror_safe: bool, flip: bool | None = None, start: Start | None = None
-) -> Recipe:
+def recipe_for(name_or_path: str | Path, *, mirror_safe: bool, flip: bool | None = None) -> Recipe:
     """The recipe of a name or file as it is used on certain images: without mirror images where those would lie.
 
     Args:
         name_or_path: as in `load_recipe`.
         mirror_safe: whether an image's mirror image is still of its class (`DataSource.mirror_safe`).
         flip: what the user says about it, which counts more: True keeps what the recipe does; None says nothing.
-        start: what networks start from, in place of what the recipe says; None leaves it.
 
     Raises:
         RecipeError: as of `load_recipe`.
     """
     recipe = load_recipe(name_or_path)
-    if start is not None:
-        recipe = recipe.with_settings(start=start)
     if mirror_safe if flip is None else flip:
         return recipe
     return recipe.with_settings(flip=0.0, test_flip=False)

@@ -15,7 +15,7 @@ from betanas.data.places import keep_outside
 from betanas.data.source import DataSource
 from betanas.data.streaming import StreamedSplits
 from betanas.errors import BetanasError, BlueprintError, DataError, RecipeError
-from betanas.models.architecture import build_network, check_start
+from betanas.models.architecture import build_network
 from betanas.training.device import describe_device, resolve_device
 from betanas.training.engine import TrialEngine
 from betanas.training.job import Job, JobImages
@@ -151,7 +151,7 @@ class Trainer:
         _check_fit(job, source)
         engine = self.prepare(job.images, job.recipe)
         return engine.train(
-            lambda: build_network(job.network, start=job.recipe.start),
+            lambda: build_network(job.network),
             budget=job.budget,
             seed=job.seed,
             patience=job.patience,
@@ -241,7 +241,6 @@ def _check_fit(job: Job, source: DataSource) -> None:
             f"{', '.join(map(str, expected.values()))}.",
             value=tuple(found.values()),
         )
-    check_start(job.network, job.recipe.start)
 
 
 def _make_room(opened: dict[Any, Any]) -> None:
