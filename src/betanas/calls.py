@@ -185,6 +185,7 @@ def compare(
     blocks: str = "ordinary",
     finetune_recipe: str = "finetune",
     finetune_resolution: int | None = None,
+    from_scratch: bool = False,
     latency: bool = True,
     trust_files: bool = False,
     keep: str | Path | Study | None = None,
@@ -205,6 +206,7 @@ def compare(
         blocks: of spaces' networks.
         finetune_recipe: how pretrained networks are trained.
         finetune_resolution: side of their images, in pixels.
+        from_scratch: whether timm's networks begin with random weights, and are trained like the others.
         latency: whether to time an answer of each network.
         trust_files: whether the Python files that a study names may be run.
         keep: a study that keeps the result, for its report.
@@ -230,6 +232,7 @@ def compare(
         blocks=blocks,
         finetune_recipe=finetune_recipe,
         finetune_resolution=finetune_resolution,
+        from_scratch=from_scratch,
         latency=latency,
         trust_files=trust_files,
         keep=None if keep is None else str(_place(keep)),

@@ -112,6 +112,27 @@ def test_a_comparison_fine_tunes_and_says_what_that_gave(
     assert {row["latency"] for row in document["table"]} == {None}
 
 
+def test_from_scratch_it_needs_no_weights_and_trains_like_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BETANAS_CACHE", str(tmp_path / "cache"))
+    command = ["compare", "plain4", SMALL, "--folder", str(tmp_path / "compared"), "--data", "digits", "--from-scratch"]
+    command += ["--resolution", "16", "--budget", "2steps", "--seeds", "1", "--devices", "cpu", "--no-latency"]
+    assert run(command) == 0
+    assert "pretrained" not in capsys.readouterr().out
+    with Study.open(tmp_path / "compared") as study:
+        trials, recipes = study.trials(), study.recipes()
+    assert {each.name for each in trials} == {"plain4", SMALL}
+    assert {(each.role, each.resolution, recipes[each.recipe].name) for each in trials} == {("benchmark", 16, "fast")}
+
+
+def test_from_scratch_without_such_a_network_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    typed = ["compare", "plain4", "--folder", str(tmp_path / "compared"), "--data", "digits", "--from-scratch"]
+    assert run(typed) == 2
+    assert "Leave it out, or add one, such as timm:resnet10t." in capsys.readouterr().err
+    assert not (tmp_path / "compared").exists()
+
+
 def test_train_takes_one_too_and_predicts_with_it(
     small_weights: dict[str, torch.Tensor], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

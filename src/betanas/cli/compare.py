@@ -17,6 +17,7 @@ from betanas.cli.options import MACHINE, Given, with_settings
 from betanas.cli.output import console, print_json
 from betanas.cli.study import TrustOption
 from betanas.cli.train import PatienceOption
+from betanas.errors import BlueprintError
 from betanas.pretrained.timm_networks import is_timm
 from betanas.quantities import MAX_RESOLUTION, MIN_RESOLUTION, format_bytes, format_count, format_seconds
 from betanas.search.settings import SETTINGS
@@ -70,6 +71,12 @@ def compare(
             help="Side of their images, in pixels; the others', but at least 96, where not given.",
         ),
     ] = None,
+    from_scratch: Annotated[
+        bool,
+        typer.Option(
+            "--from-scratch", help="timm's networks begin with random weights, and are trained like the others."
+        ),
+    ] = False,
     latency: Annotated[
         bool, typer.Option(help="Whether to time an answer of each network: one image, one thread, PyTorch.")
     ] = True,
@@ -97,6 +104,7 @@ def compare(
             blocks=blocks,
             finetune_recipe=finetune_recipe,
             finetune_resolution=finetune_resolution,
+            from_scratch=from_scratch,
             latency=latency,
             trust_files=trust_files,
             keep=keep,
@@ -138,6 +146,7 @@ def run_compare(
     blocks: str = "ordinary",
     finetune_recipe: str = "finetune",
     finetune_resolution: int | None = None,
+    from_scratch: bool = False,
     latency: bool = True,
     trust_files: bool = False,
     keep: str | None = None,
@@ -158,6 +167,12 @@ def run_compare(
     from betanas.training.job import Job, JobImages
     from betanas.training.trainer import Trainer
 
+    if from_scratch and not any(map(is_timm, networks)):
+        raise BlueprintError(
+            "--from-scratch is for timm's networks: all others begin with random weights anyway.",
+            value=", ".join(networks),
+            hint="Leave it out, or add one, such as timm:resnet10t.",
+        )
     options = {each.name for each in MACHINE}
     machine = MachineSettings(**{name: value for name, value in given.items() if name in options})
     place = StudyLocation.parse(folder)
@@ -171,7 +186,7 @@ def run_compare(
     tuned = {
         name: finetuned(on, name, flip=given.get("flip"), recipe=finetune_recipe, resolution=finetune_resolution)
         for name in networks
-        if is_timm(name)
+        if is_timm(name) and not from_scratch
     }
     entrants = find_networks(
         networks,
@@ -181,6 +196,7 @@ def run_compare(
         trusted=trust_files,
         blocks=blocks,
         sides={name: each.resolution for name, each in tuned.items()},
+        pretrained=not from_scratch,
     )
     for side in sorted({resolution, *(each.resolution for each in tuned.values())}):
         prepare(source, resolution=side)

@@ -26,6 +26,7 @@ def find_networks(
     trusted: bool = False,
     blocks: str = "ordinary",
     sides: Mapping[str, int] = MappingProxyType({}),
+    pretrained: bool = True,
 ) -> list[Entrant]:
     """The networks that names stand for, for a source's classes and channels.
 
@@ -34,6 +35,7 @@ def find_networks(
         source: decides classes and channels.
         resolution: side of the networks' input, in pixels.
         sides: of the networks that look at images of another size.
+        pretrained: whether timm's networks have their pretrained weights.
         trials: of the one study among the names, instead of its best network.
         trusted: whether the Python files that a study names may be run.
         blocks: of the spaces' networks among them; other networks have their own.
@@ -62,6 +64,7 @@ def find_networks(
             trial=trial,
             trusted=trusted,
             blocks=blocks if name in spaces else "ordinary",
+            pretrained=pretrained,
         )
         for name in names
         for trial in (trials if trials and name in studies else (None,))
@@ -90,17 +93,19 @@ def find_network(
     trial: int | None = None,
     trusted: bool = False,
     blocks: str = "ordinary",
+    pretrained: bool = True,
 ) -> Entrant:
     """The network that a name stands for, for a source's classes and channels.
 
     Args:
         name: a study's directory or URL (its best network), a space (its published network), a benchmark network, one
-            of timm's with its pretrained weights (`timm:NAME`), or the file of a blueprint.
+            of timm's (`timm:NAME`), or the file of a blueprint.
         source: decides classes and channels.
         resolution: side of the network's input, in pixels.
         trial: of a study, instead of its best network.
         trusted: whether the Python files that a study names may be run.
         blocks: of a space's network.
+        pretrained: whether one of timm's has its pretrained weights.
 
     Raises:
         BlueprintError: the name is none of these, the blueprint is for other images, or the blocks are fixed.
@@ -112,7 +117,7 @@ def find_network(
     from betanas.spaces import available_spaces, get_space, published
 
     path, sizes = Path(name), {"num_classes": len(source.classes), "in_channels": source.in_channels}
-    if name in available_networks():
+    if name in available_networks() or (is_timm(name) and not pretrained):
         return benchmark_entrant(name, resolution=resolution, **sizes)
     if is_timm(name):
         return pretrained_entrant(name, resolution=resolution, **sizes)
