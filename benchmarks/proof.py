@@ -1,26 +1,29 @@
 """`betanas find` against standard networks that train for the same seconds, on several sets of images.
 
     python benchmarks/proof.py [--cifar100 FOLDER] [--photos FOLDER] [--sets digits,cifar100] [--times 1m,5m,20m]
-        [--seeds 0,1,2] [--rivals plain4,resnet20] [--place runs/proof] [--quick] [--plan]
+        [--seeds 0,1,2] [--rivals plain4,resnet20] [--place runs/proof] [--quick] [--plan] [--record]
 
 digits and fashion-mnist are there always; CIFAR-100 and the photographs are folders of class folders with a test part.
-For each set and time `betanas find` runs once for each seed, as a whole process with the whole machine: looking,
-searching, confirming, training, judging and exporting are all within its time. Each rival is trained by `betanas
-compare` with the same recipe and resolution and the same seeds, one at a time, also with the whole machine; its time is
-training seconds alone, so that what surrounds a training is on the side of the rivals. Everybody's test part is judged
-once. Latency is that of one image by onnxruntime with one thread.
+For each set and time `betanas find` runs once for each seed, as a whole process with all cores that this one may use:
+looking, searching, confirming, training, judging and exporting are all within its time. Each rival is trained by
+`betanas compare` with the same resolution and the same seeds, one at a time, with the same cores, from random weights
+by the same recipe; the fine-tuned network begins with ImageNet's weights, looks at 96 pixels or more, and has the
+recipe `finetune`. Their time is training seconds alone, so that what surrounds a training is on the side of the rivals.
+Everybody's test part is judged once. Latency is that of one image by PyTorch with one thread.
 
 The processes are whole commands, one after another; killed and started again with the same place, it goes on. A part
-is done by naming it (`--sets digits --times 1m --seeds 0`); a later call with more repeats nothing. Before each set and
-time it says how many minutes what is left will take; `--plan` says that and ends. It writes results/proof.json, and the
-page and the figure of docs/results/standard. `--quick` tries it with digits, one seed and two rivals, and writes no
-record.
+is done by naming it (`--sets digits --times 1m --seeds 0`), and two parts at the same time are on a core each by
+`taskset -c 0` and `taskset -c 1`; a later call with more repeats nothing. Before each set and time it says how many
+minutes what is left will take; `--plan` says that and ends. `--record` writes results/proof.json, and the page and the
+figure of docs/results/standard. `--quick` tries all of it with digits, one seed and three rivals, and writes its page
+into the place instead.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -30,8 +33,11 @@ from pathlib import Path
 from typing import Any
 
 from _finding import found
-from _record import spread, write_record
+from _record import RESULTS, spread, write_record
 from betanas.intervals import mean_interval
+from betanas.pretrained.timm_networks import is_timm
+from betanas.profiling.answers import measured_latencies
+from betanas.search.propose.listed import Entrant
 from betanas.search.study import Study
 from betanas.training.budget import Budget
 
@@ -46,9 +52,14 @@ RIVALS = (
     "mobilenet_v2_32px",
     "efficientnet_b0_32px",
     "efficientnet_v2_s",
+    "timm:resnet10t",
+    "timm:lcnet_050",
     "betanet2",
     "betanet3",
 )
+
+# With ImageNet's weights, from a package.
+FINETUNED = "timm:tf_efficientnet_lite0"
 
 FIND = "find"
 
@@ -77,50 +88,44 @@ def betanas(*arguments: str) -> dict[str, Any]:
     return document
 
 
-def latency(network: str, data: ImageData, place: Path) -> float | None:
-    """Seconds of an answer for one image; None where it could not be measured."""
-    file = place / "latencies.json"
-    known: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
-    key = f"{network}, {data.name}"
-    if key not in known:
-        asked = [network, "--runtime", "onnxruntime", "--threads", "1", "--no-training", "--no-energy"]
-        if not Path(network).exists():
-            classes, channels = shape(data)
-            asked += ["--resolution", str(data.resolution), "--classes", str(classes), "--channels", str(channels)]
-        rows = betanas("profile", *asked)["rows"]
-        timing = rows[0]["timing"]
-        known[key] = timing["median"] if timing else None
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(known))
-    seconds: float | None = known[key]
-    return seconds
-
-
-def shape(data: ImageData) -> tuple[int, int]:
-    """How many classes and channels the images have."""
-    from betanas.data import open_source
-
-    source = open_source(data.source)
-    return len(source.classes), source.in_channels
+def latency(model: Path, data: ImageData) -> float:
+    """Seconds of an answer of a model's folder."""
+    file = model / "latency.json"
+    if not file.exists():
+        document = json.loads((model / "network.json").read_text())
+        found = Entrant(FIND, document["architecture"], 0, 0, "searched")
+        (seconds,) = measured_latencies([found], resolution=data.resolution).values()
+        file.write_text(json.dumps(seconds))
+    known: float = json.loads(file.read_text())
+    return known
 
 
 def compared(data: ImageData, time: str, seeds: int, rivals: Sequence[str], place: Path) -> dict[str, dict[str, Any]]:
     """What the rivals reached, by name."""
-    folder = place / f"{data.name}-{time}-rivals"
-    document = betanas(
-        "compare", *rivals, "--folder", str(folder), "--data", data.source, "--resolution", str(data.resolution),
-        "--budget", time, "--seeds", str(seeds), "--workers", "1",
-    )  # fmt: skip
     rows = {}
-    for row in document["table"]:
-        rows[row["name"]] = {
-            "accuracy": row["top1"],
-            "judged_on": row["judged_on"],
-            "params": row["params"],
-            "latency": latency(row["name"], data, place),
-            "failed": row["failed"],
-        }
+    drawn = [name for name in rivals if name != FINETUNED]
+    scratch = ["--from-scratch"] if any(map(is_timm, drawn)) else []
+    for names, options in ((drawn, scratch), ([FINETUNED] if FINETUNED in rivals else [], [])):
+        if not names:
+            continue
+        document = betanas(
+            "compare", *names, "--folder", str(rivals_place(data, time, names, place)), "--data", data.source,
+            "--resolution", str(data.resolution), "--budget", time, "--seeds", str(seeds), "--workers", "1", *options,
+        )  # fmt: skip
+        for row in document["table"]:
+            rows[row["name"]] = {
+                "accuracy": row["top1"],
+                "judged_on": row["judged_on"],
+                "params": row["params"],
+                "latency": row["latency"],
+                "failed": row["failed"],
+            }
     return rows
+
+
+def rivals_place(data: ImageData, time: str, names: Sequence[str], place: Path) -> Path:
+    """The folder of a comparison: fine-tuned networks have one of their own."""
+    return place / f"{data.name}-{time}-{'finetuned' if FINETUNED in names else 'rivals'}"
 
 
 def finds(data: ImageData, time: str, seeds: Sequence[int], place: Path) -> dict[str, Any]:
@@ -130,7 +135,7 @@ def finds(data: ImageData, time: str, seeds: Sequence[int], place: Path) -> dict
         own = place / f"{data.name}-{time}-find-{seed}"
         run = found(data.source, time, seed, own, options=("--resolution", str(data.resolution)))
         if "failed" not in run:
-            run["latency"] = latency(str(own / "model"), data, place)
+            run["latency"] = latency(own / "model", data)
         print(data.name, time, seed, run, flush=True)
         runs.append(run)
     ended = [run for run in runs if "failed" not in run]
@@ -161,32 +166,52 @@ def seconds_left(
         for time in times:
             length = Budget.parse(time).amount + _AROUND
             finds_done = sum((place / f"{each.name}-{time}-find-{seed}" / "timed.json").exists() for seed in seeds)
-            trained = _trained(place / f"{each.name}-{time}-rivals", rivals, len(seeds))
+            trained = sum(_trained(rivals_place(each, time, [rival], place), rival, len(seeds)) for rival in rivals)
             left += length * (len(seeds) - finds_done + len(seeds) * len(rivals) - trained)
     return left
 
 
-def _trained(folder: Path, rivals: Sequence[str], seeds: int) -> int:
-    """How many of the rivals' trainings are done."""
+def _trained(folder: Path, rival: str, seeds: int) -> int:
+    """How many of a rival's trainings are done."""
     if not (folder / "study.sqlite").exists():
         return 0
+    name = "tf_efficientnet_lite0 (pretrained)" if rival == FINETUNED else rival
     with Study.open(folder) as study:
-        ended = {(each.name, each.seed) for each in study.trials() if each.ended is not None}
-    return sum((rival, seed) in ended for rival in rivals for seed in range(seeds))
+        return sum(each.name == name and each.ended is not None and each.seed < seeds for each in study.trials())
 
 
-def table(name: str, rows: Mapping[str, Mapping[str, Any]]) -> str:
-    """One set and time as a table, the most accurate network first."""
-    lines = [f"### {name}", "", "| network | test top-1, % | seeds | parameters | one image |"]
-    lines += ["| --- | ---: | ---: | ---: | ---: |"]
-    ended = {each: row for each, row in rows.items() if row.get("accuracy")}
-    for each, row in sorted(ended.items(), key=lambda one: -one[1]["accuracy"]["mean"]):
-        top1, margin = row["accuracy"]["mean"], row["accuracy"]["margin"]
-        shown = f"{100 * top1:.2f}" + (f" ± {100 * margin:.2f}" if margin is not None else "")
-        answer = f"{1000 * row['latency']:.2f} ms" if row["latency"] else "-"
-        label = f"**{each}**" if each == FIND else each
-        lines.append(f"| {label} | {shown} | {row['accuracy']['n']} | {row['params']:,.0f} | {answer} |")
+def table(figures: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
+    """Test accuracy of every network, one column for each set and time; the best of a column stands in bold."""
+    columns = {
+        where: {name: row for name, row in rows.items() if row.get("accuracy")} for where, rows in figures.items()
+    }
+    names = [FIND, *dict.fromkeys(name for rows in columns.values() for name in rows if name != FIND)]
+    lines = [
+        f"| network | {' | '.join(columns)} | parameters | one image |",
+        "| --- |" + " ---: |" * (len(columns) + 2),
+    ]
+    for name in names:
+        cells = [_accuracy(name, rows) for rows in columns.values()]
+        own = [rows[name] for rows in columns.values() if name in rows]
+        params = _range([row["params"] / 1e6 for row in own], "{:.2f}M")
+        answers = _range([1000 * row["latency"] for row in own if row["latency"]], "{:.1f} ms")
+        lines.append(f"| {name} | {' | '.join(cells)} | {params} | {answers} |")
     return "\n".join([*lines, ""])
+
+
+def _accuracy(name: str, rows: Mapping[str, Mapping[str, Any]]) -> str:
+    if name not in rows:
+        return "-"
+    best = max(rows, key=lambda each: rows[each]["accuracy"]["mean"])
+    top1, margin = rows[name]["accuracy"]["mean"], rows[name]["accuracy"]["margin"]
+    shown = f"{100 * top1:.1f}%" + (f" ± {100 * margin:.1f}" if margin is not None else "")
+    return f"**{shown}**" if name == best else shown
+
+
+def _range(values: Sequence[float], form: str) -> str:
+    """The least and the greatest, as one where they look alike."""
+    shown = list(dict.fromkeys(form.format(each) for each in (min(values), max(values)))) if values else ["-"]
+    return " to ".join(shown)
 
 
 def draw(figures: Mapping[str, Mapping[str, Mapping[str, Any]]], path: Path) -> None:
@@ -243,25 +268,26 @@ def draw(figures: Mapping[str, Mapping[str, Mapping[str, Any]]], path: Path) -> 
     path.write_bytes(figure_image(figure, "svg"))
 
 
-def write_page(record: Mapping[str, Any], figures: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
+def write_page(record: Mapping[str, Any], figures: Mapping[str, Mapping[str, Mapping[str, Any]]], page: Path) -> None:
     """The page of the results, with its figure."""
-    PAGE.mkdir(parents=True, exist_ok=True)
-    draw(figures, PAGE / "figure.svg")
-    machine = record["hardware"]
+    page.mkdir(parents=True, exist_ok=True)
+    draw(figures, page / "figure.svg")
+    machine, conditions = record["hardware"], record["conditions"]
     text = f"""# Found networks beside standard ones
 
-`betanas find` with everything in its time, against networks that train for the same number of seconds with the same
-recipe, on the same images at the same resolution. Each test part was judged once. The rivals' time is training seconds
-alone: what surrounds a training is to their advantage. Latency is one image by onnxruntime with one thread.
+`betanas find` with everything in its time, against networks that train for the same number of seconds on the same
+images: from random weights with the same recipe and resolution, or, where it says `pretrained`, fine-tuned from
+ImageNet's weights at 96 pixels. Test top-1, mean over {len(conditions["seeds"])} seeds and 95% interval; each test part
+was judged once. The rivals' time is training seconds alone: what surrounds a training is to their advantage. One image
+is answered by PyTorch with one thread.
 
+{table(figures)}
 ![Scatter plots of accuracy over latency and size.](figure.svg)
 
-{"".join(table(name, rows) + chr(10) for name, rows in figures.items())}
-Means over seeds with 95% intervals where there are three or more. Made by `benchmarks/proof.py` at commit
-{record["commit"]}, on {machine.get("processor", "a processor")} with {machine.get("cores", "?")} cores; the record is
-`benchmarks/results/proof.json`.
+Made by `benchmarks/proof.py` at commit {record["commit"]}, with {conditions["cores"]} of the cores of
+{machine.get("processor", "a processor")}; the record is `benchmarks/results/proof.json`.
 """
-    (PAGE / "README.md").write_text(text, encoding="utf-8")
+    (page / "README.md").write_text(text, encoding="utf-8")
 
 
 def main() -> None:
@@ -272,9 +298,10 @@ def main() -> None:
     parser.add_argument("--sets", default="digits,fashion-mnist,cifar100,photos")
     parser.add_argument("--times", default="1m,5m,20m")
     parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--rivals", default=",".join(RIVALS))
+    parser.add_argument("--rivals", default=",".join((*RIVALS, FINETUNED)))
     parser.add_argument("--place", type=Path, default=Path("runs/proof"))
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--record", action="store_true", help="write the record and its page at the end")
     parser.add_argument("--plan", action="store_true", help="say how long what is left will take, and end")
     given = parser.parse_args()
     known = [ImageData("digits", "digits", 16), ImageData("fashion-mnist", "fashion-mnist", 28)]
@@ -286,7 +313,7 @@ def main() -> None:
     if seeds != list(range(len(seeds))):
         parser.error("--seeds counts from 0, since `betanas compare` does: 0, or 0,1, or 0,1,2")
     if given.quick:
-        data, times, seeds, rivals = known[:1], ["1m"], [0], list(RIVALS[:2])
+        data, times, seeds, rivals = known[:1], ["30s"], [0], [RIVALS[0], "timm:lcnet_050", FINETUNED]
     if given.plan:
         print(f"{seconds_left(data, times, seeds, rivals, given.place) / 60:.0f} minutes are left")
         return
@@ -297,11 +324,19 @@ def main() -> None:
             print(f"{each.name}, {time}: {minutes:.0f} minutes are left in all", flush=True)
             rows = compared(each, time, len(seeds), rivals, given.place)
             figures[f"{each.name}, {time}"] = {FIND: finds(each, time, seeds, given.place), **rows}
-            print(table(f"{each.name}, {time}", figures[f"{each.name}, {time}"]), flush=True)
-    if not given.quick:
-        conditions = {"data": [each.name for each in data], "times": times, "seeds": seeds, "rivals": rivals}
-        path = write_record("proof", conditions=conditions, figures=figures)
-        write_page(json.loads(path.read_text()), figures)
+            print(table(figures), flush=True)
+    conditions = {
+        "data": [each.name for each in data],
+        "times": times,
+        "seeds": seeds,
+        "rivals": rivals,
+        "cores": len(os.sched_getaffinity(0)),
+    }
+    if given.quick or given.record:
+        folder, page = (given.place, given.place / "page") if given.quick else (RESULTS, PAGE)
+        path = write_record("proof", conditions=conditions, figures=figures, folder=folder, shown=False)
+        write_page(json.loads(path.read_text()), figures, page)
+        print(page / "README.md")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ class ComparedRow:
     Attributes:
         name, role, params, macs, resolution: of the network.
         budget: of its trainings; empty where an older comparison does not say.
-        recipe: the title of theirs; likewise.
+        recipe: the name of theirs; likewise.
         judged_on: what the accuracies are of: test images, or validation images where there are no others.
         top1, top5: accuracy in [0, 1]; None where no training ended well.
         training_seconds, images_per_second: by the budget clock.
