@@ -160,6 +160,14 @@ class TestSearches:
             assert len(again.trials()) == trials
             assert again.sessions()[-1].ending == "out_of_time"
 
+    def test_a_confirmation_leaves_a_search_whose_time_was_used_up_as_it_was(self, tmp_path: Path) -> None:
+        study = str(tmp_path / "study")
+        bn.search(**self.common, study=study, budget="2steps", training_time="0.1s").close()
+        assert bn.confirm(study, top=1, seeds=1)
+        with Study.open(study) as kept:
+            assert len(kept.sessions()) == 2
+            assert kept.state == "finished"
+
     def test_planned_trials_end_it_where_they_come_first(self, tmp_path: Path) -> None:
         with bn.search(**self.common, study=str(tmp_path / "s"), budget="1steps", time="1h", trials=2) as found:
             assert found.status()["trials"]["planned"] == 2

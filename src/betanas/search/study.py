@@ -135,10 +135,11 @@ class Study:
         """The state, as `state` is, where sessions and trials have been read already."""
         if not sessions:  # an older comparison's trainings have none
             return "finished" if records and _usable(records) >= self._store.trials_planned() else "new"
-        last = sessions[-1]
         if self._is_searched_now():
             return "paused" if self._store.request() == "pause" else "running"
-        # A confirmation that was interrupted leaves a search that has finished as it was.
+        # However a confirmation ends, it leaves the search as it was.
+        apart = self._store.confirming_sessions()
+        last = next((each for each in reversed(sessions) if each.index not in apart), sessions[-1])
         exhausted = any(session.ending == "exhausted" for session in sessions) or last.ending == "out_of_time"
         if last.ending != "failed" and (exhausted or _usable(records) >= self._store.trials_planned()):
             return "finished"

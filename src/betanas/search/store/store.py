@@ -367,6 +367,14 @@ class Store:
         with self._reading() as connection:
             return tuple(connection.execute(query).scalars())
 
+    def confirming_sessions(self) -> frozenset[int]:
+        """The sessions that have trained a confirmation."""
+        chosen = select(trials.c.session).where(
+            trials.c.study_id == self._study_id, trials.c.purpose == "confirmation", trials.c.attempts > 0
+        )
+        with self._reading() as connection:
+            return frozenset(connection.execute(chosen.distinct()).scalars())
+
     def sessions(self) -> tuple[SessionRecord, ...]:
         """Every process that searched, in order."""
         with self._reading() as connection:
