@@ -96,11 +96,12 @@ EARLY_SHARE, LEADERS = 0.25, 8
 
 @dataclass(frozen=True)
 class Job:
-    """One simulated search."""
+    """One simulated search, which ends after the seconds of so many whole trainings."""
 
     strategy: str
     seed: int
     options: Mapping[str, Any] = field(default_factory=dict)
+    trainings: int = WHOLE_TRAININGS
 
     @property
     def key(self) -> str:
@@ -144,7 +145,7 @@ def run(job: Job, surrogate: FidelitySurrogate) -> dict[str, Any]:
         MOST_TRIALS,
         job.seed,
         options=job.options,
-        seconds=horizon(surrogate),
+        seconds=horizon(surrogate, job.trainings),
     )
     clock = np.array([trial.ended for trial in history]) + np.cumsum([trial.asking_seconds for trial in history])
     usable = np.array([trial.observed is not None for trial in history])
@@ -159,9 +160,9 @@ def run(job: Job, surrogate: FidelitySurrogate) -> dict[str, Any]:
     }
 
 
-def horizon(surrogate: FidelitySurrogate) -> float:
+def horizon(surrogate: FidelitySurrogate, trainings: int = WHOLE_TRAININGS) -> float:
     """Seconds of the whole trainings that a search may take."""
-    return WHOLE_TRAININGS * (surrogate.budget + surrogate.overhead)
+    return trainings * (surrogate.budget + surrogate.overhead)
 
 
 def held_at(run: Mapping[str, Any], seconds: float) -> float:
