@@ -47,13 +47,32 @@ def test_trials_fit_the_search(seconds: float, beside: float, workers: int, leas
     assert trials * (budget + beside) <= workers * seconds or trials == 1
 
 
+@pytest.mark.parametrize("strategy", ["gpei", "multifidelity"])
+@given(trials=st.integers(1, 100), beside=st.floats(0.0, 20.0), trial=st.floats(0.5, 60.0))
+def test_a_model_guides_most_of_a_searchs_time(strategy: str, trials: int, beside: float, trial: float) -> None:
+    asked = {"beside": beside, "trial": trial, "least": 0.1}
+    options = strategy_options(strategy, trials=trials, parameters=15, **asked)
+    usual = strategy_options(strategy, trials=10_000, parameters=15, **asked)
+    assert "initial" not in usual
+    if "initial" in options and options["initial"] > 4:
+        first = options["initial"] * (options.get("first", 1.0) * trial + beside)
+        whole = trial + beside
+        assert first <= trials * whole / 3 + whole
+    else:
+        assert "initial" in options or trials > 3 * 5
+
+
+def test_other_strategies_are_told_nothing() -> None:
+    assert strategy_options("tpe", trials=10, parameters=15, beside=1.0, trial=10.0, least=1.0) == {}
+
+
 def test_short_trainings_are_long_enough_to_teach_something() -> None:
-    assert strategy_options("gpei", beside=1.0, trial=10.0, least=1.0) == {}
-    usual = strategy_options("multifidelity", beside=1.0, trial=10.0, least=0.5)
+    many = {"trials": 1000, "parameters": 15}
+    usual = strategy_options("multifidelity", beside=1.0, trial=10.0, least=0.5, **many)
     assert usual == {"overhead": 0.1, "least": 0.125, "first": 0.25}
-    short = strategy_options("multifidelity", beside=1.0, trial=2.0, least=0.8)
+    short = strategy_options("multifidelity", beside=1.0, trial=2.0, least=0.8, **many)
     assert short == {"overhead": 0.5, "least": 0.4, "first": 0.4}
-    assert strategy_options("multifidelity", beside=1.0, trial=2.0, least=2.0)["least"] == 0.5
+    assert strategy_options("multifidelity", beside=1.0, trial=2.0, least=2.0, **many)["least"] == 0.5
     small = small_problem()
     for options in (usual, short):
         assert get_strategy("multifidelity")(small, seed=0, options=options).least_share >= options["least"]

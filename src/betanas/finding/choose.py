@@ -31,6 +31,10 @@ _FEW_IMAGES, _SMALL_BATCH = 400, 32
 # from their number, a trial from its seconds.
 _FIRST_TRIALS, _LEAST_TRIALS, _MOST_TRIALS = 10, 6, 60
 
+# The part of a search's time that its strategy may use before its model guides it, and the fewest first points; chosen
+# by benchmarks/search_short.py. With the usual number of first points a search of ten minutes would be over by then.
+_UNGUIDED, _LEAST_FIRST = 1 / 3, 4
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -84,26 +88,35 @@ def divide(seconds: float, *, beside: float, workers: int, least: float = 1.0) -
     return max(int(workers * seconds / (budget + beside)), 1), budget
 
 
-def strategy_options(strategy: str, *, beside: float, trial: float, least: float) -> dict[str, float]:
-    """Options of the strategy that follow from how long a trial takes here.
+def strategy_options(
+    strategy: str, *, trials: int, parameters: int, beside: float, trial: float, least: float
+) -> dict[str, float]:
+    """Options of the strategy that follow from how long a trial takes here, and from how many there is time for.
 
     Args:
         strategy: its name.
+        trials: about how many whole trials there will be.
+        parameters: of the space, those that are searched.
         beside: wall-clock that a trial takes beside its training.
         trial: training seconds of a whole trial.
         least: the shortest training that teaches something, in seconds.
     """
+    first_points = trials * _UNGUIDED
+    if strategy == "gpei":
+        from betanas.search.propose.gpei.strategy import SOBOL_BEYOND_PARAMETERS
+
+        initial = max(round(first_points), _LEAST_FIRST)
+        return {"initial": initial} if initial < parameters + SOBOL_BEYOND_PARAMETERS else {}
     if strategy != "multifidelity":
         return {}
-    from betanas.search.propose.multifidelity.strategy import MultiFidelityOptions
+    from betanas.search.propose.multifidelity.strategy import SOBOL_A_PARAMETER, MultiFidelityOptions
 
     usual = MultiFidelityOptions()
     share = min(max(least / trial, usual.least), 0.5)
-    return {
-        "overhead": round(beside / trial, 3),
-        "least": round(share, 3),
-        "first": round(max(usual.first, share), 3),
-    }
+    overhead, first = round(beside / trial, 3), round(max(usual.first, share), 3)
+    options = {"overhead": overhead, "least": round(share, 3), "first": first}
+    initial = max(round(first_points * (1 + overhead) / (first + overhead)), _LEAST_FIRST)
+    return options | ({"initial": initial} if initial < SOBOL_A_PARAMETER * (parameters + 1) else {})
 
 
 def leaders(trainings: int) -> tuple[int, int]:

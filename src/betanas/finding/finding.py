@@ -238,11 +238,18 @@ class _Finding:
         )
         if budget is None:
             chosen["budget"] = str(Budget(timetable.trial, "seconds"))
-        options = strategy_options(search.strategy, beside=pace.beside, trial=timetable.trial, least=pace.least_trial)
+        options = strategy_options(
+            search.strategy,
+            trials=timetable.trials,
+            parameters=len(space.free),
+            beside=pace.beside,
+            trial=timetable.trial,
+            least=pace.least_trial,
+        )
         if options:
             chosen["strategy_options"] = options
         seen = timetable.trial / (pace.step * pace.steps_per_epoch)
-        words = _plan_words(search.space, resolution, recipe.batch_size, timetable, seen, shorter=bool(options))
+        words = _plan_words(search.space, resolution, recipe.batch_size, timetable, seen, shorter="least" in options)
         self._listener.on_part("Plan", words)
         return Plan(self._asked, chosen, timetable, source.fingerprint)
 
