@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from betanas.errors import StudyError
-from betanas.finding.timetable import Pace, confirmed_by, evaluations, least_time, make_timetable, rounded_up
+from betanas.finding.timetable import Pace, confirmed_by, evaluations, least_time, make_timetable, parts, rounded_up
 
 PACE = Pace(step=0.02, steps_per_epoch=16, beside=1.0, worker=4.0, closing=12.0)
 
@@ -64,6 +64,21 @@ def test_a_confirmation_gives_way_to_the_winners_training(
     ends = confirmed_by(table, closing)
     assert ends <= table.confirmed
     assert table.total - ends - closing >= 2 * table.trial - 1e-6
+
+
+def test_where_images_are_seen_a_few_times_the_winner_has_most_of_the_time() -> None:
+    assert parts(0.1) == parts(4.0) == (0.25, 0.08)
+    assert parts(64.0) == parts(1e6) == (0.5, 0.2)
+    assert parts(4.0) < parts(16.0) < parts(64.0)
+    table = make_timetable(180.0, 10.0, Pace(0.056, 540, 0.6, 4.0, 30.0, 1), workers=1)
+    assert table.training > 0.6 * (180 - 10 - 8 - 30)
+    assert table.trials >= 6
+
+
+def test_networks_are_limited_by_what_a_trial_can_show_of_them() -> None:
+    pace = Pace(0.05, 100, 1.0, 4.0, 12.0, 1_000_000)
+    assert pace.most_macs(2.5) == 4_000_000
+    assert pace.most_macs(50.0) == 10_000_000
 
 
 def test_what_was_typed_stays() -> None:

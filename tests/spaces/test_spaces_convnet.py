@@ -13,21 +13,7 @@ from betanas.blueprint import Blueprint
 from betanas.spaces import get_space
 from betanas.spaces.scaling import Origin, rules_for
 
-# Four 3x3 convolutions to 16, 32, 64 and 128 channels with norm, ReLU and a 2x2 max pool each; average pool; linear.
-PLAIN = {
-    "k": 2.0, "K": 1.0, "first": 0.0, "Da": 0.0, "Db": 0.0, "stem": 16.0, "G0": 4.0, "Wa": 0.0, "Wb": 0.0, "G1": 0.0,
-    "plain": 1.0, "fused": 0.0, "E0": 1.0, "E1": 1.0, "squeeze": 0.0, "S": 24.0, "activation": 0.5, "pooled": 1.0,
-}  # fmt: skip
-
-# ResNet20's stem, stages, widths and residuals; a block is a 3x3 and a 1x1 convolution instead of two 3x3 ones.
-RESNET = PLAIN | {"k": 3.5, "K": 5.0, "first": 0.42, "G0": 2.0, "plain": 0.0, "fused": 1.0, "pooled": 0.0}
-
-# EfficientNet-B0's strided stem of 32 channels, sixteen MBConv layers with SiLU and squeeze-excitation to a quarter of
-# their input, expansion 6, 320 channels at the end and 1280 latent ones.
-EFFICIENTNET = PLAIN | {
-    "k": 3.0, "K": 3.45, "stem": 32.0, "G0": 320 / 224, "G1": 4.0, "plain": 0.0, "E0": 6.0, "E1": 6.0,
-    "squeeze": 1.0, "activation": 3.5, "pooled": 0.0,
-}  # fmt: skip
+PLAIN, RESNET, EFFICIENTNET = (dict(get_space("convnet").designs[name]) for name in ("plain", "resnet", "efficientnet"))
 
 
 def network(vector: dict[str, float], resolution: int = 32, num_classes: int = 10) -> Blueprint:
@@ -145,3 +131,22 @@ def test_every_parameter_is_explained() -> None:
     for name in ("betanet2", "betanet3", "convnet"):
         space = get_space(name)
         assert set(space.parameters) <= set(space.meanings)
+
+
+def test_every_design_lies_within_the_default_ranges() -> None:
+    space = get_space("convnet")
+    assert list(space.known_designs()) == ["plain", "plain, deeper", "resnet", "mobilenet", "efficientnet"]
+    sizes = {name: network(vector, resolution=32).num_params for name, vector in space.known_designs().items()}
+    assert all(40_000 < size < 3_000_000 for size in sizes.values()), sizes
+
+
+def test_designs_follow_what_is_fixed_and_leave_out_what_is_not_searched() -> None:
+    lite = get_space("convnet", blocks="lite").known_designs()
+    assert {vector["squeeze"] for vector in lite.values()} == {0.5}
+    narrow = get_space("convnet", ranges={"stem": (8.0, 20.0)}, fixed={"k": 2.5}).known_designs()
+    assert set(narrow) == {"plain", "resnet", "mobilenet"}
+    assert {vector["k"] for vector in narrow.values()} == {2.5}
+
+
+def test_other_spaces_have_none() -> None:
+    assert get_space("betanet3").known_designs() == {}

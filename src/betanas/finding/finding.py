@@ -24,7 +24,7 @@ from betanas.finding.place import Place, Plan, refuse_other
 from betanas.finding.settable import MACHINE, SETTABLE
 from betanas.finding.timetable import Timetable, confirmed_by, make_timetable
 from betanas.finding.winner import Winner, winner
-from betanas.quantities import format_seconds
+from betanas.quantities import format_count, format_seconds
 from betanas.search.settings import DURATION, SETTINGS, ResumeSettings, SearchSettings
 from betanas.search.study import Study
 from betanas.training.budget import Budget
@@ -238,6 +238,8 @@ class _Finding:
         )
         if budget is None:
             chosen["budget"] = str(Budget(timetable.trial, "seconds"))
+        if not accelerated and "max_macs" not in self._asked:
+            chosen["max_macs"] = pace.most_macs(timetable.trial)
         options = strategy_options(
             search.strategy,
             trials=timetable.trials,
@@ -249,7 +251,15 @@ class _Finding:
         if options:
             chosen["strategy_options"] = options
         seen = timetable.trial / (pace.step * pace.steps_per_epoch)
-        words = _plan_words(search.space, resolution, recipe.batch_size, timetable, seen, shorter="least" in options)
+        words = _plan_words(
+            search.space,
+            resolution,
+            recipe.batch_size,
+            timetable,
+            seen,
+            shorter="least" in options,
+            most_macs=chosen.get("max_macs"),
+        )
         self._listener.on_part("Plan", words)
         return Plan(self._asked, chosen, timetable, source.fingerprint)
 
@@ -426,7 +436,14 @@ class _Finding:
 
 
 def _plan_words(
-    space: str, resolution: int, batch_size: int, table: Timetable, epochs: float, *, shorter: bool
+    space: str,
+    resolution: int,
+    batch_size: int,
+    table: Timetable,
+    epochs: float,
+    *,
+    shorter: bool,
+    most_macs: int | None,
 ) -> tuple[str, ...]:
     seen = (
         f"each sees the images about {epochs:.2g} times"
@@ -434,8 +451,9 @@ def _plan_words(
         else (f"each sees {epochs:.0%} of the images once, which is little: more --time helps first")
     )
     more = ", or more that are shorter," if shorter else ""
+    limit = f" At most {format_count(most_macs)} multiply-accumulates: slower ones see too little." if most_macs else ""
     return (
-        f"Space {space}, {resolution}x{resolution} pixels, {batch_size} images a step.",
+        f"Space {space}, {resolution}x{resolution} pixels, {batch_size} images a step.{limit}",
         f"About {table.trials} trials of {format_seconds(table.trial)}{more} until {format_seconds(table.searched)}; "
         f"{seen}.",
         f"The best {table.top} and the model's maximum again with {table.seeds} fresh "

@@ -86,4 +86,5 @@ def measure_pace(
         beside=beside + _SUGGESTION_SECONDS,
         worker=_WORKER_SECONDS,
         closing=_CLOSING_SECONDS + (_ANSWERS * len(engine.material.validation) + test) * answer,
+        macs=network.macs,
     )

@@ -11,6 +11,6 @@ MACHINE = ("data_root", "devices", "workers")
 SETTABLE = (
     *("resolution", "validation_share", "budget", "recipe", "batch_size", "flip", "teacher", "teacher_share"),
     *(each.name for each in settings_of(Limits).values()),
-    *("space", "blocks", "preset", "ranges", "fixed", "widen", "strategy", "prior", "seed"),
+    *("space", "blocks", "preset", "ranges", "fixed", "widen", "designs", "strategy", "prior", "seed"),
     *MACHINE,
 )

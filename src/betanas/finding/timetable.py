@@ -11,8 +11,14 @@ from betanas.finding.choose import divide, leaders
 from betanas.quantities import format_seconds
 from betanas.training.budget import Budget
 
-# Of the time that is left for training: the search, and confirming its leaders. The rest trains the winner.
-_SEARCH, _CONFIRMATION = 0.5, 0.2
+# Of the time that is left for training: the search, and confirming its leaders; the rest trains the winner. Where all
+# of that time would show a quick network its images only a few times, training longer gains more than choosing better.
+_SEARCH, _CONFIRMATION = (0.25, 0.5), (0.08, 0.2)
+_FEW_EPOCHS, _MANY_EPOCHS = 4.0, 64.0
+
+# A candidate may take so many times the work of a quick network, or as many times as a trial would show that one its
+# images: what sees less of them than a part of one epoch tells nothing.
+_MOST_WORK = 4.0
 
 # A trial teaches something from this number of steps on, and this part of an epoch, and with less than this many
 # seconds it is mostly its own preparation.
@@ -35,6 +41,7 @@ class Pace:
         beside: wall-clock of a trial beside its training.
         worker: until a worker process is ready to train.
         closing: judging, exporting, checking and reporting, with their rehearsal.
+        macs: multiply-accumulates of an answer of that network.
     """
 
     step: float
@@ -42,11 +49,21 @@ class Pace:
     beside: float
     worker: float
     closing: float
+    macs: int = 0
+
+    @property
+    def epoch(self) -> float:
+        """Seconds in which that network sees all training images."""
+        return self.steps_per_epoch * self.step
 
     @property
     def least_trial(self) -> float:
         """The shortest training of a trial that teaches something."""
-        return max(_LEAST_SECONDS, _LEAST_STEPS * self.step, _LEAST_EPOCHS * self.steps_per_epoch * self.step)
+        return max(_LEAST_SECONDS, _LEAST_STEPS * self.step, _LEAST_EPOCHS * self.epoch)
+
+    def most_macs(self, trial: float) -> int:
+        """Multiply-accumulates of the largest network that a trial of so many seconds can tell something of."""
+        return int(self.macs * max(_MOST_WORK, trial / self.epoch))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +145,8 @@ def make_timetable(
             hint=f"Type, for example, --time {Budget(enough, 'seconds')}.",
         )
     free = total - start - 2 * pace.worker - pace.closing
-    searching = _SEARCH * free
+    search_part, confirmation_part = parts(free / pace.epoch)
+    searching = search_part * free
     budget = trial
     if budget is None:
         trials, budget = divide(searching, beside=pace.beside, workers=workers, least=pace.least_trial)
@@ -136,7 +154,7 @@ def make_timetable(
         trials = max(int(workers * searching / (budget + pace.beside)), 1)
     one = budget + pace.beside
     searching = max(searching, min(math.ceil(_LEAST_TRIALS / workers) * one, free))
-    confirming = _CONFIRMATION * free
+    confirming = confirmation_part * free
     chosen = leaders(int(workers * confirming / one))
     top, seeds = top or chosen[0], seeds or chosen[1]
     confirming = min(
@@ -155,6 +173,17 @@ def make_timetable(
         training=max(total - confirmed - pace.closing, 0.0),
         least=least,
     )
+
+
+def parts(epochs: float) -> tuple[float, float]:
+    """The parts of the time for training that a search and a confirmation have.
+
+    Args:
+        epochs: how often a quick network would see its images in all of that time.
+    """
+    along = math.log(max(epochs, _FEW_EPOCHS) / _FEW_EPOCHS) / math.log(_MANY_EPOCHS / _FEW_EPOCHS)
+    search, confirmation = (few + (many - few) * min(along, 1.0) for few, many in (_SEARCH, _CONFIRMATION))
+    return search, confirmation
 
 
 def confirmed_by(table: Timetable, closing: float) -> float:

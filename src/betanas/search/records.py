@@ -155,7 +155,9 @@ class StudyPlan:
         """
         if "options" in document:
             document = _grouped(document)
-        document = {**document, "training": _without_start(document["training"])}
+        # Of before there were designs, which none of its trials was.
+        search = {"designs": False, **document["search"]}
+        document = {**document, "training": _without_start(document["training"]), "search": search}
         groups = {name: group(**document[name]) for name, group in GROUPS.items()}
         found = {name: document[name] for name in _FOUND}
         found["memory_dtype"] = document.get("memory_dtype", "float32")  # of before candidates were priced by it

@@ -447,6 +447,11 @@ class ProposalSettings(Group):
     trials: int = setting(
         whole(1, ENDLESS, example="50"), "Trials to run; as many as the time holds where one is given.", default=50
     )
+    designs: bool = setting(
+        switch(),
+        "Try the known networks that the space contains (plain, ResNet-like, ...) before anything is suggested.",
+        default=True,
+    )
     time: Budget | None = setting(
         DURATION, "Wall-clock of the whole search: 30m; no trial is begun that cannot end in it.", default=None
     )

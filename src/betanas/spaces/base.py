@@ -71,6 +71,7 @@ class SearchSpace(ABC):
         presets: ranges by preset name; each must name every parameter, in the same order.
         domain: the widest values for which `blueprint` works: what `--range` and a vector are checked against.
         meanings: what each parameter decides, in a few words for `betanas describe`; may be left out.
+        designs: vectors of known networks by name, which a search tries first; there may be none.
         block_parameters: those that decide nothing but squeeze-excitation and activation, which `with_blocks` replaces.
         blocks: what the networks' blocks are; only `with_blocks` changes it.
         ordinary: the class whose networks a variant's are made of; None for a class that is no variant.
@@ -80,6 +81,7 @@ class SearchSpace(ABC):
     presets: ClassVar[Mapping[str, Mapping[str, Range]]]
     domain: ClassVar[Mapping[str, Range]]
     meanings: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    designs: ClassVar[Mapping[str, Mapping[str, float]]] = MappingProxyType({})
     block_parameters: ClassVar[tuple[str, ...]] = ()
     blocks: ClassVar[Blocks] = "ordinary"
     ordinary: ClassVar[type[SearchSpace] | None] = None
@@ -152,6 +154,21 @@ class SearchSpace(ABC):
     def free(self) -> tuple[str, ...]:
         """The parameters that are searched: those that are not fixed."""
         return tuple(name for name, searched in self._parameters.items() if not searched.fixed)
+
+    def known_designs(self) -> dict[str, dict[str, float]]:
+        """The `designs` that lie within the searched ranges, with their fixed values for fixed parameters."""
+        found = {
+            name: {
+                parameter: searched.low if searched.fixed else vector[parameter]
+                for parameter, searched in self._parameters.items()
+            }
+            for name, vector in self.designs.items()
+        }
+        return {
+            name: vector
+            for name, vector in found.items()
+            if all(vector[parameter] in searched for parameter, searched in self._parameters.items())
+        }
 
     def replace(
         self,

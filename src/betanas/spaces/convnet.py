@@ -28,6 +28,12 @@ LEAST_LATENT = 0.5
 _SHAPE = Range(-2.0, 2.0)
 _SHARE = Range(0.0, 1.0)
 
+# Four 3x3 convolutions to 16, 32, 64 and 128 channels at 32 pixels, each with a 2x2 max pool: `plain4`.
+_PLAIN = {
+    "k": 2.0, "K": 1.0, "first": 0.0, "Da": 0.0, "Db": 0.0, "stem": 16.0, "G0": 4.0, "Wa": 0.0, "Wb": 0.0, "G1": 0.0,
+    "plain": 1.0, "fused": 0.0, "E0": 1.0, "E1": 1.0, "squeeze": 0.0, "S": 24.0, "activation": 0.5, "pooled": 1.0,
+}  # fmt: skip
+
 
 class ConvNet(ArraySpace):
     """18 parameters: plain, ResNet-like and EfficientNet-like networks, and what lies between them."""
@@ -74,6 +80,21 @@ class ConvNet(ArraySpace):
         "activation": "0 to 1 ReLU, to 2 ReLU6, to 3 Hardswish, to 4 SiLU",
         "pooled": "share of the depth, from the image on, where contractions are max pools instead of strides",
     }
+    designs: ClassVar[Mapping[str, Mapping[str, float]]] = {
+        "plain": _PLAIN,
+        # Two convolutions between contractions, and twice the channels at the start.
+        "plain, deeper": _PLAIN | {"k": 3.0, "K": 2.0, "first": 0.2, "stem": 32.0},
+        # ResNet20's stem, stages, widths and residuals; a block is a 3x3 and a 1x1 convolution, not two 3x3 ones.
+        "resnet": _PLAIN | {"k": 3.5, "K": 5.0, "first": 0.42, "G0": 2.0, "plain": 0.0, "fused": 1.0, "pooled": 0.0},
+        # MobileNetV2's blocks behind a stem that keeps the image's side.
+        "mobilenet": _PLAIN
+        | {"k": 3.0, "K": 3.0, "first": 0.3, "G0": 3.0, "plain": 0.0, "E0": 3.0, "E1": 6.0, "activation": 1.5,
+           "pooled": 0.0},
+        # EfficientNet-B0's strided stem of 32 channels, SiLU, squeeze-excitation, expansion 6 and latent channels.
+        "efficientnet": _PLAIN
+        | {"k": 3.0, "K": 3.45, "stem": 32.0, "G0": 320 / 224, "G1": 4.0, "plain": 0.0, "E0": 6.0, "E1": 6.0,
+           "squeeze": 1.0, "activation": 3.5, "pooled": 0.0},
+    }  # fmt: skip
     # docs/spaces.md gives the reason of each range.
     presets: ClassVar[Mapping[str, Mapping[str, Range]]] = {
         "default": {

@@ -32,6 +32,9 @@ from betanas.search.store.store import Store
 from betanas.training.job import Job
 from betanas.training.result import CurvePoint
 
+# The origin of a trial whose network the space is known to contain.
+DESIGN = "design"
+
 
 @dataclass(frozen=True, eq=False)
 class SearchParts:
@@ -150,6 +153,9 @@ class StrategyProposer(Proposer):
         self._widen()
         if self._ahead or self._exhausted:
             return
+        if (design := self._next_design()) is not None:
+            self._ahead.append(design)
+            return
         self._parts.listener.on_suggesting()
         try:
             with self._parts.computing() as threads:
@@ -213,6 +219,18 @@ class StrategyProposer(Proposer):
             for record in records:
                 self._told.tell(Observation.of(record))
         return self._told
+
+    def _next_design(self) -> Suggestion | None:
+        """A known network of the space that is feasible and has not been tried."""
+        plan, problem = self._parts.plan, self._corrected
+        if not plan.search.designs or not (designs := list(problem.space.known_designs().values())):
+            return None
+        feasible = problem.feasible(problem.space.to_array(designs))
+        tried = [record.vector for record in self._records.values() if record.origin == DESIGN]
+        for vector, possible in zip(designs, feasible, strict=True):
+            if possible and vector not in tried:
+                return Suggestion(vector, DESIGN, self._strategy.least_share)
+        return None
 
     @property
     def _corrected(self) -> Problem:
