@@ -103,4 +103,7 @@ def test_the_winner_is_judged_about_once_a_minute_for_little_of_the_time() -> No
     assert evaluations(20.0, one=0.01) == 6
     assert evaluations(1800.0, one=0.1) == 30
     assert evaluations(1800.0, one=4.0) == 9
+    assert evaluations(1e6, one=0.1) == 60
     assert evaluations(1e6, one=0.0) == 60
+    assert evaluations(90.0, one=2.5) == 1
+    assert evaluations(150.0, one=2.5) == 3

@@ -206,11 +206,16 @@ def rounded_up(seconds: float) -> float:
 
 
 def evaluations(seconds: float, *, one: float) -> int:
-    """How often the winner is judged, and kept, while it trains: once a minute, for at most 2% of the time.
+    """How often the winner is judged, and kept, while it trains.
+
+    Once a minute, for at most 2% of the time; six times in a short training, for at most 5% of it; and once, at the
+    end, where that is more.
 
     Args:
         seconds: of its training.
         one: seconds of an evaluation.
     """
-    affordable = 0.02 * seconds / one if one > 0 else math.inf
-    return int(min(max(min(seconds / 60, affordable), 6), 60))
+    if one <= 0:
+        return 60
+    share = seconds / one
+    return int(min(max(min(seconds / 60, 0.02 * share), min(0.05 * share, 6), 1), 60))
