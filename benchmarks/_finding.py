@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -13,7 +14,9 @@ from typing import Any
 from betanas.training.budget import Budget
 
 
-def found(data: str, length: str, seed: int, place: Path, *, options: Sequence[str] = ()) -> dict[str, Any]:
+def found(
+    data: str, length: str, seed: int, place: Path, *, options: Sequence[str] = (), checkout: Path | None = None
+) -> dict[str, Any]:
     """One find, in a folder of its own; one that has ended there is read, not repeated.
 
     Args:
@@ -22,6 +25,7 @@ def found(data: str, length: str, seed: int, place: Path, *, options: Sequence[s
         seed: of the search.
         place: its folder; the model is in `model` there.
         options: more of the command line.
+        checkout: whose code runs; None is the one that is installed.
 
     Returns:
         What it found and how long it took, or `failed` with its last words.
@@ -31,9 +35,14 @@ def found(data: str, length: str, seed: int, place: Path, *, options: Sequence[s
         done: dict[str, Any] = json.loads(kept.read_text())
         return done
     command = [sys.executable, "-m", "betanas", "find", data, "--time", length, "--to", str(place / "model")]
+    own = {} if checkout is None else {"PYTHONPATH": str(checkout / "src")}
     begun = time.monotonic()
     answer = subprocess.run(
-        [*command, *options, "--seed", str(seed), "--json"], capture_output=True, text=True, check=False
+        [*command, *options, "--seed", str(seed), "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **own},
     )
     wall = time.monotonic() - begun
     if answer.returncode != 0:
