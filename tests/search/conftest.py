@@ -54,6 +54,7 @@ def plan(digits_fingerprint: str) -> StudyPlan:
         recipe=recipe.name,
         batch_size=64,
         strategy="sobol",
+        designs=False,
         ranges={name: (searched.low, searched.high) for name, searched in space.parameters.items()},
         trials=4,
         max_params=2_000_000,
