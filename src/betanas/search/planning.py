@@ -93,11 +93,11 @@ def plan_search(settings: SearchSettings, listener: SearchListener) -> Planned:
     make_score(plan.search.objective, strategy.problem)
     # A space that holds nothing feasible is refused here, before anything is written.
     (suggestion,) = strategy.ask(1)
-    if note := _hardly_guided(strategy.before_model, _trials_expected(plan)):
+    if note := _hardly_guided(strategy.before_model, trials_expected(plan)):
         listener.on_note(note)
     if plan.machine.workers == AUTO:
         plan = _with_workers(plan, location, suggestion.vector, given=settings.limits.memory, listener=listener)
-    return Planned(with_threads(plan, strategy.problem, listener, trials=_trials_expected(plan)), location)
+    return Planned(with_threads(plan, strategy.problem, listener, trials=trials_expected(plan)), location)
 
 
 def settle(settings: SearchSettings, location: StudyLocation) -> tuple[StudyPlan, DataSource]:
@@ -274,7 +274,7 @@ def _baselines(plan: StudyPlan) -> tuple[str, ...]:
     """
     if plan.search.baselines is not None:
         return plan.search.baselines
-    if _trials_expected(plan) < 10 * len(PLAIN_NETWORKS):
+    if trials_expected(plan) < 10 * len(PLAIN_NETWORKS):
         return ()
     sizes = {"num_classes": len(plan.classes), "in_channels": plan.in_channels}
     plain = {name: plain_network(name, resolution=plan.resolution, **sizes) for name in PLAIN_NETWORKS}
@@ -293,7 +293,7 @@ def _predicted(blueprint: Blueprint, limits: Limits) -> float:
     return float(limits.latency_table.predict(BlueprintBatch.of([blueprint]))[0]) if limits.latency_table else 0.0
 
 
-def _trials_expected(plan: StudyPlan) -> float:
+def trials_expected(plan: StudyPlan) -> float:
     """How many trials a search will have, as far as its plan says."""
     search, budget = plan.search, plan.training.budget
     times = [each.amount for each in (search.time, search.training_time) if each is not None]

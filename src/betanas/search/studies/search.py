@@ -21,7 +21,7 @@ from betanas.errors import SpaceExhausted
 from betanas.search.allowance import Allowance
 from betanas.search.bounds import next_widenings, widenings_in_words
 from betanas.search.feasibility import Problem, corrected_limits
-from betanas.search.planning import job_of, make_strategy, problem_of, stopping_rule
+from betanas.search.planning import job_of, make_strategy, problem_of, stopping_rule, trials_expected
 from betanas.search.progress import SearchListener
 from betanas.search.propose.base import Observation, Strategy, Suggestion
 from betanas.search.propose.proposer import Proposal, Proposer
@@ -34,6 +34,9 @@ from betanas.training.result import CurvePoint
 
 # The origin of a trial whose network the space is known to contain.
 DESIGN = "design"
+
+# Of them the first so many are tried in any search; spaces name the quickest first.
+FEW_DESIGNS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,6 +228,8 @@ class StrategyProposer(Proposer):
         plan, problem = self._parts.plan, self._corrected
         if not plan.search.designs or not (designs := list(problem.space.known_designs().values())):
             return None
+        # In a short search no more than a quarter of the trials, beyond the first few.
+        designs = designs[: max(int(min(trials_expected(plan) / 4, len(designs))), FEW_DESIGNS)]
         feasible = problem.feasible(problem.space.to_array(designs))
         tried = [record.vector for record in self._records.values() if record.origin == DESIGN]
         for vector, possible in zip(designs, feasible, strict=True):
