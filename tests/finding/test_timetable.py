@@ -77,7 +77,7 @@ def test_where_images_are_seen_a_few_times_the_winner_has_most_of_the_time() -> 
 
 def test_networks_are_limited_by_what_a_trial_can_show_of_them() -> None:
     pace = Pace(0.05, 100, 1.0, 4.0, 12.0, 1_000_000)
-    assert pace.most_macs(2.5) == 4_000_000
+    assert pace.most_macs(2.5) == 8_000_000
     assert pace.most_macs(50.0) == 10_000_000
 
 

@@ -17,8 +17,8 @@ _SEARCH, _CONFIRMATION = (0.25, 0.5), (0.08, 0.2)
 _FEW_EPOCHS, _MANY_EPOCHS = 4.0, 64.0
 
 # A candidate may take so many times the work of a quick network, or as many times as a trial would show that one its
-# images: what sees less of them than a part of one epoch tells nothing.
-_MOST_WORK = 4.0
+# images: what sees less of them than an eighth of what the quick one sees, and not all of them once, tells nothing.
+_MOST_WORK = 8.0
 
 # A trial teaches something from this number of steps on, and this part of an epoch, and with less than this many
 # seconds it is mostly its own preparation.
