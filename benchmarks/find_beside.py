@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     given = parser.parse_args()
     folders = {"cifar100": given.cifar100, "photos": given.photos}
-    sets = [("digits", "40s")] if given.quick else [tuple(each.split(":")) for each in given.sets.split(",")]
+    sets = [("digits", "1m")] if given.quick else [tuple(each.split(":")) for each in given.sets.split(",")]
     seeds = [0] if given.quick else [int(seed) for seed in given.seeds.split(",")]
     if missing := [name for name, _ in sets if name in folders and folders[name] is None]:
         parser.error(f"--{missing[0]} FOLDER is needed")

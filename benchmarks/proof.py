@@ -313,7 +313,7 @@ def main() -> None:
     if seeds != list(range(len(seeds))):
         parser.error("--seeds counts from 0, since `betanas compare` does: 0, or 0,1, or 0,1,2")
     if given.quick:
-        data, times, seeds, rivals = known[:1], ["30s"], [0], [RIVALS[0], "timm:lcnet_050", FINETUNED]
+        data, times, seeds, rivals = known[:1], ["1m"], [0], [RIVALS[0], "timm:lcnet_050", FINETUNED]
     if given.plan:
         print(f"{seconds_left(data, times, seeds, rivals, given.place) / 60:.0f} minutes are left")
         return

@@ -82,7 +82,13 @@ def main() -> None:
             print(name, initial, means, [[round(one, 2) for one in each["saves"]] for each in moments], flush=True)
     if given.quick or given.first_seed:
         return
-    conditions = {"seeds": given.seeds, "resolution": RESOLUTION, "preset": "default", "whole trainings": TRAININGS}
+    conditions = {
+        "seeds": given.seeds,
+        "resolution": RESOLUTION,
+        "preset": "default",
+        "whole trainings": TRAININGS,
+        "strategies": given.strategies,
+    }
     write_record("search_short", conditions=conditions, figures=figures)
 
 

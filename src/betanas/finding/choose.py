@@ -31,9 +31,11 @@ _FEW_IMAGES, _SMALL_BATCH = 400, 32
 # from their number, a trial from its seconds.
 _FIRST_TRIALS, _LEAST_TRIALS, _MOST_TRIALS = 10, 6, 60
 
-# The part of a search's time that its strategy may use before its model guides it, and the fewest first points; chosen
-# by benchmarks/search_short.py. With the usual number of first points a search of ten minutes would be over by then.
-_UNGUIDED, _LEAST_FIRST = 1 / 3, 4
+# The part of a search's time that its strategy may use before its model guides it, and the fewest first points. With
+# the usual number of first points a search of ten minutes would be over by then. Among simulated searches of a dozen
+# trainings six to eight first points were best, of twenty eight to twelve (benchmarks/search_short.py, seeds from 1000
+# on).
+_UNGUIDED, _LEAST_FIRST = 0.5, 4
 
 
 @dataclass(frozen=True, slots=True)

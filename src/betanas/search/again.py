@@ -88,6 +88,7 @@ def _differences(
         "data",
         "prior",
         *(("max_memory",) if settings.limits.memory is None else ()),
+        *(("designs",) if settings.search.designs else ()),  # a study of before there were any has none
         *(("baselines",) if settings.search.baselines is None else ()),
         *(EXTENT if enough else ()),
         *(name for name in _MACHINE.values() if name not in _ASKED_ONCE),

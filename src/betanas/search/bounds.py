@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from betanas.search.feasibility import LEAST_SHARE, Problem, survey
-from betanas.search.records import StudyPlan, TrialRecord, Widening
+from betanas.search.records import DESIGN, StudyPlan, TrialRecord, Widening
 from betanas.spaces import Range, available_spaces
 from betanas.spaces.registry import SPACES
 
@@ -184,7 +184,10 @@ def _ended(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
 
 
 def _usable(ranges: Mapping[str, Range], trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The trials of the space with a result of their own, after the whole budget."""
+    """The trials of the space with a result of their own, after the whole budget.
+
+    Known designs lie at ends of ranges that decide nothing in them: they say nothing of where a search would go.
+    """
     return [
         trial
         for trial in trials
@@ -192,6 +195,7 @@ def _usable(ranges: Mapping[str, Range], trials: Sequence[TrialRecord]) -> list[
         and math.isfinite(trial.objective)
         and trial.repeat_of is None
         and trial.share == 1.0
+        and trial.origin != DESIGN
         and trial.vector.keys() == ranges.keys()
     ]
 

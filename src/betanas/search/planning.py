@@ -133,8 +133,8 @@ def settle(settings: SearchSettings, location: StudyLocation) -> tuple[StudyPlan
             hint="Leave --strategy or --prior out.",
         )
     space = get_space(search.space, search.preset, ranges=search.ranges, fixed=search.fixed, blocks=search.blocks)
-    # `report` is a procedure to the letter, which begins otherwise.
-    designs = search.designs and bool(space.designs) and search.strategy != "report"
+    # `report` is a procedure to the letter, and finished studies say more of where to begin.
+    designs = search.designs and bool(space.designs) and search.strategy != "report" and not search.prior
     search = replace(search, space=_kept(search.space), objective=_whole_path(search.objective), designs=designs)
     lessons = learn(search.prior, search, space)
     root = Path(settings.machine.data_root) if settings.machine.data_root else None

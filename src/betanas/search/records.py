@@ -231,6 +231,9 @@ class ComparisonPlan:
         return cls(str(document["title"]), MachineSettings(**document["machine"]), plugins)
 
 
+# The origin of a search's trial whose network the space is known to contain.
+DESIGN = "design"
+
 # What the plan's document says of its kind; a search's says nothing.
 COMPARISON = "comparison"
 

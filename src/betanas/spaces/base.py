@@ -71,7 +71,7 @@ class SearchSpace(ABC):
         presets: ranges by preset name; each must name every parameter, in the same order.
         domain: the widest values for which `blueprint` works: what `--range` and a vector are checked against.
         meanings: what each parameter decides, in a few words for `betanas describe`; may be left out.
-        designs: vectors of known networks by name, the quickest first, which a search tries first; there may be none.
+        designs: vectors of known networks by name, which a search tries first, in this order; there may be none.
         block_parameters: those that decide nothing but squeeze-excitation and activation, which `with_blocks` replaces.
         blocks: what the networks' blocks are; only `with_blocks` changes it.
         ordinary: the class whose networks a variant's are made of; None for a class that is no variant.

@@ -25,17 +25,14 @@ from betanas.search.planning import job_of, make_strategy, problem_of, stopping_
 from betanas.search.progress import SearchListener
 from betanas.search.propose.base import Observation, Strategy, Suggestion
 from betanas.search.propose.proposer import Proposal, Proposer
-from betanas.search.records import StudyPlan, TrialRecord, Widening, with_job
+from betanas.search.records import DESIGN, StudyPlan, TrialRecord, Widening, with_job
 from betanas.search.scoring import Score, make_score
 from betanas.search.stopping import StoppingRule, Verdict
 from betanas.search.store.store import Store
 from betanas.training.job import Job
 from betanas.training.result import CurvePoint
 
-# The origin of a trial whose network the space is known to contain.
-DESIGN = "design"
-
-# Of them the first so many are tried in any search; spaces name the quickest first.
+# Of them the first so many are tried in any search.
 FEW_DESIGNS = 3
 
 
@@ -226,7 +223,12 @@ class StrategyProposer(Proposer):
     def _next_design(self) -> Suggestion | None:
         """A known network of the space that is feasible and has not been tried."""
         plan, problem = self._parts.plan, self._corrected
-        if not plan.search.designs or not (designs := list(problem.space.known_designs().values())):
+        # A strategy that trains candidates briefly first has its own shares for that, and would compare unequal ones.
+        if (
+            not plan.search.designs
+            or self._strategy.least_share < 1.0
+            or not (designs := list(problem.space.known_designs().values()))
+        ):
             return None
         # In a short search no more than a quarter of the trials, beyond the first few.
         designs = designs[: max(int(min(trials_expected(plan) / 4, len(designs))), FEW_DESIGNS)]
@@ -234,7 +236,7 @@ class StrategyProposer(Proposer):
         tried = [record.vector for record in self._records.values() if record.origin == DESIGN]
         for vector, possible in zip(designs, feasible, strict=True):
             if possible and vector not in tried:
-                return Suggestion(vector, DESIGN, self._strategy.least_share)
+                return Suggestion(vector, DESIGN)
         return None
 
     @property
