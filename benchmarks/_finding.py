@@ -1,4 +1,4 @@
-"""`betanas find` as a whole process, timed from outside."""
+"""`betanas find` as a whole process, timed from outside, and measurements side by side."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -61,3 +62,26 @@ def found(
     place.mkdir(parents=True, exist_ok=True)
     kept.write_text(json.dumps(timed))
     return timed
+
+
+def side_by_side(measures: Mapping[str, Callable[[], dict[str, Any]]], turn: int) -> dict[str, dict[str, Any]]:
+    """Measurements at the same time, each on a core of its own; with every turn they change cores.
+
+    Raises:
+        SystemExit: there are fewer cores.
+    """
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < len(measures):
+        raise SystemExit(f"{len(measures)} at the same time need as many cores; there are {len(cores)}")
+    with ThreadPoolExecutor(len(measures)) as pool:
+        begun = {
+            name: pool.submit(_on_core, cores[(place + turn) % len(measures)], measure)
+            for place, (name, measure) in enumerate(measures.items())
+        }
+        return {name: one.result() for name, one in begun.items()}
+
+
+def _on_core(core: int, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """A measurement whose processes all run on one core: they inherit what this thread may use."""
+    os.sched_setaffinity(0, {core})
+    return measure()

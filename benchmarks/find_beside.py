@@ -4,7 +4,7 @@
         [--sets digits:1m,fashion-mnist:3m,cifar100:5m,photos:2m] [--seeds 0,1,2] [--place FOLDER]
 
 Whole processes on one core each. Both versions run at the same time, each on a core of its own, and with every seed
-they change cores; then the plain networks train at the same time, by `betanas compare` with the same seed and the
+they change cores; then the plain networks train at the same time, by `betanas train` with the same seed and the
 resolution that the find chose, for as many seconds as the whole find had: the start of a process, the search, the
 export and its check are on the side of the plain networks. The test part is judged once by each. digits and
 fashion-mnist are there always; CIFAR-100 and the photographs are folders of class folders with a test part. Killed and
@@ -15,16 +15,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from _finding import found
+from _finding import found, side_by_side
 from _record import write_record
 from betanas.intervals import mean_interval
 
@@ -40,26 +38,10 @@ def plain(name: str, data: str, length: str, seed: int, place: Path, resolution:
         command = ["train", name, "--folder", str(place / "training"), *options, "--device", "cpu", "--json"]
         answer = subprocess.run([sys.executable, "-m", "betanas", *command], capture_output=True, text=True, check=True)
         document = json.loads(answer.stdout)
+        place.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps({"accuracy": document["test_top1"], "epochs": document["epochs"]}))
     trained: dict[str, Any] = json.loads(kept.read_text())
     return trained
-
-
-def on_core(core: int, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """A measurement whose processes all run on one core: they inherit what this thread may use."""
-    os.sched_setaffinity(0, {core})
-    return measure()
-
-
-def side_by_side(measures: Mapping[str, Callable[[], dict[str, Any]]], turn: int) -> dict[str, dict[str, Any]]:
-    """Measurements at the same time, each on a core of its own; with every turn they change cores."""
-    cores = sorted(os.sched_getaffinity(0))
-    with ThreadPoolExecutor(len(measures)) as pool:
-        begun = {
-            name: pool.submit(on_core, cores[(place + turn) % len(cores)], measure)
-            for place, (name, measure) in enumerate(measures.items())
-        }
-        return {name: one.result() for name, one in begun.items()}
 
 
 def main() -> None:
@@ -90,8 +72,6 @@ def main() -> None:
             measured = side_by_side(finds, seed)
             side = json.loads((place / NOW / "model" / "find.json").read_text())["resolution"]
             rivals = {each: partial(plain, each, data, length, seed, place / each, side) for each in PLAIN}
-            for each in PLAIN:
-                (place / each).mkdir(parents=True, exist_ok=True)
             measured |= side_by_side(rivals, seed)
             kept = runs.setdefault(f"{name} {length}", {each: [] for each in measured})
             for each, run in measured.items():

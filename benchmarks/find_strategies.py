@@ -14,20 +14,13 @@ sets and seeds is above zero with its whole 95% interval. `--quick` tries it on 
 from __future__ import annotations
 
 import argparse
-import os
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from _finding import found
+from _finding import found, side_by_side
 from _record import spread, write_record
 from betanas.intervals import mean_interval
-
-
-def on_core(core: int, data: str, length: str, seed: int, place: Path, strategy: str) -> dict[str, Any]:
-    """A find whose processes all run on one core: they inherit what this thread may use."""
-    os.sched_setaffinity(0, {core})
-    return found(data, length, seed, place, options=("--strategy", strategy))
 
 
 def main() -> None:
@@ -46,30 +39,25 @@ def main() -> None:
         sets, seeds = [("digits", "1m")], [0]
     if any(name == "cifar100" for name, _ in sets) and not given.cifar100:
         parser.error("--cifar100 FOLDER is needed")
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) < len(strategies):
-        parser.error(f"{len(strategies)} at the same time need as many cores; there are {len(cores)}")
     runs: dict[str, dict[str, list[dict[str, Any]]]] = {}
-    with ThreadPoolExecutor(len(strategies)) as pool:
-        for name, length in sets:
-            data = str(given.cifar100) if name == "cifar100" else name
-            kept = runs.setdefault(f"{name} {length}", {strategy: [] for strategy in strategies})
-            for seed in seeds:
-                begun = [
-                    pool.submit(
-                        on_core,
-                        cores[(number + seed) % len(strategies)],
-                        data,
-                        length,
-                        seed,
-                        given.place / f"{name}-{length}-{strategy}-{seed}",
-                        strategy,
-                    )
-                    for number, strategy in enumerate(strategies)
-                ]
-                for strategy, one in zip(strategies, begun, strict=True):
-                    kept[strategy].append(one.result())
-                    print(name, length, seed, strategy, kept[strategy][-1], flush=True)
+    for name, length in sets:
+        data = str(given.cifar100) if name == "cifar100" else name
+        kept = runs.setdefault(f"{name} {length}", {strategy: [] for strategy in strategies})
+        for seed in seeds:
+            finds = {
+                strategy: partial(
+                    found,
+                    data,
+                    length,
+                    seed,
+                    given.place / f"{name}-{length}-{strategy}-{seed}",
+                    options=("--strategy", strategy),
+                )
+                for strategy in strategies
+            }
+            for strategy, run in side_by_side(finds, seed).items():
+                kept[strategy].append(run)
+                print(name, length, seed, strategy, run, flush=True)
     first, second = strategies
     gains = {
         name: [
