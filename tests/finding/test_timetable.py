@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from betanas.errors import StudyError
 from betanas.finding.timetable import Pace, confirmed_by, evaluations, least_time, make_timetable, parts, rounded_up
 
-PACE = Pace(step=0.02, steps_per_epoch=16, beside=1.0, worker=4.0, closing=12.0)
+PACE = Pace(step=0.02, steps_per_epoch=16, beside=1.0, worker=4.0, closing=12.0, macs=1)
 
 paces = st.builds(
     Pace,
@@ -16,6 +16,7 @@ paces = st.builds(
     beside=st.floats(0.1, 60.0),
     worker=st.floats(0.5, 30.0),
     closing=st.floats(1.0, 120.0),
+    macs=st.just(1),
 )
 
 
@@ -51,7 +52,7 @@ def test_less_than_the_least_is_refused_with_what_is_enough(pace: Pace, start: f
 
 def test_the_least_time_follows_from_the_images() -> None:
     few = least_time(5.0, PACE, workers=1)
-    many = least_time(5.0, Pace(0.05, 450, 1.0, 4.0, 12.0), workers=1)
+    many = least_time(5.0, Pace(0.05, 450, 1.0, 4.0, 12.0, 1), workers=1)
     assert few == 5 + 8 + 8 * (1.0 + 1.0) + 2 * 1.0 + 12
     assert many == 5 + 8 + 8 * (450 * 0.05 / 8 + 1.0) + 2 * 450 * 0.05 / 8 + 12
 

@@ -91,7 +91,7 @@ def divide(seconds: float, *, beside: float, workers: int, least: float = 1.0) -
 
 
 def strategy_options(
-    strategy: str, *, trials: int, parameters: int, beside: float, trial: float, least: float
+    strategy: str, *, trials: int, parameters: int, beside: float, trial: float, least: float, learns: bool = False
 ) -> dict[str, float]:
     """Options of the strategy that follow from how long a trial takes here, and from how many there is time for.
 
@@ -102,23 +102,24 @@ def strategy_options(
         beside: wall-clock that a trial takes beside its training.
         trial: training seconds of a whole trial.
         least: the shortest training that teaches something, in seconds.
+        learns: whether finished studies are learned from, which say where to begin.
     """
-    first_points = trials * _UNGUIDED
     if strategy == "gpei":
         from betanas.search.propose.gpei.strategy import SOBOL_BEYOND_PARAMETERS
 
-        initial = max(round(first_points), _LEAST_FIRST)
-        return {"initial": initial} if initial < parameters + SOBOL_BEYOND_PARAMETERS else {}
-    if strategy != "multifidelity":
-        return {}
-    from betanas.search.propose.multifidelity.strategy import SOBOL_A_PARAMETER, MultiFidelityOptions
+        options, usual, cost = dict[str, float](), float(parameters + SOBOL_BEYOND_PARAMETERS), 1.0
+    elif strategy == "multifidelity":
+        from betanas.search.propose.multifidelity.strategy import SOBOL_A_PARAMETER, MultiFidelityOptions
 
-    usual = MultiFidelityOptions()
-    share = min(max(least / trial, usual.least), 0.5)
-    overhead, first = round(beside / trial, 3), round(max(usual.first, share), 3)
-    options = {"overhead": overhead, "least": round(share, 3), "first": first}
-    initial = max(round(first_points * (1 + overhead) / (first + overhead)), _LEAST_FIRST)
-    return options | ({"initial": initial} if initial < SOBOL_A_PARAMETER * (parameters + 1) else {})
+        defaults = MultiFidelityOptions()
+        share = min(max(least / trial, defaults.least), 0.5)
+        overhead, first = round(beside / trial, 3), round(max(defaults.first, share), 3)
+        options = {"overhead": overhead, "least": round(share, 3), "first": first}
+        usual, cost = SOBOL_A_PARAMETER * (parameters + 1), (first + overhead) / (1 + overhead)
+    else:
+        return {}
+    initial = max(round(trials * _UNGUIDED / cost), _LEAST_FIRST)
+    return options if learns or initial >= usual else {**options, "initial": initial}
 
 
 def leaders(trainings: int) -> tuple[int, int]:

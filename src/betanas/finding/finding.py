@@ -247,9 +247,8 @@ class _Finding:
             beside=pace.beside,
             trial=timetable.trial,
             least=pace.least_trial,
+            learns=bool(search.prior),
         )
-        if search.prior:
-            options.pop("initial", None)  # finished studies say where to begin, and have a number of their own
         if options:
             chosen["strategy_options"] = options
         seen = timetable.trial / (pace.step * pace.steps_per_epoch)

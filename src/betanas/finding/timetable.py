@@ -49,7 +49,7 @@ class Pace:
     beside: float
     worker: float
     closing: float
-    macs: int = 0
+    macs: int
 
     @property
     def epoch(self) -> float:

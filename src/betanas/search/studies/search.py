@@ -222,22 +222,19 @@ class StrategyProposer(Proposer):
 
     def _next_design(self) -> Suggestion | None:
         """A known network of the space that is feasible and has not been tried."""
-        plan, problem = self._parts.plan, self._corrected
+        plan = self._parts.plan
         # A strategy that trains candidates briefly first has its own shares for that, and would compare unequal ones.
-        if (
-            not plan.search.designs
-            or self._strategy.least_share < 1.0
-            or not (designs := list(problem.space.known_designs().values()))
-        ):
+        if not plan.search.designs or self._strategy.least_share < 1.0:
             return None
+        designs = list(self._problem.space.known_designs().values())
         # In a short search no more than a quarter of the trials, beyond the first few.
         designs = designs[: max(int(min(trials_expected(plan) / 4, len(designs))), FEW_DESIGNS)]
-        feasible = problem.feasible(problem.space.to_array(designs))
         tried = [record.vector for record in self._records.values() if record.origin == DESIGN]
-        for vector, possible in zip(designs, feasible, strict=True):
-            if possible and vector not in tried:
-                return Suggestion(vector, DESIGN)
-        return None
+        if not (left := [vector for vector in designs if vector not in tried]):
+            return None
+        feasible = self._corrected.feasible(self._problem.space.to_array(left))
+        possible = (vector for vector, fits in zip(left, feasible, strict=True) if fits)
+        return next((Suggestion(vector, DESIGN) for vector in possible), None)
 
     @property
     def _corrected(self) -> Problem:
